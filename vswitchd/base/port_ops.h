@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the packet path needs of a port: vhost-user now, tap and plain next. A queue pair is one
+ * object; rx is from the guest, tx toward it.
+ */
+#ifndef BASE_PORT_OPS_H
+#define BASE_PORT_OPS_H
+
+#include <stdint.h>
+#include <rte_mbuf.h>
+
+struct port_queue;
+
+struct port_ops {
+	const char *name;
+	/*
+	 * Receive up to n (any n; the implementation loops over its own limit) frames. The mbufs become the
+	 * caller's; their struct pkt_meta is not initialised. Worker that owns the queue, inside its read section.
+	 */
+	uint16_t (*rx)(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n);
+	/*
+	 * Copy frames to the guest. The mbufs stay the caller's whether accepted or not. Several workers may call it for
+	 * one queue. @return how many of the first were accepted.
+	 */
+	uint16_t (*tx)(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n);
+	/* Packets waiting from the guest, 0 if none or not ready: asked before a worker sleeps. */
+	int (*pending)(struct port_queue *q);
+};
+
+struct port_queue {
+	const struct port_ops *ops;
+	/* Written by the control side of the port (vhost's callback thread), read by workers each turn. */
+	uint32_t rx_ready, tx_ready;
+	uint16_t index; /* queue pair */
+	uint16_t port;	/* port index of policy/ */
+	int socket;	/* NUMA node of the guest's memory, or SOCKET_ID_ANY */
+};
+
+#endif
