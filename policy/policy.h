@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Policy of one host: virtual subnets, lookup records, customer routes, hosts and the policy side of ports;
+ * the lookups, checks and answers that the packet path makes from them.
+ *
+ * Two audiences. The control side (main thread, the only writer) sets and removes objects; every change is O(1), never
+ * waits, and is visible to workers at once. The packet path (workers, inside an RCU read section) reads.
+ * What is read in place (tables) has lock-free readers; what is replaced as a whole (subnet, host, port, flood set) is
+ * immutable once published and freed after a grace period (rcu_defer).
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_mbuf.h>
+
+#include "base/encap_ops.h"
+#include "base/errs.h"
+#include "base/meta.h"
+#include "base/object.h"
+#include "base/tick.h"
+
+struct policy;
+
+#define POLICY_MAX_PORTS 1024
+#define POLICY_MAX_HOSTS 16384
+
+struct policy_params {
+	const char *host_id;	  /* this host's id in records */
+	uint32_t max_records;	  /* tables are reserved for this many at creation; 1..16,777,216 */
+	bool use_external_router; /* NetVirtualizationGlobal: routed traffic only through next hops of customer routes */
+	bool routed_ttl;	  /* take one TTL from routed packets */
+	int socket;		  /* NUMA node or SOCKET_ID_ANY */
+};
+
+/* Create, with every table reserved. Main thread after rte_eal_init() and rcu_init(). @return 0, -ENOMEM, -EINVAL. */
+int policy_create(const struct policy_params *params, struct policy **ret, struct errbuf *err);
+void policy_free(struct policy *p);
+
+/* Change the two knobs at run time. Main thread. */
+void policy_set_knobs(struct policy *p, bool use_external_router, bool routed_ttl);
+
+/* ---- control side: main thread ---------------------------------------------------------------------------- */
+
+/*
+ * Create an object or change the one with the same key. Kinds: PORT, SUBNET, RECORD, ROUTE, HOST.
+ * Validated first by object_validate() and against the other objects: a record whose CA is a gateway address, two
+ * records of one (vsid, MAC) on two hosts, a PA that is another host's, overlapping subnets in one routing domain
+ * and the like are refused by name. An object of an origin with a smaller number is not changed (-EPERM);
+ * one of a larger number is replaced (rank config > admin > manager > learned).
+ * @return 0; 1 when nothing changed; -EINVAL, -EEXIST (contradiction), -EPERM, -ENOSPC (table full), -ENOMEM.
+ */
+int policy_set(struct policy *p, enum object_kind kind, const void *spec, enum origin origin, struct errbuf *err);
+
+/* Remove by key fields of spec. @return 0; -ENOENT; -EPERM (other origin); -EBUSY (subnet with ports). */
+int policy_remove(struct policy *p, enum object_kind kind, const void *spec, enum origin origin, struct errbuf *err);
+
+/* Read one object by the key fields of *spec, which is completed. @return 0, -ENOENT. */
+int policy_get(const struct policy *p, enum object_kind kind, void *spec, enum origin *ret_origin);
+
+/*
+ * Visit objects of a kind in a stable order. *cursor starts at 0 and is advanced, so that a long listing can
+ * be cut into pieces between turns of the event loop; changes in between are safe (an object may be missed or seen twice
+ * only if it was itself changed). @return 1 with *ret filled, 0 at the end.
+ */
+int policy_next(const struct policy *p, enum object_kind kind, uint64_t *cursor, void *ret_spec,
+		enum origin *ret_origin);
+
+uint32_t policy_count(const struct policy *p, enum object_kind kind);
+
+/* Index of a port or host by id: PORT_NONE / HOST_NONE if there is none. Indices are reused after a grace period. */
+uint16_t policy_port_index(const struct policy *p, const char *id);
+uint16_t policy_host_index(const struct policy *p, const char *id);
+
+/* Mark a host's records usable or not (dead host, PA missing). @return 0, -ENOENT. */
+int policy_host_usable(struct policy *p, const char *id, bool usable);
+
+/* Default gateway MAC of a VSID when the subnet names none: locally administered, the same on every host. */
+struct mac policy_gateway_mac(uint32_t vsid);
+
+/* Diagnostics: does exactly what the packet path does for CA `from` on `vsid` to CA `to` (HNV 8, Select-NextHop). */
+struct policy_next_hop {
+	enum verdict verdict;
+	enum drop_reason drop;
+	uint32_t vsid_out, record;
+	struct ip_addr next_hop;
+	struct mac src_mac, dst_mac;
+	uint16_t host, port;
+	bool routed;
+};
+int policy_next_hop(const struct policy *p, uint32_t vsid, const struct ip_addr *from, const struct ip_addr *to,
+		    struct policy_next_hop *ret);
+
+/* ---- packet path: workers, inside a read section ---------------------------------------------------------- */
+
+/* A port as workers see it; immutable, replaced as a whole. */
+struct policy_port {
+	uint16_t index;
+	uint32_t vsid;
+	uint16_t n_macs, n_addresses;
+	struct mac macs[PORT_MACS];
+	struct ip_prefix addresses[PORT_ADDRESSES];
+	char id[ID_SIZE];
+};
+
+/* Members of a subnet for flooding; immutable. */
+struct policy_flood {
+	uint16_t n_ports, n_hosts;
+	uint16_t *ports; /* local port indices */
+	uint16_t *hosts; /* remote host indices: one copy each */
+};
+
+struct policy_subnet {
+	uint32_t vsid;
+	uint32_t rdid;		/* index of the routing domain */
+	uint64_t gateway_mac;	/* mac_load() form */
+	bool learning, external, ra;
+	uint16_t n_gateways;
+	struct ip_prefix gateways[SUBNET_GATEWAYS];
+	struct ip_addr group;
+	const struct policy_flood *flood; /* rcu_dereference() */
+};
+
+struct policy_host {
+	uint16_t index, n_pas;
+	bool self, usable;
+	uint8_t encapsulation, spread;
+	uint8_t pa_of_flow[64]; /* FLOW_PA(hash) & 63 -> PA index, filled by weight */
+	struct host_pa pas[HOST_PAS];
+	char id[ID_SIZE];
+};
+
+/* Immutable once published: a change takes a new index. 48 bytes. */
+struct policy_record {
+	uint32_t vsid;
+	struct mac mac;
+	uint16_t host;	/* host index */
+	uint16_t port;	/* local port index or PORT_NONE */
+	uint8_t type, origin, pa, flags;
+	struct ip_addr ca;
+};
+
+const struct policy_port *policy_port(const struct policy *p, uint16_t index);	   /* NULL: none */
+const struct policy_host *policy_host(const struct policy *p, uint16_t index);	   /* NULL: none */
+const struct policy_subnet *policy_subnet(const struct policy *p, uint32_t vsid); /* NULL: not configured; two loads */
+const struct policy_record *policy_record(const struct policy *p, uint32_t index);
+
+/* Host of a PA: HOST_NONE if unknown. A hash lookup; callers keep the last answer of a burst. */
+uint16_t policy_host_of_pa(const struct policy *p, const struct ip_addr *pa);
+
+/* Record of (vsid, CA), or REC_NONE. */
+uint32_t policy_ca_lookup(const struct policy *p, uint32_t vsid, const struct ip_addr *ca);
+
+/* Where (vsid, MAC) is: see MACV_*. MACV_MISS when unknown. */
+#define MACV_MISS	   0xffffffffu
+#define MACV_KIND(v)	   ((v) >> 30)
+#define MACV_LOCAL	   0u /* MACV_INDEX = port */
+#define MACV_REMOTE	   1u /* MACV_INDEX = host, MACV_PA = its PA of the record or 31 for any */
+#define MACV_GATEWAY	   2u /* the subnet's gateway MAC */
+#define MACV_DEAD	   3u /* known, not usable now */
+#define MACV_PA(v)	   (((v) >> 25) & 31u)
+#define MACV_WILDCARD	   (1u << 24) /* gateway-wildcard: may receive and send foreign addresses */
+#define MACV_INDEX(v)	   ((v) & 0xffffu)
+uint32_t policy_mac_lookup(const struct policy *p, uint32_t vsid, uint64_t mac);
+
+/*
+ * The stages below handle those packets of a burst whose verdict is still VERDICT_NONE and leave the others alone.
+ */
+
+/* Last good source of a port queue; owned by the worker that serves the queue, zeroed when the generation changes. */
+struct policy_src_cache {
+	uint64_t mac, gen;
+	uint8_t ip[2][16];
+	uint8_t n_ip;
+};
+
+/*
+ * Source check of frames from a port (HNV 2.5 step 2, 2.6): MAC is the port's; IPv4/IPv6 source is a record of
+ * (VSID, CA) with this MAC, inside the port's `addresses`, of a gateway-wildcard MAC, link-local v6, unspecified (DHCP, DAD),
+ * or unknown in a subnet that learns. ARP/ND sender addresses are judged by neigh. Drops SRC_MAC, SRC_IP.
+ */
+void policy_source_burst(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
+			 struct policy_src_cache *cache, struct rte_mbuf **pkts, uint16_t n);
+
+/*
+ * Destination of frames from a port by (VSID, destination MAC): LOCAL, REMOTE, ROUTE, FLOOD (group address; unknown
+ * unicast in a subnet that learns) or a drop. s NULL with VSID 0: the plain segment.
+ */
+void policy_lookup_burst(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
+			 struct rte_mbuf **pkts, uint16_t n);
+
+/*
+ * The distributed router, for packets with VERDICT_ROUTE (HNV 2.5 steps 4-9): longest prefix, metric, record, MAC and TTL
+ * rewrite. Sets LOCAL or REMOTE with vsid_out and META_ROUTED, or a drop (NO_ROUTE, NO_RECORD, RDID, TTL). Packets for the
+ * gateway's own address keep VERDICT_ROUTE: the caller answers them (echo).
+ */
+void policy_route_burst(const struct policy *p, const struct policy_subnet *s, struct rte_mbuf **pkts, uint16_t n);
+
+/*
+ * Destination of decapsulated frames (vsid_in, src_host set): LOCAL, FLOOD (local members only) or a drop. Compares the
+ * outer source's host with the host of the inner source (HNV 1.7 items 7-9). Different VSIDs may be mixed.
+ */
+void policy_ingress_burst(const struct policy *p, struct rte_mbuf **pkts, uint16_t n);
+
+/* ---- ARP, ND (policy/neigh.c) ----------------------------------------------------------------------------- */
+
+/*
+ * Judge one ARP or ND packet (meta->pkt.kind PKT_ARP or PKT_ND) that a local port sent: proxy answer for known CAs
+ * and gateways (the mbuf becomes the answer, VERDICT_REPLY), unicast probes go to the real VM, own addresses and DAD
+ * by HNV 3.2, unknown targets flood or drop, spoofed senders drop SPOOF_ARP. Otherwise the verdict stays
+ * VERDICT_NONE and ordinary lookup follows. One body for v4 and v6. Worker.
+ */
+void policy_neigh_egress(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
+			 struct rte_mbuf *m);
+
+/* ---- NVGRE (policy/nvgre.c) -------------------------------------------------------------------------------- */
+
+extern const struct encap_ops nvgre_ops; /* RFC 7637 over IPv4 and IPv6 */
+
+/* Ops by enum encap_kind, NULL when the build has none. */
+const struct encap_ops *policy_encap(uint8_t kind);
+/* Install ops for a kind (tests: the second encapsulation). Main thread, before workers start. */
+void policy_encap_register(uint8_t kind, const struct encap_ops *ops);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The NIC team: its members, which of them are usable, 256 buckets over them, our provider addresses with one home
+ * member each, ARP/ND/echo for those addresses, and resolution of remote provider addresses and next hops.
+ *
+ * Threads. teamwatch (made here) owns the state: netlink, timers, neighbour sockets, failover; it publishes an immutable
+ * struct team_view by RCU. Devices are opened and closed on portctl by the teaming_member_* calls. Main configures
+ * by teaming_configure() and reads answers under a mutex that workers never take.
+ */
+#ifndef TEAMING_TEAMING_H
+#define TEAMING_TEAMING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <rte_mbuf.h>
+
+#include "base/encap_ops.h"
+#include "base/errs.h"
+#include "base/member_ops.h"
+#include "base/object.h"
+#include "base/rcu.h"
+
+#define TEAM_BUCKETS 256
+#define TEAM_NO_MEMBER 0xff
+
+enum team_mode {
+	TEAM_AUTO,	  /* static provider: independent */
+	TEAM_INDEPENDENT, /* switch knows nothing: each PA's MAC may be seen on one port only */
+	TEAM_COOPERATE,	  /* LACP or static LAG: any PA may leave and arrive by any member */
+};
+extern const char *const team_mode_names[];
+
+struct teaming;
+
+struct team_member_view {
+	const struct member_dev *dev; /* NULL: not open */
+	bool present, usable;
+	uint8_t pa4, pa6;	      /* index of the source PA for each family, TEAM_NO_MEMBER if none */
+	bool all_frames;	      /* rx sees unrelated frames and our own (AF_PACKET) */
+	bool punt;		      /* no netdev: ARP, ND, ICMP for our PAs go through punt rings */
+	uint32_t speed;		      /* Mbit/s, 0 unknown */
+	struct mac mac;		      /* of the netdev */
+};
+
+struct team_pa_view {
+	struct encap_local local;
+	uint8_t home, now, prev;  /* member indices; prev still accepted until prev_until */
+	uint8_t state;		  /* enum pa_state; only PREFERRED (and DEPRECATED) is accepted and used */
+	uint64_t prev_until;	  /* TSC */
+};
+
+/* What workers see of the team. Immutable; replaced as a whole. */
+struct team_view {
+	uint64_t gen;
+	uint8_t mode; /* enum team_mode, never AUTO */
+	uint8_t n_members, n_pas, n_usable;
+	uint8_t designated;	      /* lowest usable member: receives group addresses in independent mode */
+	uint8_t bucket[TEAM_BUCKETS]; /* -> member, TEAM_NO_MEMBER if none is usable */
+	struct team_member_view members[TEAM_MEMBERS];
+	struct team_pa_view pas[LOCAL_PAS];
+	struct encap_local local[LOCAL_PAS]; /* the same PAs as a dense array for encap_ops->parse */
+};
+
+/* Told to the daemon's main loop; called on teamwatch: must not block. */
+enum teaming_event_type {
+	TEAMING_VIEW,	   /* a new view was published */
+	TEAMING_PATHS,	   /* paths changed: teaming_paths_changed() */
+	TEAMING_MEMBER,	   /* member: link, usable changed; text says why */
+	TEAMING_PA,	   /* pa: state changed or moved to another member */
+	TEAMING_NETDEV,	   /* member's netdev appeared, vanished: portctl has to open or close it */
+	TEAMING_NONE_USABLE,
+};
+
+struct teaming_event {
+	enum teaming_event_type type;
+	uint8_t member;
+	struct ip_addr pa;
+	uint8_t pa_state;
+	char text[128];
+};
+
+typedef void (*teaming_event_fn)(const struct teaming_event *ev, void *arg);
+
+struct teaming_config {
+	const char *host_id; /* seeds MACs of PAs */
+	uint8_t mode;	     /* enum team_mode */
+	uint32_t hold_down_ms; /* a member is used again after its link was good for this long */
+	uint32_t grace_ms;
+	uint16_t n_members, n_pas, n_routes;
+	const struct member_spec *members;
+	const struct pa_spec *pas;
+	const struct provider_route_spec *routes;
+	const char *state_dir; /* PAs that were preferred before a restart are used at once */
+	teaming_event_fn event;
+	void *arg;
+};
+
+/*
+ * Start teamwatch with a configuration. Members are present but not open until teaming_member_open().
+ * @param ret freed by teaming_free(). Main thread. @return 0 or -errno with a reason.
+ */
+int teaming_create(const struct teaming_config *config, struct teaming **ret, struct errbuf *err);
+void teaming_free(struct teaming *t);
+
+/*
+ * Replace the configuration by difference: members and PAs that stay keep their state. Same pointers as at creation
+ * may be passed; everything is copied. Main thread. @return 0 or -errno, nothing changed then.
+ */
+int teaming_configure(struct teaming *t, const struct teaming_config *config, struct errbuf *err);
+
+/* Validate a configuration without touching anything (--check). Any thread. */
+int teaming_check(const struct teaming_config *config, struct errbuf *err);
+
+/* Probe, configure and start the device of a member; publishes it. portctl thread. */
+int teaming_member_open(struct teaming *t, unsigned int member, const struct member_config *c, struct errbuf *err);
+
+/* Unpublish, wait for the workers, stop and close. portctl thread. */
+void teaming_member_close(struct teaming *t, unsigned int member);
+
+/* Use other ops than ethdev's for a member (tests). Before teaming_member_open(). */
+void teaming_member_ops(struct teaming *t, unsigned int member, const struct member_ops *ops);
+
+/* ---- remote side: main thread ---- */
+
+/* The remote PAs to keep resolved (all hosts', de-duplicated here). Copied. @return 0, -ENOMEM. */
+int teaming_remotes_set(struct teaming *t, const struct ip_addr *pas, unsigned int n);
+
+/*
+ * How to reach a remote PA through a member. @return 0 with *ret and the path's IP MTU; -EHOSTUNREACH (no
+ * PA or no provider route), -EAGAIN (neighbour not resolved), -ENETDOWN. Main thread; takes the mutex.
+ */
+int teaming_path(struct teaming *t, const struct ip_addr *remote, unsigned int member, struct encap_path *ret,
+		 uint16_t *ret_mtu, uint8_t *ret_local_pa);
+
+/* Fetch up to n remote PAs whose paths changed since the last call. @return how many (n: call again). */
+unsigned int teaming_paths_changed(struct teaming *t, struct ip_addr *ret, unsigned int n);
+
+/* MACs of the plain segment to announce on failover (plain-uplink). Main thread. */
+int teaming_plain_macs(struct teaming *t, const struct mac *macs, unsigned int n);
+
+/* ---- workers ---- */
+
+/* The current view; valid until the worker's next quiescent state. Never NULL after creation. */
+const struct team_view *teaming_view(const struct teaming *t);
+
+/* Hand ARP, ND, ICMP frames of a punt member to teamwatch. @return accepted (taken); the rest stay the caller's. */
+uint16_t teaming_punt_rx(struct teaming *t, unsigned int member, struct rte_mbuf **pkts, uint16_t n);
+/* Frames of teamwatch that a worker has to send through a punt member. One worker per member calls it. */
+uint16_t teaming_punt_tx(struct teaming *t, unsigned int member, struct rte_mbuf **pkts, uint16_t n);
+
+/* ---- status: control threads ---- */
+struct teaming_member_status {
+	struct member_spec spec;
+	struct member_info info;
+	bool open, present, link, usable;
+	uint32_t speed;
+	uint16_t buckets, pas, mtu;
+	char why[96]; /* why not usable */
+};
+struct teaming_pa_status {
+	struct pa_spec spec; /* with derived MAC */
+	uint8_t state, home, now;
+};
+unsigned int teaming_members(struct teaming *t, struct teaming_member_status *ret, unsigned int max);
+unsigned int teaming_pas(struct teaming *t, struct teaming_pa_status *ret, unsigned int max);
+struct teaming_neigh_status {
+	struct ip_addr address;
+	struct mac mac;
+	uint8_t member, state; /* 0 incomplete 1 reachable 2 stale 3 probe 4 failed */
+};
+unsigned int teaming_neighbours(struct teaming *t, struct teaming_neigh_status *ret, unsigned int max);
+
+#endif
