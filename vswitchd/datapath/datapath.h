@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The packet path: workers, what each of them polls (the plan), and the way of a packet in both directions
+ * (egress.c, ingress.c). The control side (main and portctl threads) attaches and detaches ports and members,
+ * rebuilds tunnel templates, and reads counters.
+ */
+#ifndef DATAPATH_DATAPATH_H
+#define DATAPATH_DATAPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/drop.h"
+#include "base/errs.h"
+#include "base/port_ops.h"
+#include "base/stats.h"
+
+struct datapath;
+struct policy;
+struct teaming;
+struct rte_mempool;
+
+#define DATAPATH_MAX_WORKERS 64
+
+struct datapath_params {
+	struct policy *policy;
+	struct teaming *teaming;
+	struct rte_mempool *pool;  /* for answers, clones and flood copies */
+	unsigned int n_workers;	   /* = EAL worker lcores; worker i runs on the i-th */
+	uint64_t salt;		   /* of the flow hash */
+	uint32_t max_sleep_us;	   /* longest sleep of an idle worker; 0: never sleeps */
+	uint32_t flood_pps;	   /* flooded frames per second and port; 0: no limit */
+	uint32_t neigh_pps;	   /* ARP/ND/ICMP answers per second and port; 0: no limit */
+	bool flow_id;		   /* false: FlowID always 0 */
+	bool plain_uplink;	   /* VSID-0 ports reach the team */
+	uint16_t provider_mtu;	   /* underlay IP MTU where no member says better */
+};
+
+/* Workers do not run yet. Main thread after rte_eal_init(), rcu_init(). @return 0, -ENOMEM, -EINVAL. */
+int datapath_create(const struct datapath_params *params, struct datapath **ret, struct errbuf *err);
+
+/* Launch the workers on their lcores. Main thread. @return 0 or -errno. */
+int datapath_start(struct datapath *dp, struct errbuf *err);
+
+/* Stop the workers (they finish their turn), free everything. Main thread. */
+void datapath_free(struct datapath *dp);
+
+/* Change the knobs that may change at run time: sleep, rates, flow_id. Main thread. */
+void datapath_set_knobs(struct datapath *dp, const struct datapath_params *params);
+
+/*
+ * Let workers serve a port: its queue pairs are distributed over them (same NUMA node first). The queues stay the
+ * caller's and must live until datapath_port_detach() has returned. Main thread. @return 0, -ENOMEM, -EINVAL.
+ */
+int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *const *queues, unsigned int n);
+
+/* No worker touches the port's queues any more when this returns (one grace period). Main thread. */
+void datapath_port_detach(struct datapath *dp, uint16_t port);
+
+/*
+ * Members were opened or closed (teaming published them): give their rx queues to workers anew. Before a device is
+ * closed: unpublish in teaming, then this, then close. Main thread. @return 0, -ENOMEM.
+ */
+int datapath_members_update(struct datapath *dp);
+
+/*
+ * Rebuild the tunnel templates of one host (host index), or of all (HOST_NONE): after a change of the host object or of
+ * paths to one of its PAs. Main thread. @return 0, -ENOMEM (the old templates stay).
+ */
+int datapath_host_update(struct datapath *dp, uint16_t host);
+
+/* ---- counters: any control thread; sums over workers ---- */
+
+struct datapath_port_stats {
+	struct traffic rx, tx; /* from and to the guest */
+	uint64_t drops[DROP_COUNT];
+};
+
+struct datapath_member_stats {
+	struct traffic rx, tx;
+	uint64_t tx_dropped;
+};
+
+struct datapath_worker_stats {
+	unsigned int lcore, queues, member_queues;
+	uint64_t turns, busy_turns; /* polls of everything; those that found packets */
+	uint64_t busy_cycles, packets, sleeps, sleep_ns, remote_numa;
+	uint64_t tsc_hz;
+};
+
+void datapath_drops(const struct datapath *dp, uint64_t ret[DROP_COUNT]);
+/* @return 0, -ENOENT */
+int datapath_port_stats(const struct datapath *dp, uint16_t port, struct datapath_port_stats *ret);
+int datapath_member_stats(const struct datapath *dp, unsigned int member, struct datapath_member_stats *ret);
+int datapath_worker_stats(const struct datapath *dp, unsigned int worker, struct datapath_worker_stats *ret);
+
+/* Traffic by bucket of the transmit hash, for the team view and rebalancing. */
+void datapath_bucket_bytes(const struct datapath *dp, uint64_t ret[256]);
+
+/* True if every worker has made a turn (or woke from sleep) since the last call: feeds the watchdog. Main thread. */
+bool datapath_alive(struct datapath *dp);
+
+#endif
