@@ -40,6 +40,7 @@ struct member_dev {
 	const struct member_ops *ops;
 	uint16_t port_id;  /* DPDK port, for ops that have one */
 	uint16_t rxq, txq; /* configured */
+	uint64_t tx_offloads; /* granted at configure */
 	void *priv;
 };
 
