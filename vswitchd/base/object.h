@@ -163,13 +163,25 @@ struct object_type {
 
 extern const struct object_type object_types[OBJECT_COUNT];
 
+/* A buffer of this size holds any object as a line of field_write(), and any object_key(). */
+#define OBJECT_LINE_MAX 8192
+#define OBJECT_KEY_MAX	192
+
+/* Zero the spec (object_types[kind].size bytes) and give its fields their defaults. Pure, any thread. */
+void object_default(enum object_kind kind, void *spec);
+
 /*
- * Checks that need no other object (VSID range, CA against type, next hop's family, MAC not a group address, ...).
- * @return 0 or -EINVAL with a reason. Pure, any thread.
+ * Checks that need no other object: required fields and ranges (field_check), and what the kind demands (VSID range, CA
+ * against type, next hop's family, MAC not a group address, ...).
+ * @return 0, or -EINVAL, -ERANGE with a reason. Pure, any thread.
  */
 int object_validate(enum object_kind kind, const void *spec, struct errbuf *err);
 
-/* Key of an object as text, e.g. "5001/10.0.0.2" (record), "t1 10.0.0.0/24 via 0.0.0.0" (route). @return length. */
+/*
+ * Key of an object as text, e.g. "5001/10.0.0.2" or "5001/02:00:00:00:00:01" (record), "t1 10.0.0.0/24 via 0.0.0.0"
+ * (route, on-link), "vm1" (port). Two objects of a kind are the same one if and only if the keys are equal.
+ * @return length, or -ENOSPC; OBJECT_KEY_MAX is enough for a valid spec. Pure, any thread.
+ */
 int object_key(enum object_kind kind, const void *spec, char *buf, size_t size);
 
 #endif

@@ -15,12 +15,13 @@
 
 /* Parsers: 0 and *ret written, or -EINVAL (malformed) / -ERANGE (number outside min..max); *ret untouched then. */
 int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret); /* decimal or 0x, no sign, no blanks */
+int parse_octal(const char *s, uint64_t min, uint64_t max, uint64_t *ret); /* file rights: "0660", "660" */
 int parse_bool(const char *s, bool *ret); /* true false yes no on off 1 0 */
-int parse_mac(const char *s, struct mac *ret); /* 02:00:00:00:00:01, also with '-' */
+int parse_mac(const char *s, struct mac *ret); /* 02:00:00:00:00:01, also with '-'; any value */
 int parse_ip(const char *s, struct ip_addr *ret);
 int parse_prefix(const char *s, struct ip_prefix *ret); /* "10.0.0.0/24"; host bits may be set; no "/": full length */
 
-/* Formatters: write at most the *_STR size including NUL, return buf. An unset address is "". */
+/* Formatters: write at most the *_STR size including NUL, return buf. An unset address (a zero MAC) is "". */
 char *format_mac(const struct mac *m, char buf[MAC_STR]);
 char *format_ip(const struct ip_addr *a, char buf[IP_STR]);
 char *format_prefix(const struct ip_prefix *p, char buf[PREFIX_STR]);
@@ -33,5 +34,12 @@ const char *str_nearest(const char *s, const char *const *list);
 
 /* Object ids (ports, hosts, routing domains): 1..63 characters of [A-Za-z0-9._:-], not beginning with '-' or '.'. */
 bool str_is_id(const char *s);
+
+/* Valid UTF-8 without control characters: may be shown in a log, a terminal and JSON. Any thread. */
+bool str_is_text(const char *s);
+
+/* A copy of somebody else's bytes that may stand in a message: '?' for all but printable ASCII, "..." at the end when
+ * it was cut to size (at least 4). @return buf. Any thread. */
+char *str_visible(const char *s, char *buf, size_t size);
 
 #endif
