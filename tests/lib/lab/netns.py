@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Network namespaces: hosts, guests and the switch between them."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from .process import Process, Result, sh
+from .run import Run
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Packets and bytes of one interface, as its own side sees them."""
+
+    rx_packets: int
+    tx_packets: int
+    rx_bytes: int
+    tx_bytes: int
+
+    def __sub__(self, other: Counters) -> Counters:
+        return Counters(self.rx_packets - other.rx_packets, self.tx_packets - other.tx_packets,
+                        self.rx_bytes - other.rx_bytes, self.tx_bytes - other.tx_bytes)
+
+
+class Netns:
+    """A namespace named after the run, with its loopback up."""
+
+    def __init__(self, run: Run, short: str) -> None:
+        self.run = run
+        self.short = short
+        self.name = f"{run.id}-{short}"
+        sh(["ip", "netns", "add", self.name])
+        run.defer(self.delete)
+        self.ip("link set lo up")
+
+    def delete(self) -> None:
+        self.run.forget(self.delete)
+        sh(["ip", "netns", "delete", self.name], check=False)
+
+    def sh(self, argv: list[str] | str, check: bool = True, timeout: float = 30.0) -> Result:
+        """A command inside, to its end."""
+        return sh(argv, self.name, check, timeout)
+
+    def start(self, name: str, argv: list[str], **options: Any) -> Process:
+        """A process inside."""
+        return Process(self.run, name, argv, self.name, **options)
+
+    def ip(self, arguments: str, check: bool = True) -> str:
+        """iproute2's ip on this namespace."""
+        return sh(f"ip -n {self.name} {arguments}", check=check).output
+
+    def links(self, name: str = "") -> list[dict[str, Any]]:
+        """`ip -s -j link` as data."""
+        answer = sh(f"ip -n {self.name} -s -j link show {name}").output
+        links: list[dict[str, Any]] = json.loads(answer)
+        return links
+
+    def mac(self, interface: str) -> str:
+        return str(self.links(interface)[0]["address"])
+
+    def counters(self, interface: str) -> Counters:
+        stats = self.links(interface)[0]["stats64"]
+        return Counters(stats["rx"]["packets"], stats["tx"]["packets"], stats["rx"]["bytes"], stats["tx"]["bytes"])
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread is inside: sockets opened here stay in this namespace afterwards."""
+        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{self.name}", "rb") as there:
+            _setns(there.fileno())
+            try:
+                yield
+            finally:
+                _setns(home.fileno())
+
+
+def _setns(descriptor: int) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
