@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "config_schema.h"
+#include "teaming/teaming.h"
+
+#define PLACE(member) .offset = offsetof(struct settings, member), .size = sizeof(((struct settings *)0)->member)
+
+static const char *const hugepages_names[] = { "auto", "on", "off", NULL };
+static const char *const provider_names[] = { "static", NULL };
+const char *const log_level_names[] = { "error", "warning", "notice", "info", "debug", NULL };
+
+static const struct field host_rows[] = {
+	{ .name = "id", .type = FIELD_ID, PLACE(host_id),
+	  .text = "Name of this host in lookup records. Default: the machine's host name." },
+	{ 0 },
+};
+
+static const struct field paths_rows[] = {
+	{ .name = "run-dir", .type = FIELD_STRING, PLACE(run_dir), .def = "/run/vswitchd",
+	  .text = "Control socket, lock and what has to survive a restart but not a reboot. One per instance." },
+	{ .name = "state-dir", .type = FIELD_STRING, PLACE(state_dir), .def = "/var/lib/vswitchd",
+	  .text = "Policy made at run time, and the salt of the flow hash. One per instance." },
+	{ .name = "socket-dir", .type = FIELD_STRING, PLACE(socket_dir),
+	  .text = "vhost-user sockets; paths given at run time must lie below it. Default: ports below run-dir." },
+	{ .name = "socket-group", .type = FIELD_STRING, PLACE(socket_group),
+	  .text = "Group that may create sockets in socket-dir, the one QEMU runs as. Default: root only." },
+	{ 0 },
+};
+
+static const struct field workers_rows[] = {
+	{ .name = "cores", .type = FIELD_UINT, .offset = offsetof(struct settings, cores), .size = sizeof(uint16_t),
+	  .max = 1023, .max_items = SETTINGS_MAX_CORES, .count_offset = offsetof(struct settings, n_cores),
+	  .text = "CPUs that carry packets, one worker each. Empty: `count` of those this process may use." },
+	{ .name = "count", .type = FIELD_UINT, PLACE(worker_count), .min = 1, .max = SETTINGS_MAX_CORES, .def = "1",
+	  .text = "Number of workers when `cores` is empty; taken from the highest CPU number downwards." },
+	{ .name = "max-sleep-us", .type = FIELD_UINT, PLACE(max_sleep_us), .max = 100000, .def = "500",
+	  .flags = FIELD_RELOAD,
+	  .text = "Longest sleep of an idle worker in microseconds, which is what a first packet may wait. "
+		  "0: never sleep." },
+	{ 0 },
+};
+
+static const struct field memory_rows[] = {
+	{ .name = "megabytes", .type = FIELD_UINT, PLACE(megabytes), .min = 64, .max = 1048576, .def = "0",
+	  .flags = FIELD_ZERO_OK, .text = "Memory for packets and tables. 0: derived from mbufs and max-records." },
+	{ .name = "hugepages", .type = FIELD_ENUM, PLACE(hugepages), .names = hugepages_names, .def = "auto",
+	  .text = "auto: use huge pages when enough are free, else ordinary ones. Never changes the system's settings." },
+	{ .name = "mbufs", .type = FIELD_UINT, PLACE(mbufs), .min = 4096, .max = 4194304, .def = "32768",
+	  .text = "Packet buffers of 2 KiB." },
+	{ 0 },
+};
+
+static const struct field team_rows[] = {
+	{ .name = "provider", .type = FIELD_ENUM, PLACE(provider), .names = provider_names, .def = "static",
+	  .text = "Who owns the team. static: the members are those listed in `members`." },
+	{ .name = "mode", .type = FIELD_ENUM, PLACE(mode), .names = team_mode_names, .def = "auto",
+	  .text = "independent: the physical switch knows nothing of the team. cooperate: LACP or a static link "
+		  "aggregation. auto: what the provider says." },
+	{ .name = "hold-down-ms", .type = FIELD_UINT, PLACE(hold_down_ms), .max = 600000, .def = "2000",
+	  .flags = FIELD_RELOAD, .text = "A member is used again after its link was good for this long." },
+	{ .name = "grace-ms", .type = FIELD_UINT, PLACE(grace_ms), .max = 10000, .def = "500",
+	  .flags = FIELD_RELOAD,
+	  .text = "How long frames are still accepted on the previous member of a provider address after a move." },
+	{ 0 },
+};
+
+static const struct field policy_rows[] = {
+	{ .name = "max-records", .type = FIELD_UINT, PLACE(max_records), .min = 1, .max = 16777216, .def = "65536",
+	  .text = "Lookup records for which tables are reserved at start." },
+	{ .name = "use-external-router", .type = FIELD_BOOL, PLACE(use_external_router), .def = "false",
+	  .flags = FIELD_RELOAD,
+	  .text = "Traffic between subnets goes only through next hops of customer routes, not through the "
+		  "distributed router." },
+	{ .name = "routed-ttl", .type = FIELD_BOOL, PLACE(routed_ttl), .def = "true", .flags = FIELD_RELOAD,
+	  .text = "The distributed router takes one TTL or hop limit." },
+	{ 0 },
+};
+
+static const struct field nvgre_rows[] = {
+	{ .name = "flow-id", .type = FIELD_BOOL, PLACE(flow_id), .def = "true", .flags = FIELD_RELOAD,
+	  .text = "Put eight bits of the inner flow's hash into the FlowID (RFC 7637 3.2); false: 0." },
+	{ 0 },
+};
+
+static const struct field limits_rows[] = {
+	{ .name = "flood-pps", .type = FIELD_UINT, PLACE(flood_pps), .max = 10000000, .def = "1000",
+	  .flags = FIELD_RELOAD, .text = "Flooded frames per second and port. 0: no limit." },
+	{ .name = "neigh-pps", .type = FIELD_UINT, PLACE(neigh_pps), .max = 10000000, .def = "1000",
+	  .flags = FIELD_RELOAD, .text = "ARP, ND and ICMP answers per second and port. 0: no limit." },
+	{ 0 },
+};
+
+static const struct field underlay_rows[] = {
+	{ .name = "mtu", .type = FIELD_UINT, PLACE(provider_mtu), .min = 1280, .max = 9216, .def = "0",
+	  .flags = FIELD_ZERO_OK, .text = "IP MTU of the provider network. 0: the smallest of the members' MTUs." },
+	{ .name = "plain-uplink", .type = FIELD_BOOL, PLACE(plain_uplink), .def = "false",
+	  .text = "Ports without a virtual subnet (VSID 0) reach the team." },
+	{ 0 },
+};
+
+static const struct field log_rows[] = {
+	{ .name = "level", .type = FIELD_ENUM, PLACE(log_level), .names = log_level_names, .def = "info",
+	  .flags = FIELD_RELOAD, .text = "Least important messages that are written." },
+	{ 0 },
+};
+
+static const struct field control_rows[] = {
+	{ .name = "read-group", .type = FIELD_STRING, PLACE(read_group), .flags = FIELD_RELOAD,
+	  .text = "Group that may read policy and counters. root may always do everything." },
+	{ .name = "operate-group", .type = FIELD_STRING, PLACE(operate_group), .flags = FIELD_RELOAD,
+	  .text = "Group that may also run captures, traces and tests, which show tenants' data." },
+	{ .name = "admin-group", .type = FIELD_STRING, PLACE(admin_group), .flags = FIELD_RELOAD,
+	  .text = "Group that may also change things." },
+	{ 0 },
+};
+
+const struct settings_group settings_groups[] = {
+	{ "host", host_rows, "This host." },
+	{ "paths", paths_rows, "Directories; made at start where missing." },
+	{ "workers", workers_rows, "Threads that carry packets." },
+	{ "memory", memory_rows, "Packet and table memory." },
+	{ "team", team_rows, "The NIC team toward the provider network." },
+	{ "policy", policy_rows, "Tables and the distributed router." },
+	{ "nvgre", nvgre_rows, "Encapsulation (RFC 7637)." },
+	{ "limits", limits_rows, "Rates per port." },
+	{ "underlay", underlay_rows, "The provider network." },
+	{ "log", log_rows, "Messages: to the journal when there is one, else standard error." },
+	{ "control", control_rows, "Who may use the control socket." },
+	{ 0 },
+};
+
+void settings_defaults(struct settings *s)
+{
+	const struct settings_group *g;
+	const struct field *f;
+	char *dot;
+
+	memset(s, 0, sizeof(*s));
+	for (g = settings_groups; g->name; g++)
+		for (f = g->rows; f->name; f++)
+			if (f->def)
+				field_set(f, s, 0, f->def, NULL);
+	/* The short name, so that a host keeps its id when its domain changes. */
+	if (gethostname(s->host_id, sizeof(s->host_id) - 1) == 0 && (dot = strchr(s->host_id, '.')))
+		*dot = '\0';
+	if (!str_is_id(s->host_id))
+		s->host_id[0] = '\0';
+}
+
+void settings_complete(struct settings *s)
+{
+	if (!s->socket_dir[0])
+		snprintf(s->socket_dir, sizeof(s->socket_dir), "%.*s/ports", (int)sizeof(s->socket_dir) - 7,
+			 s->run_dir);
+}
+
+int settings_reloadable(const struct settings *a, const struct settings *b, struct errbuf *err)
+{
+	const struct settings_group *g;
+	const struct field *f;
+	char names[sizeof(err->text) / 2] = "";
+	size_t used = 0;
+	int n;
+
+	for (g = settings_groups; g->name; g++) {
+		for (f = g->rows; f->name; f++) {
+			const struct field one[2] = { *f };
+
+			if ((f->flags & FIELD_RELOAD) || field_equal(one, a, b))
+				continue;
+			n = snprintf(names + used, sizeof(names) - used, "%s%s.%s", used ? ", " : "", g->name,
+				     f->name);
+			if (n > 0 && (size_t)n < sizeof(names) - used)
+				used += (size_t)n;
+		}
+	}
+	if (!used)
+		return 0;
+	return err_set(err, EPERM, "cannot change without a restart: %s", names);
+}
+
+int settings_syslog_level(const struct settings *s)
+{
+	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+
+	return levels[s->log_level < sizeof(levels) / sizeof(levels[0]) ? s->log_level : 3];
+}
