@@ -44,11 +44,13 @@ class Capture:
         self._stopping = False
         self._run = netns.run
         with netns.entered():
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            # bound to nothing it hears every interface of the namespace
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 64 << 20)
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            self._socket.bind(("" if len(self._ports) != 1 else next(iter(self._ports)), _ETH_P_ALL))
+            if len(self._ports) == 1:
+                self._socket.bind((next(iter(self._ports)), _ETH_P_ALL))
         self._socket.settimeout(0.2)
         # the kernel stamps with the wall clock
         self._offset = time.monotonic() - time.time()

@@ -12,6 +12,8 @@ from typing import Any
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 
+# importing the layers is what makes Ether() see them
+from scapy.layers import inet, inet6  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
 from scapy.layers.l2 import Ether  # noqa: E402  pylint: disable=wrong-import-position
 from scapy.packet import Packet  # noqa: E402  pylint: disable=wrong-import-position
 
