@@ -146,6 +146,9 @@ const struct policy_host *policy_host(const struct policy *p, uint16_t index);	 
 const struct policy_subnet *policy_subnet(const struct policy *p, uint32_t vsid); /* NULL: not configured; two loads */
 const struct policy_record *policy_record(const struct policy *p, uint32_t index);
 
+/* Members of the plain segment (ports with VSID 0); n_hosts is 0. NULL when there is none. */
+const struct policy_flood *policy_plain_flood(const struct policy *p);
+
 /* Host of a PA: HOST_NONE if unknown. A hash lookup; callers keep the last answer of a burst. */
 uint16_t policy_host_of_pa(const struct policy *p, const struct ip_addr *pa);
 

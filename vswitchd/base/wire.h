@@ -170,7 +170,7 @@ struct arp_hdr { /* Ethernet/IPv4 */
 	uint8_t tpa[4];
 } __attribute__((packed));
 
-struct ip4_hdr {
+struct ipv4_hdr {
 	uint8_t ver_ihl, tos;
 	uint16_t len, id, frag;
 	uint8_t ttl, proto;
@@ -178,7 +178,7 @@ struct ip4_hdr {
 	uint8_t src[4], dst[4];
 } __attribute__((packed));
 
-struct ip6_hdr {
+struct ipv6_hdr {
 	uint32_t vtf;
 	uint16_t plen;
 	uint8_t next, hlim;
@@ -203,7 +203,7 @@ struct nd_hdr { /* NS, NA: options follow */
 	uint8_t target[16];
 } __attribute__((packed));
 
-static_assert(sizeof(struct eth_hdr) == 14 && sizeof(struct arp_hdr) == 28 && sizeof(struct ip4_hdr) == 20 &&
-	      sizeof(struct ip6_hdr) == 40 && sizeof(struct gre_hdr) == 8 && sizeof(struct nd_hdr) == 24, "layout");
+static_assert(sizeof(struct eth_hdr) == 14 && sizeof(struct arp_hdr) == 28 && sizeof(struct ipv4_hdr) == 20 &&
+	      sizeof(struct ipv6_hdr) == 40 && sizeof(struct gre_hdr) == 8 && sizeof(struct nd_hdr) == 24, "layout");
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/errs.h"
 #include "base/port_ops.h"
 #include "base/stats.h"
+#include "datapath/stages.h"
 
 struct datapath;
 struct policy;
@@ -89,6 +90,7 @@ struct datapath_worker_stats {
 };
 
 void datapath_drops(const struct datapath *dp, uint64_t ret[DROP_COUNT]);
+void datapath_stages(const struct datapath *dp, uint64_t ret[STAGE_COUNT]);
 /* @return 0, -ENOENT */
 int datapath_port_stats(const struct datapath *dp, uint16_t port, struct datapath_port_stats *ret);
 int datapath_member_stats(const struct datapath *dp, unsigned int member, struct datapath_member_stats *ret);

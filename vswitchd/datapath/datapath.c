@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Life of the packet path and what the control side changes in it. Main thread. */
+#include <stdlib.h>
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "datapath/dp.h"
+
+static int knobs_publish(struct datapath *dp, const struct datapath_params *params)
+{
+	struct knobs *k = calloc(1, sizeof(*k));
+	const struct knobs *old = dp->knobs;
+
+	if (!k)
+		return -ENOMEM;
+	*k = (struct knobs){
+		.gen = old ? old->gen + 1 : 1,
+		.max_sleep_us = params->max_sleep_us,
+		.flood_pps = params->flood_pps,
+		.neigh_pps = params->neigh_pps,
+		.flow_id = params->flow_id,
+		.plain_uplink = params->plain_uplink,
+	};
+	rcu_assign(dp->knobs, k);
+	if (old && dp->running)
+		rcu_synchronize();
+	free((void *)(uintptr_t)old);
+	return 0;
+}
+
+static struct worker *worker_new(struct datapath *dp, unsigned int id)
+{
+	struct worker *w;
+
+	if (posix_memalign((void **)&w, 64, sizeof(*w)))
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->dp = dp;
+	w->id = id;
+	w->last_host = HOST_NONE;
+	w->out = calloc(POLICY_MAX_PORTS, sizeof(w->out[0]));
+	if (!w->out) {
+		free(w);
+		return NULL;
+	}
+	return w;
+}
+
+int datapath_create(const struct datapath_params *params, struct datapath **ret, struct errbuf *err)
+{
+	struct datapath *dp;
+	int r = -ENOMEM;
+
+	if (!params->n_workers || params->n_workers > DATAPATH_MAX_WORKERS)
+		return err_set(err, EINVAL, "%u workers: 1..%u are allowed", params->n_workers, DATAPATH_MAX_WORKERS);
+	dp = calloc(1, sizeof(*dp));
+	if (!dp)
+		return err_set(err, ENOMEM, "out of memory");
+	dp->params = *params;
+	dp->n_workers = params->n_workers;
+	dp->tsc_hz = rte_get_tsc_hz();
+	for (unsigned int i = 0; i < TEAM_MEMBERS; i++)
+		rte_spinlock_init(&dp->tx_lock[i]);
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		dp->workers[i] = worker_new(dp, i);
+		if (!dp->workers[i])
+			goto fail;
+	}
+	r = knobs_publish(dp, params);
+	if (r >= 0)
+		r = plan_publish(dp);
+	if (r < 0)
+		goto fail;
+	*ret = dp;
+	return 0;
+fail:
+	datapath_free(dp);
+	return err_set(err, -r, "out of memory for %u workers", params->n_workers);
+}
+
+int datapath_start(struct datapath *dp, struct errbuf *err)
+{
+	unsigned int i = 0, lcore;
+
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		int r;
+
+		if (i == dp->n_workers)
+			break;
+		r = rte_eal_remote_launch(worker_main, dp->workers[i], lcore);
+		if (r < 0) {
+			dp->running = i > 0; /* datapath_free() stops those that run */
+			return err_set(err, -r, "worker %u cannot be launched on lcore %u", i, lcore);
+		}
+		i++;
+	}
+	dp->running = i > 0;
+	if (i < dp->n_workers)
+		return err_set(err, EINVAL, "%u workers wanted, %u lcores given", dp->n_workers, i);
+	return 0;
+}
+
+static void port_free(struct dp_port *p)
+{
+	if (!p)
+		return;
+	free(p->counters);
+	free(p->rxqs);
+	free(p);
+}
+
+void datapath_free(struct datapath *dp)
+{
+	if (!dp)
+		return;
+	for (unsigned int i = 0; i < dp->n_workers && dp->workers[i]; i++)
+		__atomic_store_n(&dp->workers[i]->stop, true, __ATOMIC_RELEASE);
+	if (dp->running)
+		rte_eal_mp_wait_lcore();
+	for (unsigned int i = 0; i < dp->n_workers && dp->workers[i]; i++) {
+		free((void *)(uintptr_t)dp->workers[i]->plan);
+		free(dp->workers[i]->out);
+		free(dp->workers[i]);
+	}
+	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
+		port_free(dp->ports[i]);
+	for (unsigned int i = 0; i < POLICY_MAX_HOSTS; i++)
+		free((void *)(uintptr_t)dp->tunnels[i]);
+	free((void *)(uintptr_t)dp->knobs);
+	free((void *)(uintptr_t)dp->hooks);
+	free(dp);
+}
+
+void datapath_set_knobs(struct datapath *dp, const struct datapath_params *params)
+{
+	dp->params.provider_mtu = params->provider_mtu;
+	knobs_publish(dp, params); /* out of memory: the old knobs stay */
+}
+
+/* Worker for a new queue: the least loaded, among those on the guest's node where there are any. */
+static unsigned int choose_worker(struct datapath *dp, int socket)
+{
+	unsigned int load[DATAPATH_MAX_WORKERS] = { 0 }, best = 0;
+	bool found = false;
+
+	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
+		for (unsigned int q = 0; dp->ports[i] && q < dp->ports[i]->n_queues; q++)
+			load[dp->ports[i]->rxqs[q].worker]++;
+	for (int pass = 0; pass < 2 && !found; pass++) {
+		unsigned int lcore, i = 0;
+
+		RTE_LCORE_FOREACH_WORKER(lcore) {
+			bool near = socket == SOCKET_ID_ANY || (int)rte_lcore_to_socket_id(lcore) == socket;
+
+			if (i < dp->n_workers && (near || pass) && (!found || load[i] < load[best])) {
+				best = i;
+				found = true;
+			}
+			i++;
+		}
+	}
+	return best;
+}
+
+static struct dp_port *port_new(struct datapath *dp, uint16_t index, struct port_queue *const *queues, unsigned int n)
+{
+	struct dp_port *p = calloc(1, sizeof(*p) + n * sizeof(p->queues[0]));
+	size_t size = dp->n_workers * sizeof(struct port_counters);
+
+	if (!p)
+		return NULL;
+	p->index = index;
+	p->rxqs = calloc(n, sizeof(p->rxqs[0]));
+	if (!p->rxqs || posix_memalign((void **)&p->counters, 64, size)) {
+		p->counters = NULL;
+		port_free(p);
+		return NULL;
+	}
+	memset(p->counters, 0, size);
+	dp->ports[index] = p; /* not in a plan yet: workers only see it as a (queueless) destination */
+	for (unsigned int q = 0; q < n; q++) {
+		p->queues[q] = queues[q];
+		p->rxqs[q].q = queues[q];
+		p->rxqs[q].port = p;
+		p->rxqs[q].worker = choose_worker(dp, queues[q]->socket);
+		p->n_queues = (uint16_t)(q + 1);
+	}
+	return p;
+}
+
+int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *const *queues, unsigned int n)
+{
+	struct dp_port *p;
+	int r;
+
+	if (port >= POLICY_MAX_PORTS || !n || n > PORT_QUEUES_MAX || dp->ports[port])
+		return -EINVAL;
+	p = port_new(dp, port, queues, n);
+	if (!p)
+		return -ENOMEM;
+	r = plan_publish(dp);
+	if (r < 0) {
+		rcu_assign(dp->ports[port], NULL);
+		if (dp->running)
+			rcu_synchronize();
+		port_free(p);
+	}
+	return r;
+}
+
+void datapath_port_detach(struct datapath *dp, uint16_t port)
+{
+	struct dp_port *p = port < POLICY_MAX_PORTS ? dp->ports[port] : NULL;
+
+	if (!p)
+		return;
+	rcu_assign(dp->ports[port], NULL);
+	if (plan_publish(dp) < 0) {
+		/*
+		 * No memory for new plans. The old ones still name the queues, and they must not be polled after this
+		 * call: make them queueless in place. Ready flags belong to the port's control side, which is about to stop it.
+		 */
+		for (unsigned int q = 0; q < p->n_queues; q++) {
+			__atomic_store_n(&p->queues[q]->rx_ready, 0, __ATOMIC_RELEASE);
+			__atomic_store_n(&p->queues[q]->tx_ready, 0, __ATOMIC_RELEASE);
+		}
+		rcu_synchronize();
+		return; /* p leaks on purpose: a plan points to it */
+	}
+	port_free(p);
+}
+
+int datapath_members_update(struct datapath *dp)
+{
+	return plan_publish(dp);
+}
+
+static void tunnel_replace(struct datapath *dp, unsigned int index, const struct tunnel *t)
+{
+	const struct tunnel *old = dp->tunnels[index];
+
+	rcu_assign(dp->tunnels[index], t);
+	if (!old)
+		return;
+	if (rcu_defer(free, (void *)(uintptr_t)old) < 0) {
+		rcu_synchronize();
+		free((void *)(uintptr_t)old);
+	}
+}
+
+int datapath_host_update(struct datapath *dp, uint16_t host)
+{
+	unsigned int from = host == HOST_NONE ? 0 : host, to = host == HOST_NONE ? POLICY_MAX_HOSTS : host + 1u;
+
+	if (to > POLICY_MAX_HOSTS)
+		return -EINVAL;
+	for (unsigned int i = from; i < to; i++) {
+		const struct policy_host *h = policy_host(dp->params.policy, (uint16_t)i);
+		const struct tunnel *t = NULL;
+
+		if (!h && !dp->tunnels[i])
+			continue;
+		if (h && !h->self) {
+			t = tunnel_build(dp, h);
+			if (!t)
+				return -ENOMEM;
+		}
+		tunnel_replace(dp, i, t);
+	}
+	return 0;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Private to datapath/: the worker and what it polls.
+ *
+ * Published to workers (RCU): struct plan per worker, struct dp_port per port, struct tunnel per host, hook table.
+ * Owned by one worker: everything in struct worker, and struct rxq of the queues its plan names.
+ */
+#ifndef DATAPATH_DP_H
+#define DATAPATH_DP_H
+
+#include <rte_branch_prediction.h>
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+
+#include "base/encap_ops.h"
+#include "base/meta.h"
+#include "base/rcu.h"
+#include "base/stats.h"
+#include "base/tick.h"
+#include "datapath/datapath.h"
+#include "datapath/hooks.h"
+#include "datapath/stages.h"
+#include "policy/policy.h"
+#include "teaming/teaming.h"
+
+#define BURST	   32  /* of a guest queue; also what the vhost library does at most per call */
+#define WIRE_BURST 128 /* from a member per turn: grouping by port pays */
+#define OUT_MAX	   128 /* packets gathered per destination before a flush */
+#define PORT_QUEUES_MAX 64 /* queue pairs of one port */
+
+/* One worker's counters of one port. One writer: that worker. */
+struct port_counters {
+	struct traffic rx, tx;
+	uint64_t drops[DROP_COUNT];
+} __attribute__((aligned(64)));
+
+/* Receive side of one queue pair; owned by the worker whose plan names it. */
+struct rxq {
+	struct port_queue *q;
+	struct dp_port *port;
+	unsigned int worker;   /* that serves it; set once by the control side before publication */
+	uint64_t not_before;   /* TSC: a queue that had few packets is looked at less often */
+	struct policy_src_cache src;
+	struct rate flood, neigh;
+	uint32_t knobs_gen; /* of the rates above */
+};
+
+/* A port as workers see it; immutable but for the counters. */
+struct dp_port {
+	uint16_t index, n_queues;
+	struct port_counters *counters; /* [n_workers] */
+	struct rxq *rxqs;		/* [n_queues] */
+	struct port_queue *queues[];
+};
+
+/* What one worker polls. Immutable, replaced as a whole. */
+struct plan {
+	unsigned int n_rxq, n_members;
+	struct plan_member {
+		uint8_t member;
+		uint16_t queue;
+		bool punt; /* this worker also sends teamwatch's frames through the member */
+	} members[TEAM_MEMBERS * 4];
+	struct rxq *rxqs[];
+};
+
+/* Templates toward one remote host; immutable. tmpl[pa * n_members + member] */
+struct tunnel {
+	uint16_t n_pas, n_members;
+	uint16_t max_inner; /* smallest of the templates': largest inner IP packet; 0: no path yet */
+	uint8_t spread;
+	bool usable;
+	uint8_t pa_of_flow[64];
+	struct encap_template tmpl[];
+};
+
+/* Packets gathered for one destination during a turn. */
+struct out {
+	uint16_t n;
+	bool listed; /* in the worker's list of ports to flush */
+	struct rte_mbuf *pkts[OUT_MAX];
+};
+
+/* Knobs that may change at run time; immutable, replaced as a whole. */
+struct knobs {
+	uint32_t gen, max_sleep_us, flood_pps, neigh_pps;
+	bool flow_id, plain_uplink;
+};
+
+struct worker {
+	struct datapath *dp;
+	unsigned int id, lcore;
+	bool stop;		    /* written by main, read by the worker */
+	const struct plan *plan;    /* published by main */
+
+	/* from here on: the worker's own */
+	const struct team_view *view; /* of this turn */
+	const struct knobs *knobs;    /* of this turn */
+	uint64_t now;		      /* TSC at the beginning of the turn */
+	uint16_t ip_id;
+	unsigned int rx_hint;	      /* last PA that matched on the wire */
+	struct ip_addr last_src;      /* last outer source and its host */
+	uint16_t last_host;
+	uint16_t n_active, n_free;
+	uint16_t active[POLICY_MAX_PORTS]; /* ports with packets gathered */
+	struct out wire[TEAM_MEMBERS];
+	struct rte_mbuf *free[2 * OUT_MAX];
+	struct out *out;		   /* [POLICY_MAX_PORTS] */
+
+	/* counters: one writer (this worker), read by control threads */
+	struct drop_counters drops __attribute__((aligned(64)));
+	uint64_t stage[STAGE_COUNT];
+	struct traffic member_rx[TEAM_MEMBERS], member_tx[TEAM_MEMBERS];
+	uint64_t member_tx_dropped[TEAM_MEMBERS];
+	uint64_t bucket_bytes[TEAM_BUCKETS];
+	uint64_t turns, busy_turns, busy_cycles, packets, sleeps, sleep_ns, remote_numa;
+} __attribute__((aligned(64)));
+
+struct datapath {
+	struct datapath_params params;
+	unsigned int n_workers;
+	uint64_t tsc_hz;
+	bool running;
+	/* published */
+	struct dp_port *ports[POLICY_MAX_PORTS];
+	const struct tunnel *tunnels[POLICY_MAX_HOSTS];
+	const struct hook_table *hooks; /* NULL: no extension anywhere */
+	const struct knobs *knobs;
+	/* members with fewer transmit queues than workers are shared under a lock */
+	rte_spinlock_t tx_lock[TEAM_MEMBERS];
+	/* main thread only */
+	unsigned int next_worker;
+	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
+	struct worker *workers[DATAPATH_MAX_WORKERS];
+};
+
+/* worker.c */
+int worker_main(void *arg);
+
+/* plan.c: build and publish every worker's plan from the attached ports and open members. Main thread. */
+int plan_publish(struct datapath *dp);
+
+/* egress.c: frames of one burst of a guest queue, all the way to where they are gathered. */
+void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uint16_t n);
+/* encapsulate and gather packets with VERDICT_REMOTE (also flood's copies). */
+void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
+/* give gathered packets of every member to its device */
+void egress_flush(struct worker *w);
+/* gather one frame for a member */
+void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m);
+
+/* ingress.c */
+void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
+
+/* local.c: gather for a port (takes the mbuf), and copy everything gathered into the guests' rings. */
+void local_enqueue(struct worker *w, uint16_t port, struct rte_mbuf *m);
+void local_flush(struct worker *w);
+
+/* flood.c: one packet to every local member but its source, and one copy per remote member host. Takes the mbuf. */
+void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire);
+
+/* icmp.c: what the distributed router says itself. */
+/* Echo to the gateway: turn the packet into the reply. @return true: m is the answer. */
+bool icmp_echo_reply(const struct policy_subnet *s, struct rte_mbuf *m);
+/*
+ * The ICMP or ICMPv6 error for a packet dropped with `why` (TTL, TOO_BIG, NO_ROUTE, NO_RECORD), from the subnet's
+ * gateway address to its sender. @return a new mbuf, or NULL when RFC 1122 3.2.2, RFC 4443 2.4 forbid one.
+ */
+struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, struct rte_mbuf *m,
+			    enum drop_reason why, uint16_t mtu);
+
+/* plain.c: the VSID-0 segment and its uplink. */
+void plain_to_wire(struct worker *w, struct rte_mbuf *m);
+/* A frame on a member that is no tunnel packet. @return true: taken. */
+bool plain_from_wire(struct worker *w, uint8_t member, struct rte_mbuf *m);
+
+/* tunnel.c */
+const struct tunnel *tunnel_build(struct datapath *dp, const struct policy_host *host);
+
+/* Drop a packet: count it for the worker, and for its port where it has one; the mbuf is freed in bulk later. */
+void worker_drop(struct worker *w, uint16_t port, struct rte_mbuf *m, enum drop_reason why);
+void worker_free_flush(struct worker *w);
+
+static inline void worker_free(struct worker *w, struct rte_mbuf *m)
+{
+	if (unlikely(w->n_free == RTE_DIM(w->free)))
+		worker_free_flush(w);
+	w->free[w->n_free++] = m;
+}
+
+void hooks_run(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n);
+
+static inline void hooks(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n)
+{
+	if (unlikely(rcu_dereference(w->dp->hooks) != NULL))
+		hooks_run(w, point, pkts, n);
+}
+
+#endif

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The way of a packet from a VM: parse, ARP/ND, source check, lookup, route, then out to a port, to everybody in
+ * the subnet, or encapsulated to a team member.
+ */
+#include <rte_prefetch.h>
+
+#include "base/flowhash.h"
+#include "datapath/dp.h"
+#include "offload/offload.h"
+
+/* Headers of the burst into the metadata. @return or-ed pkt_kind bits (1 << kind) of what is in it. */
+static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const struct policy_port *port,
+				struct rte_mbuf **pkts, uint16_t n)
+{
+	uint64_t salt = w->dp->params.salt;
+	unsigned int kinds = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt_meta *meta = pkt_meta(m);
+		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+		enum drop_reason bad;
+
+		memset(meta, 0, sizeof(*meta));
+		meta->vsid_in = port->vsid;
+		meta->vsid_out = port->vsid;
+		meta->record = REC_NONE;
+		meta->src = port->index;
+		meta->src_host = HOST_NONE;
+		meta->dst_pa = PA_ANY;
+		bad = offload_guest_check(m);
+		if (likely(!bad))
+			bad = m->pkt_len <= UINT16_MAX ? pkt_parse(data, m->data_len, m->pkt_len, &meta->pkt) :
+							 DROP_GUEST_OVERSIZE;
+		if (unlikely(bad)) {
+			meta_drop(meta, bad);
+			continue;
+		}
+		if (unlikely(meta->pkt.flags & PKT_F_VLAN) && port->vsid) {
+			meta_drop(meta, DROP_GUEST_VLAN);
+			continue;
+		}
+		meta->hash = flowhash(data, &meta->pkt, salt);
+		kinds |= 1u << meta->pkt.kind;
+	}
+	return kinds;
+}
+
+/* VID 0 (a priority tag) from a guest: the tag goes, the frame stays. Rare; the frame is parsed again. */
+static void strip_priority_tags(struct rte_mbuf **pkts, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+
+		if (likely(m->data_len < ETH_HLEN_ + 4 || load_be16(data + 12) != ETHERTYPE_VLAN_ ||
+			   (load_be16(data + 14) & 0x0fff) != 0))
+			continue;
+		memmove(data + 4, data, 12);
+		rte_pktmbuf_adj(m, 4);
+	}
+}
+
+static void neigh_burst(struct worker *w, const struct rxq *rxq, const struct policy_port *port,
+			const struct policy_subnet *s, struct rte_mbuf **pkts, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt_meta *meta = pkt_meta(pkts[i]);
+
+		if (meta->verdict == VERDICT_NONE && (meta->pkt.kind == PKT_ARP || meta->pkt.kind == PKT_ND))
+			policy_neigh_egress(w->dp->params.policy, port, s, pkts[i]);
+	}
+}
+
+/* The router's own voice, rate-limited per port: an error for a packet that is about to be dropped. */
+static void answer_drop(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m,
+			uint16_t mtu)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+	struct rte_mbuf *err;
+
+	if (!s || (meta->drop != DROP_TOO_BIG && meta->drop != DROP_TTL && !(meta->flags & META_ROUTED)))
+		return;
+	if (!rate_take(&rxq->neigh, 1, w->now))
+		return;
+	err = icmp_error(w, s, m, meta->drop, mtu);
+	if (err)
+		local_enqueue(w, meta->src, err);
+}
+
+static void reply(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
+{
+	if (rate_take(&rxq->neigh, 1, w->now))
+		local_enqueue(w, pkt_meta(m)->src, m);
+	else
+		worker_drop(w, pkt_meta(m)->src, m, DROP_NEIGH_LIMIT);
+}
+
+static void flood(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
+{
+	if (rate_take(&rxq->flood, 1, w->now))
+		flood_packet(w, m, false);
+	else
+		worker_drop(w, pkt_meta(m)->src, m, DROP_FLOOD_LIMIT);
+}
+
+static inline uint32_t inner_ip_len(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	if (likely(meta->pkt.kind == PKT_IPV4 || meta->pkt.kind == PKT_IPV6))
+		return meta->pkt.l3_end - meta->pkt.l3_off;
+	return m->pkt_len - ETH_HLEN_;
+}
+
+/* Template for a packet by its flow (or, for hosts that pin MAC to PA, by its MACs); NULL and *why when none. */
+static inline const struct encap_template *choose(const struct worker *w, const struct rte_mbuf *m,
+						  struct pkt_meta *meta, enum drop_reason *why)
+{
+	const struct tunnel *t = rcu_dereference(w->dp->tunnels[meta->dst]);
+	const struct encap_template *tmpl;
+	uint32_t hash = meta->hash;
+	unsigned int pa;
+
+	if (unlikely(!t || !t->usable)) {
+		*why = DROP_RECORD_UNUSABLE;
+		return NULL;
+	}
+	if (unlikely(t->spread == SPREAD_RECORD)) {
+		/* Source PA fixed per source MAC, destination PA by the target's record. */
+		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+
+		hash = (uint32_t)(flowhash_mix(mac_load(data + 6) ^ w->dp->params.salt, 0x9e3779b97f4a7c15u));
+		pa = meta->dst_pa < t->n_pas ? meta->dst_pa : 0;
+	} else {
+		pa = t->pa_of_flow[FLOW_PA(hash) & 63];
+	}
+	meta->member = w->view->bucket[FLOW_BUCKET(hash)];
+	if (unlikely(meta->member >= t->n_members)) {
+		*why = DROP_NO_MEMBER;
+		return NULL;
+	}
+	tmpl = &t->tmpl[pa * t->n_members + meta->member];
+	rte_prefetch0(tmpl);
+	return tmpl;
+}
+
+void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
+{
+	struct out *o = &w->wire[member];
+
+	if (unlikely(o->n == OUT_MAX))
+		egress_flush(w);
+	o->pkts[o->n++] = m;
+}
+
+void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct encap_template *tmpl[BURST];
+	const struct encap_template *ready[BURST];
+	struct rte_mbuf *go[BURST];
+	uint16_t k = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt_meta *meta = pkt_meta(pkts[i]);
+		enum drop_reason why = DROP_NONE;
+
+		tmpl[i] = choose(w, pkts[i], meta, &why);
+		if (unlikely(!tmpl[i]))
+			meta->drop = (uint8_t)why;
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt_meta *meta = pkt_meta(m);
+		const struct encap_template *t = tmpl[i];
+
+		if (unlikely(!t || !t->ops)) {
+			worker_drop(w, meta->src, m, t ? t->why : meta->drop);
+			continue;
+		}
+		if (unlikely(rte_pktmbuf_headroom(m) < t->len)) {
+			worker_drop(w, meta->src, m, DROP_NO_HEADROOM);
+			continue;
+		}
+		go[k] = m;
+		ready[k++] = t;
+		w->bucket_bytes[FLOW_BUCKET(meta->hash)] += m->pkt_len;
+	}
+	/* Hosts of one fabric speak one encapsulation: the run is nearly always the whole burst. */
+	for (uint16_t from = 0, to; from < k; from = to) {
+		for (to = from + 1; to < k && ready[to]->ops == ready[from]->ops; to++)
+			;
+		ready[from]->ops->encap(go + from, ready + from, to - from, &w->ip_id, w->knobs->flow_id);
+	}
+	stat_add(&w->stage[STAGE_ENCAP], k);
+	hooks(w, HOOK_WIRE_TX, go, k);
+	for (uint16_t i = 0; i < k; i++)
+		egress_wire(w, ready[i]->member, go[i]);
+}
+
+/* MTU toward the host of a remote packet: judged here because the sender has to be told. 0: fits. */
+static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const struct tunnel *t;
+
+	if (likely(inner_ip_len(m, meta) <= 1280))
+		return 0;
+	t = rcu_dereference(w->dp->tunnels[meta->dst]);
+	return t && t->max_inner && inner_ip_len(m, meta) > t->max_inner ? t->max_inner : 0;
+}
+
+static void deliver_slow(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+
+	switch (meta->verdict) {
+	case VERDICT_FLOOD:
+		flood(w, rxq, m);
+		return;
+	case VERDICT_REPLY:
+		reply(w, rxq, m);
+		return;
+	case VERDICT_ROUTE: /* the gateway's own address */
+		if (s && icmp_echo_reply(s, m)) {
+			reply(w, rxq, m);
+			return;
+		}
+		meta_drop(meta, DROP_NO_ROUTE);
+		break;
+	case VERDICT_CONSUMED:
+		return;
+	default:
+		break;
+	}
+	answer_drop(w, rxq, s, m, 0);
+	worker_drop(w, meta->src, m, meta->drop);
+}
+
+/* Destinations are data by now: act on them. */
+static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf **pkts,
+		    uint16_t n)
+{
+	struct rte_mbuf *remote[BURST];
+	uint16_t k = 0, mtu;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt_meta *meta = pkt_meta(m);
+
+		if (likely(meta->verdict == VERDICT_REMOTE)) {
+			mtu = too_big(w, m, meta);
+			if (likely(!mtu)) {
+				remote[k++] = m;
+				continue;
+			}
+			meta_drop(meta, DROP_TOO_BIG);
+			answer_drop(w, rxq, s, m, mtu);
+			worker_drop(w, meta->src, m, DROP_TOO_BIG);
+		} else if (meta->verdict == VERDICT_LOCAL) {
+			local_enqueue(w, meta->dst, m);
+		} else {
+			deliver_slow(w, rxq, s, m);
+		}
+	}
+	if (k)
+		egress_remote(w, remote, k);
+}
+
+/* Rates follow the knobs; looked at once per burst. */
+static inline void refresh_rates(struct worker *w, struct rxq *rxq)
+{
+	const struct knobs *k = w->knobs;
+
+	if (likely(rxq->knobs_gen == k->gen))
+		return;
+	rate_init(&rxq->flood, k->flood_pps, k->flood_pps / 4 + 64, w->dp->tsc_hz, w->now);
+	rate_init(&rxq->neigh, k->neigh_pps, k->neigh_pps / 4 + 64, w->dp->tsc_hz, w->now);
+	rxq->knobs_gen = k->gen;
+}
+
+static void drop_all(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n, enum drop_reason why)
+{
+	for (uint16_t i = 0; i < n; i++)
+		worker_drop(w, port, pkts[i], why);
+}
+
+void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct policy *p = w->dp->params.policy;
+	const struct policy_port *port = policy_port(p, rxq->port->index);
+	const struct policy_subnet *s = NULL;
+	struct port_counters *c = &rxq->port->counters[w->id];
+	unsigned int kinds;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		bytes += pkts[i]->pkt_len;
+	traffic_add(&c->rx, n, bytes);
+	stat_add(&w->stage[STAGE_GUEST_RX], n);
+	refresh_rates(w, rxq);
+	if (unlikely(!port)) {
+		drop_all(w, rxq->port->index, pkts, n, DROP_PORT_DOWN);
+		return;
+	}
+	if (port->vsid) {
+		s = policy_subnet(p, port->vsid);
+		if (unlikely(!s)) {
+			drop_all(w, port->index, pkts, n, DROP_NO_SUBNET);
+			return;
+		}
+		strip_priority_tags(pkts, n);
+	}
+	kinds = parse_burst(w, rxq, port, pkts, n);
+	hooks(w, HOOK_GUEST_RX, pkts, n);
+	policy_source_burst(p, port, s, &rxq->src, pkts, n);
+	if (unlikely(kinds & (1u << PKT_ARP | 1u << PKT_ND)) && s)
+		neigh_burst(w, rxq, port, s, pkts, n);
+	policy_lookup_burst(p, port, s, pkts, n);
+	if (s)
+		policy_route_burst(p, s, pkts, n);
+	deliver(w, rxq, s, pkts, n);
+}

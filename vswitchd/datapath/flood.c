@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Broadcast, multicast and unknown unicast (HNV 3.3): every local member but the source, one unicast copy per remote
+ * member host, and never back to the wire what came from it (split horizon).
+ */
+#include "datapath/dp.h"
+
+/* Local receivers share the packet: delivery only copies from it. */
+static unsigned int to_ports(struct worker *w, const struct policy_flood *f, struct rte_mbuf *m)
+{
+	uint16_t src = pkt_meta(m)->src;
+	unsigned int sent = 0;
+
+	for (uint16_t i = 0; i < f->n_ports; i++) {
+		if (f->ports[i] == src)
+			continue;
+		rte_mbuf_refcnt_update(m, 1);
+		local_enqueue(w, f->ports[i], m);
+		sent++;
+	}
+	return sent;
+}
+
+static unsigned int to_hosts(struct worker *w, const struct policy_flood *f, struct rte_mbuf *m)
+{
+	struct rte_mbuf *copies[BURST];
+	unsigned int sent = 0;
+	uint16_t k = 0;
+
+	for (uint16_t i = 0; i < f->n_hosts; i++) {
+		struct rte_mbuf *c = rte_pktmbuf_copy(m, w->dp->params.pool, 0, UINT32_MAX);
+
+		if (!c) {
+			drop_count(&w->drops, DROP_NO_MBUF, 1);
+			continue;
+		}
+		*pkt_meta(c) = *pkt_meta(m);
+		pkt_meta(c)->dst = f->hosts[i];
+		pkt_meta(c)->dst_pa = PA_ANY;
+		copies[k++] = c;
+		sent++;
+		if (k == BURST) {
+			egress_remote(w, copies, k);
+			k = 0;
+		}
+	}
+	if (k)
+		egress_remote(w, copies, k);
+	return sent;
+}
+
+void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire)
+{
+	const struct policy *p = w->dp->params.policy;
+	struct pkt_meta *meta = pkt_meta(m);
+	const struct policy_subnet *s = policy_subnet(p, meta->vsid_out);
+	const struct policy_flood *f = s ? rcu_dereference(s->flood) : policy_plain_flood(p);
+	unsigned int sent = 0;
+
+	if (!f || (!s && meta->vsid_out)) {
+		worker_drop(w, meta->src, m, DROP_NO_SUBNET);
+		return;
+	}
+	if (!from_wire && meta->vsid_out)
+		sent += to_hosts(w, f, m);
+	if (!from_wire && !meta->vsid_out && w->knobs->plain_uplink) {
+		struct rte_mbuf *c = rte_pktmbuf_copy(m, w->dp->params.pool, 0, UINT32_MAX);
+
+		if (c) {
+			*pkt_meta(c) = *meta;
+			plain_to_wire(w, c);
+			sent++;
+		}
+	}
+	sent += to_ports(w, f, m);
+	stat_add(&w->stage[STAGE_FLOOD], sent);
+	if (sent)
+		worker_free(w, m); /* our own reference */
+	else
+		worker_drop(w, meta->src, m, DROP_NO_MEMBER_PORT);
+}

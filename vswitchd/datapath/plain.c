@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * VSID 0: plain switching. With plain-uplink its frames leave untagged by a member chosen by source MAC (independent
+ * teams: a MAC is seen on one switch port) or by flow (cooperating), and frames from the wire for its MACs come in.
+ */
+#include "base/flowhash.h"
+#include "datapath/dp.h"
+
+void plain_to_wire(struct worker *w, struct rte_mbuf *m)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t hash = meta->hash;
+	uint8_t member;
+
+	if (w->view->mode != TEAM_COOPERATE)
+		hash = (uint32_t)flowhash_mix(mac_load(data + 6), 0x9e3779b97f4a7c15u);
+	member = w->view->bucket[FLOW_BUCKET(hash)];
+	if (member >= w->view->n_members) {
+		worker_drop(w, meta->src, m, DROP_NO_MEMBER);
+		return;
+	}
+	egress_wire(w, member, m);
+}
+
+bool plain_from_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
+{
+	const struct policy *p = w->dp->params.policy;
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct pkt_meta *meta = pkt_meta(m);
+	uint32_t v;
+
+	if (m->data_len < ETH_HLEN_)
+		return false;
+	if (mac_is_group(data)) {
+		/* The switch floods group addresses to all members: one of them listens. */
+		if (w->view->mode != TEAM_COOPERATE && member != w->view->designated)
+			return false;
+		/* AF_PACKET brings back what we sent ourselves. */
+		v = policy_mac_lookup(p, 0, mac_load(data + 6));
+		if (v != MACV_MISS)
+			return false;
+	} else {
+		v = policy_mac_lookup(p, 0, mac_load(data));
+		if (v == MACV_MISS || MACV_KIND(v) != MACV_LOCAL)
+			return false;
+	}
+	memset(meta, 0, sizeof(*meta));
+	meta->src = PORT_WIRE;
+	meta->src_host = HOST_NONE;
+	meta->record = REC_NONE;
+	meta->flags = META_PLAIN;
+	if (mac_is_group(data))
+		flood_packet(w, m, true);
+	else
+		local_enqueue(w, (uint16_t)MACV_INDEX(v), m);
+	return true;
+}

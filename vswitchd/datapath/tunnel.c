@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ready outer headers toward one remote host: one per (its PA, our member). Control side. */
+#include <stdlib.h>
+
+#include "datapath/dp.h"
+
+static enum drop_reason why_not(int r)
+{
+	switch (r) {
+	case -EAGAIN:
+		return DROP_NO_NEIGHBOUR;
+	case -ENETDOWN:
+		return DROP_NO_MEMBER;
+	default:
+		return DROP_NO_PA;
+	}
+}
+
+static void build_one(struct datapath *dp, const struct policy_host *host, const struct host_pa *pa,
+		      unsigned int member, struct encap_template *t)
+{
+	const struct encap_ops *ops = policy_encap(host->encapsulation);
+	struct encap_path path;
+	uint16_t mtu = 0, overhead;
+	int r;
+
+	t->member = (uint8_t)member;
+	r = teaming_path(dp->params.teaming, &pa->address, member, &path, &mtu, &t->local_pa);
+	if (r >= 0 && ops)
+		r = ops->template_build(t, &path);
+	if (r < 0 || !ops) {
+		t->why = (uint8_t)why_not(r);
+		return;
+	}
+	if (!mtu)
+		mtu = dp->params.provider_mtu;
+	if (pa->mtu && pa->mtu < mtu)
+		mtu = pa->mtu;
+	overhead = t->family == 4 ? ops->overhead4 : ops->overhead6;
+	t->max_inner = mtu > overhead ? (uint16_t)(mtu - overhead) : 0;
+	t->ops = ops;
+}
+
+const struct tunnel *tunnel_build(struct datapath *dp, const struct policy_host *host)
+{
+	unsigned int n_members = teaming_view(dp->params.teaming)->n_members;
+	size_t n = (size_t)host->n_pas * n_members;
+	struct tunnel *t;
+
+	if (posix_memalign((void **)&t, 64, sizeof(*t) + n * sizeof(t->tmpl[0])))
+		return NULL;
+	memset(t, 0, sizeof(*t) + n * sizeof(t->tmpl[0]));
+	t->n_pas = host->n_pas;
+	t->n_members = (uint16_t)n_members;
+	t->spread = host->spread;
+	t->usable = host->usable;
+	memcpy(t->pa_of_flow, host->pa_of_flow, sizeof(t->pa_of_flow));
+	for (unsigned int pa = 0; pa < host->n_pas; pa++) {
+		for (unsigned int m = 0; m < n_members; m++) {
+			struct encap_template *tmpl = &t->tmpl[pa * n_members + m];
+
+			build_one(dp, host, &host->pas[pa], m, tmpl);
+			if (tmpl->max_inner && (!t->max_inner || tmpl->max_inner < t->max_inner))
+				t->max_inner = tmpl->max_inner;
+		}
+	}
+	return t;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A worker: polls its queues and members, carries each burst all the way, flushes what it gathered, reports
+ * quiescence; sleeps when there is nothing, off-line so that nobody waits for it.
+ */
+#include <sys/prctl.h>
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+#include <rte_pause.h>
+
+#include "datapath/dp.h"
+
+/* A queue that had fewer packets than this is left alone for SHORT_GAP_NS: half-empty turns are the dearest. */
+#define SHORT_BURST  16
+#define SHORT_GAP_NS 1000
+
+/* Idle turns before the first sleep, and its length; each following sleep doubles up to the knob. */
+#define IDLE_TURNS     2000
+#define FIRST_SLEEP_US 20
+
+void worker_free_flush(struct worker *w)
+{
+	rte_pktmbuf_free_bulk(w->free, w->n_free);
+	w->n_free = 0;
+}
+
+void worker_drop(struct worker *w, uint16_t port, struct rte_mbuf *m, enum drop_reason why)
+{
+	struct dp_port *p = port < POLICY_MAX_PORTS ? rcu_dereference(w->dp->ports[port]) : NULL;
+
+	drop_count(&w->drops, why, 1);
+	if (p)
+		stat_add(&p->counters[w->id].drops[why], 1);
+	worker_free(w, m);
+}
+
+void hooks_run(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct hook_table *t = rcu_dereference(w->dp->hooks);
+
+	for (unsigned int i = 0; t && n && i < t->n[point]; i++)
+		t->hooks[point][i].fn(t->hooks[point][i].arg, pkts, n);
+}
+
+static unsigned int poll_ports(struct worker *w, const struct plan *plan)
+{
+	struct rte_mbuf *pkts[BURST];
+	unsigned int sum = 0;
+
+	for (unsigned int i = 0; i < plan->n_rxq; i++) {
+		struct rxq *rxq = plan->rxqs[i];
+		uint16_t n;
+
+		if (!__atomic_load_n(&rxq->q->rx_ready, __ATOMIC_ACQUIRE) || w->now < rxq->not_before)
+			continue;
+		n = rxq->q->ops->rx(rxq->q, pkts, BURST);
+		if (!n)
+			continue;
+		rxq->not_before = n < SHORT_BURST ? w->now + w->dp->tsc_hz / (1000000000 / SHORT_GAP_NS) : 0;
+		if (rxq->q->socket != SOCKET_ID_ANY && rxq->q->socket != (int)rte_socket_id())
+			stat_add(&w->remote_numa, n);
+		egress_burst(w, rxq, pkts, n);
+		sum += n;
+	}
+	return sum;
+}
+
+static void punt_out(struct worker *w, uint8_t member)
+{
+	struct rte_mbuf *pkts[BURST];
+	uint16_t n = teaming_punt_tx(w->dp->params.teaming, member, pkts, BURST);
+
+	for (uint16_t i = 0; i < n; i++)
+		egress_wire(w, member, pkts[i]);
+}
+
+static unsigned int poll_members(struct worker *w, const struct plan *plan)
+{
+	struct rte_mbuf *pkts[WIRE_BURST];
+	unsigned int sum = 0;
+
+	for (unsigned int i = 0; i < plan->n_members; i++) {
+		const struct plan_member *pm = &plan->members[i];
+		const struct member_dev *dev = w->view->members[pm->member].dev;
+		uint16_t n = 0, got;
+
+		if (!dev || pm->queue >= dev->rxq)
+			continue;
+		if (pm->punt)
+			punt_out(w, pm->member);
+		do {
+			got = dev->ops->rx(dev, pm->queue, pkts + n, BURST);
+			n += got;
+		} while (got == BURST && n + BURST <= WIRE_BURST);
+		if (!n)
+			continue;
+		ingress_burst(w, pm->member, pkts, n);
+		sum += n;
+	}
+	return sum;
+}
+
+static void flush_member(struct worker *w, uint8_t member, struct out *o)
+{
+	const struct member_dev *dev = w->view->members[member].dev;
+	uint16_t n = o->n, sent = 0, q;
+	uint64_t bytes = 0;
+
+	o->n = 0;
+	if (likely(dev && dev->txq)) {
+		for (uint16_t i = 0; i < n; i++)
+			bytes += o->pkts[i]->pkt_len;
+		q = w->id % dev->txq;
+		if (unlikely(dev->txq < w->dp->n_workers)) {
+			rte_spinlock_lock(&w->dp->tx_lock[member]);
+			sent = dev->ops->tx(dev, q, o->pkts, n);
+			rte_spinlock_unlock(&w->dp->tx_lock[member]);
+		} else {
+			sent = dev->ops->tx(dev, q, o->pkts, n);
+		}
+	}
+	for (uint16_t i = sent; i < n; i++) {
+		bytes -= dev ? o->pkts[i]->pkt_len : 0;
+		worker_drop(w, PORT_WIRE, o->pkts[i], DROP_MEMBER_TX);
+	}
+	stat_add(&w->member_tx_dropped[member], n - sent);
+	traffic_add(&w->member_tx[member], sent, bytes);
+	stat_add(&w->stage[STAGE_WIRE_TX], sent);
+}
+
+void egress_flush(struct worker *w)
+{
+	for (uint8_t m = 0; m < w->view->n_members; m++)
+		if (w->wire[m].n)
+			flush_member(w, m, &w->wire[m]);
+}
+
+/* One turn. @return packets seen. */
+static unsigned int turn(struct worker *w)
+{
+	const struct plan *plan = rcu_dereference(w->plan);
+	unsigned int n;
+
+	w->view = teaming_view(w->dp->params.teaming);
+	w->knobs = rcu_dereference(w->dp->knobs);
+	n = poll_members(w, plan);
+	n += poll_ports(w, plan);
+	egress_flush(w);
+	local_flush(w);
+	if (w->n_free)
+		worker_free_flush(w);
+	return n;
+}
+
+/* Sleep without being waited for. The bound is the knob: traffic that comes meanwhile waits at most that long. */
+static void nap(struct worker *w, uint32_t us)
+{
+	struct timespec t = { .tv_nsec = (long)us * 1000 };
+	uint64_t start = rte_rdtsc();
+
+	rcu_offline(w->id);
+	nanosleep(&t, NULL);
+	rcu_online(w->id);
+	stat_add(&w->sleeps, 1);
+	stat_add(&w->sleep_ns, (uint64_t)((double)(rte_rdtsc() - start) * 1e9 / (double)w->dp->tsc_hz));
+}
+
+int worker_main(void *arg)
+{
+	struct worker *w = arg;
+	uint32_t idle = 0, sleep_us = FIRST_SLEEP_US;
+
+	w->lcore = rte_lcore_id();
+	prctl(PR_SET_TIMERSLACK, 1000UL); /* the default 50 us would double short sleeps */
+	rcu_register(w->id);
+	w->now = rte_rdtsc();
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		unsigned int n = turn(w);
+		uint64_t end = rte_rdtsc();
+
+		stat_add(&w->turns, 1);
+		if (n) {
+			stat_add(&w->busy_turns, 1);
+			stat_add(&w->busy_cycles, end - w->now);
+			stat_add(&w->packets, n);
+			idle = 0;
+			sleep_us = FIRST_SLEEP_US;
+		}
+		rcu_quiescent(w->id);
+		if (!n && ++idle >= IDLE_TURNS && w->knobs->max_sleep_us) {
+			nap(w, RTE_MIN(sleep_us, w->knobs->max_sleep_us));
+			sleep_us = RTE_MIN(sleep_us * 2, 1000000u);
+			end = rte_rdtsc();
+		}
+		w->now = end;
+	}
+	rcu_unregister(w->id);
+	return 0;
+}
