@@ -2,7 +2,9 @@
 /*
  * One hash of the inner flow, computed once at guest rx and carried in the metadata. Consumers use different bits:
  * FLOW_BUCKET (transmit member), FLOW_PA (destination PA), FLOW_ID (RFC 7637 FlowID), FLOW_QUEUE.
- * All fragments of one datagram hash alike (3-tuple); non-IP: MACs and EtherType. Salted per host.
+ * TCP and UDP: addresses, ports, protocol. All fragments of one datagram hash alike: addresses and, in IPv4, protocol (an
+ * IPv6 fragment's next header may differ from the first one's, RFC 8200 4.5). Other IP: addresses and protocol.
+ * Non-IP: MACs and EtherType. Salted per host. The hash is not symmetric.
  */
 #ifndef BASE_FLOWHASH_H
 #define BASE_FLOWHASH_H
@@ -24,10 +26,36 @@ static inline uint64_t flowhash_mix(uint64_t a, uint64_t b)
 	return (uint64_t)p ^ (uint64_t)(p >> 64);
 }
 
+#define FLOWHASH_K1 UINT64_C(0x9e3779b97f4a7c15)
+#define FLOWHASH_K2 UINT64_C(0xd1b54a32d192ed03)
+
+/* Any flow; flowhash() without its short cut. */
+uint32_t flowhash_full(const uint8_t *data, const struct pkt_info *info, uint64_t salt);
+
+/* Addresses of one word, and ports with protocol; the multiply by a constant spreads what one of them left bare. */
+static inline uint32_t flowhash_words(uint64_t a, uint64_t b, uint64_t salt)
+{
+	uint64_t h = flowhash_mix(a ^ salt, b ^ (salt << 32 | salt >> 32) ^ FLOWHASH_K1);
+
+	return (uint32_t)(h ^ h >> 32);
+}
+
 /*
  * Hash the flow of a parsed frame. @param data first byte of the frame pkt_parse() saw, @param info its result,
- * @param salt random, once per host, kept in the state directory.
+ * @param salt random, once per host, kept in the state directory. Any thread.
  */
-uint32_t flowhash(const uint8_t *data, const struct pkt_info *info, uint64_t salt);
+static inline uint32_t flowhash(const uint8_t *data, const struct pkt_info *info, uint64_t salt)
+{
+	uint64_t addresses;
+	uint32_t ports, bad;
+
+	bad = (info->kind ^ PKT_IPV4) | ((info->flags & (PKT_F_L4 | PKT_F_FRAGMENT)) ^ PKT_F_L4);
+	bad |= (info->proto != IPPROTO_TCP_) & (info->proto != IPPROTO_UDP_);
+	if (__builtin_expect(bad != 0, 0))
+		return flowhash_full(data, info, salt);
+	memcpy(&addresses, data + info->l3_off + 12, 8);
+	memcpy(&ports, data + info->l4_off, 4);
+	return flowhash_words(addresses, ports | (uint64_t)info->proto << 32, salt);
+}
 
 #endif

@@ -10,26 +10,26 @@
 #define BASE_PKT_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/drop.h"
-
-/* Headers must lie in the first segment up to here, or the frame is PKT_F_L4_MISSING at the best. */
-#define PKT_HEADERS_MAX 256
+#include "base/wire.h"
 
 enum pkt_kind {
 	PKT_OTHER, /* any EtherType we do not look into */
 	PKT_IPV4,
 	PKT_IPV6,
 	PKT_ARP, /* complete, Ethernet/IPv4, op 1 or 2 */
-	PKT_ND,	 /* IPv6 with ICMPv6 133..137, hop limit 255, length sane: RFC 4861 6.1, 7.1, 8.1 checked, checksum too */
+	PKT_ND,	 /* IPv6 with ICMPv6 133..137, checked by RFC 4861 6.1, 7.1 and 8.1, checksum and options too */
 };
 
 #define PKT_F_VLAN	 0x01 /* one 802.1Q tag is present; vlan_tci valid, offsets count it */
 #define PKT_F_GROUP	 0x02 /* destination MAC is broadcast or multicast */
-#define PKT_F_FRAGMENT	 0x04 /* IPv4 or IPv6 fragment, first or later */
+#define PKT_F_FRAGMENT	 0x04 /* IPv4 or IPv6 fragment, first or later; not an IPv6 atomic fragment (RFC 6946) */
 #define PKT_F_FRAG_LATER 0x08 /* not the first fragment: no L4 header in it */
-#define PKT_F_L4	 0x10 /* l4_off valid, at least the ports (TCP, UDP) or 8 bytes (ICMP) are inside len */
+#define PKT_F_L4	 0x10 /* at l4_off are at least the ports (TCP, UDP) or 8 bytes (ICMP, ICMPv6) */
 #define PKT_F_DF	 0x20 /* IPv4 DF, or IPv6 */
 #define PKT_F_PADDED	 0x40 /* frame longer than its IP packet (Ethernet padding) */
 #define PKT_F_OPTIONS	 0x80 /* IPv4 options or IPv6 extension headers present */
@@ -41,22 +41,63 @@ struct pkt_info {
 	uint8_t kind;	    /* enum pkt_kind */
 	uint8_t flags;	    /* PKT_F_* */
 	uint8_t l3_off;	    /* 14 or 18 */
-	uint8_t proto;	    /* last header (TCP, UDP, ICMP...), valid for IP */
-	uint16_t l4_off;    /* first byte after the IP header(s); valid for IP, except PKT_F_FRAG_LATER */
-	uint16_t l3_end;    /* end of the IP packet by its own length field; valid for IP */
-	uint32_t reserved;
+	uint8_t proto;	    /* last header (TCP, UDP, ICMP...), valid for IP; of a later IPv6 fragment: as it says */
+	uint16_t l4_off;    /* first byte after the IP header(s), valid for IP; payload in a PKT_F_FRAG_LATER */
+	uint16_t reserved;
+	uint32_t l3_end;    /* end of the IP packet by its own length field, valid for IP; above 65535 for the largest */
 };
 
 static_assert(sizeof(struct pkt_info) == 16, "layout");
 
+/* The same as pkt_parse() for every frame, by the long way. */
+enum drop_reason pkt_parse_full(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret);
+
 /*
- * Parse a frame.
+ * Parse a frame. TCP and UDP in plain IPv4 take one straight line with one branch here, all else is pkt_parse_full().
  * @param data  first byte of the destination MAC; `len` bytes can be read.
  * @param len   contiguous bytes at data (first segment).
  * @param total whole frame length over all segments, >= len.
- * @return DROP_NONE and *ret filled, else GUEST_RUNT, BAD_IP, BAD_ARP or BAD_ND (ingress translates to INNER_*).
- * Pure function, any thread. Sources: RFC 791, 8200, 826, 4861, IEEE 802.1Q.
+ * @return DROP_NONE and *ret filled, else GUEST_RUNT, BAD_IP, BAD_ARP or BAD_ND (ingress translates to INNER_*);
+ * IP headers, ARP and ND that do not lie in the first segment count as truncated, an L4 header there is merely no
+ * PKT_F_L4. Checksums are verified for ND only. Pure function, any thread.
+ * Sources: RFC 791, 8200, 826, 4861, 6946, 6980, IEEE 802.1Q.
  */
-enum drop_reason pkt_parse(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret);
+static inline enum drop_reason pkt_parse(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret)
+{
+	uint32_t l3_len, l3_end, frag, proto;
+	uint64_t bad, w[2];
+
+	/* Ethernet, IPv4 without options, UDP header or as much of TCP. */
+	if (__builtin_expect(len < 42, 0))
+		return pkt_parse_full(data, len, total, ret);
+	memcpy(&w[0], data + 12, 8);
+	memcpy(&w[1], data + 20, 8);
+	l3_len = __builtin_bswap16((uint16_t)(w[0] >> 32));
+	l3_end = l3_len + 14;
+	frag = (uint16_t)w[1];
+	proto = (uint8_t)(w[1] >> 24);
+	bad = (w[0] ^ 0x450008) & 0xffffff;	 /* 08 00 | 45 */
+	bad |= frag & 0xff3f;			 /* MF and offset, bytes 3f ff */
+	bad |= (proto != IPPROTO_TCP_) & (proto != IPPROTO_UDP_);
+	bad |= (l3_len < 28) | (l3_end > total); /* padding allowed, truncation not */
+	if (__builtin_expect(bad != 0, 0))
+		return pkt_parse_full(data, len, total, ret);
+	/* PKT_F_GROUP from the first byte, PKT_F_DF from 0x4000, PKT_F_PADDED: all by shifts. */
+	w[0] = ETHERTYPE_IPV4_ | (uint64_t)PKT_IPV4 << 32 |
+	       (uint64_t)(PKT_F_L4 | (data[0] & 1) << 1 | (frag & 0x40) >> 1 | (total > l3_end) << 6) << 40 |
+	       UINT64_C(14) << 48 | (uint64_t)proto << 56;
+	w[1] = 34 | (uint64_t)l3_end << 32;
+	memcpy(ret, w, sizeof(*ret));
+	return DROP_NONE;
+}
+
+#define ND_OPT_SOURCE_MAC 1
+#define ND_OPT_TARGET_MAC 2
+
+/*
+ * The link-layer address option of a PKT_ND frame. @param type ND_OPT_SOURCE_MAC or ND_OPT_TARGET_MAC.
+ * @return 6 bytes inside the frame (the first such option), or NULL. Any thread.
+ */
+const uint8_t *pkt_nd_mac(const uint8_t *data, const struct pkt_info *info, uint8_t type);
 
 #endif
