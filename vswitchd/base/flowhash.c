@@ -52,3 +52,14 @@ __attribute__((noinline, cold)) uint32_t flowhash_full(const uint8_t *data, cons
 		return flowhash_words(load64(data), tail | (uint64_t)info->ethertype << 32, salt);
 	}
 }
+
+__attribute__((noinline, cold)) enum drop_reason flow_parse_full(const uint8_t *data, uint32_t len, uint32_t total,
+								 uint64_t salt, struct pkt_info *ret,
+								 uint32_t *ret_hash)
+{
+	enum drop_reason why = pkt_parse_full(data, len, total, ret);
+
+	if (why == DROP_NONE)
+		*ret_hash = flowhash(data, ret, salt);
+	return why;
+}

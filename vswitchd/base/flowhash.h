@@ -58,4 +58,26 @@ static inline uint32_t flowhash(const uint8_t *data, const struct pkt_info *info
 	return flowhash_words(addresses, ports | (uint64_t)info->proto << 32, salt);
 }
 
+/* pkt_parse_full() and flowhash() */
+enum drop_reason flow_parse_full(const uint8_t *data, uint32_t len, uint32_t total, uint64_t salt,
+				 struct pkt_info *ret, uint32_t *ret_hash);
+
+/*
+ * pkt_parse() and flowhash() in one, which knows what the fast path has just found. *ret and *ret_hash are written
+ * when DROP_NONE is returned.
+ */
+static inline enum drop_reason flow_parse(const uint8_t *data, uint32_t len, uint32_t total, uint64_t salt,
+					  struct pkt_info *ret, uint32_t *ret_hash)
+{
+	uint64_t addresses;
+	uint32_t ports;
+
+	if (__builtin_expect(!pkt_parse_fast(data, len, total, ret), 0))
+		return flow_parse_full(data, len, total, salt, ret, ret_hash);
+	memcpy(&addresses, data + 26, 8);
+	memcpy(&ports, data + 34, 4);
+	*ret_hash = flowhash_words(addresses, ports | (uint64_t)data[23] << 32, salt);
+	return DROP_NONE;
+}
+
 #endif

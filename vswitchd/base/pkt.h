@@ -53,6 +53,38 @@ static_assert(sizeof(struct pkt_info) == 16, "layout");
 enum drop_reason pkt_parse_full(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret);
 
 /*
+ * The straight line: Ethernet, IPv4 without options, unfragmented, UDP header or as much of TCP. False: anything else,
+ * sound or not. Here l3_off is 14, l4_off 34 and PKT_F_L4 set.
+ */
+static inline bool pkt_parse_fast(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret)
+{
+	uint64_t at12, at20, bad, flags, w[2];
+	uint32_t l3_len, proto;
+
+	if (__builtin_expect(len < 42, 0))
+		return false;
+	memcpy(&at12, data + 12, 8);
+	memcpy(&at20, data + 20, 8);
+	l3_len = __builtin_bswap16((uint16_t)(at12 >> 32));
+	proto = (uint8_t)(at20 >> 24);
+	bad = (at12 ^ 0x450008) & 0xffffff; /* 08 00 | 45 */
+	bad |= at20 & 0xff3f;		    /* MF and offset, bytes 3f ff */
+	bad |= (uint64_t)(proto ^ IPPROTO_TCP_) * (proto ^ IPPROTO_UDP_);
+	bad |= l3_len - 28 > total - 42;    /* 28 <= l3_len <= total - 14, wrapping */
+	if (__builtin_expect(bad != 0, 0))
+		return false;
+	flags = PKT_F_L4 | (data[0] & 1) << 1 | (at20 & 0x40) >> 1 | (total - 14 != l3_len) << 6;
+	w[0] = (ETHERTYPE_IPV4_ | (uint64_t)PKT_IPV4 << 32 | UINT64_C(14) << 48) | flags << 40 |
+	       (uint64_t)proto << 56;
+	w[1] = 34 | (uint64_t)(l3_len + 14) << 32;
+	memcpy(ret, w, sizeof(*ret));
+	return true;
+}
+
+static_assert(PKT_F_GROUP == 1 << 1 && PKT_F_DF == 0x40 >> 1 && PKT_F_PADDED == 1 << 6 && PKT_F_L4 == 0x10,
+	      "pkt_parse_fast shifts bits into these flags");
+
+/*
  * Parse a frame. TCP and UDP in plain IPv4 take one straight line with one branch here, all else is pkt_parse_full().
  * @param data  first byte of the destination MAC; `len` bytes can be read.
  * @param len   contiguous bytes at data (first segment).
@@ -64,31 +96,7 @@ enum drop_reason pkt_parse_full(const uint8_t *data, uint32_t len, uint32_t tota
  */
 static inline enum drop_reason pkt_parse(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret)
 {
-	uint32_t l3_len, l3_end, frag, proto;
-	uint64_t bad, w[2];
-
-	/* Ethernet, IPv4 without options, UDP header or as much of TCP. */
-	if (__builtin_expect(len < 42, 0))
-		return pkt_parse_full(data, len, total, ret);
-	memcpy(&w[0], data + 12, 8);
-	memcpy(&w[1], data + 20, 8);
-	l3_len = __builtin_bswap16((uint16_t)(w[0] >> 32));
-	l3_end = l3_len + 14;
-	frag = (uint16_t)w[1];
-	proto = (uint8_t)(w[1] >> 24);
-	bad = (w[0] ^ 0x450008) & 0xffffff;	 /* 08 00 | 45 */
-	bad |= frag & 0xff3f;			 /* MF and offset, bytes 3f ff */
-	bad |= (proto != IPPROTO_TCP_) & (proto != IPPROTO_UDP_);
-	bad |= (l3_len < 28) | (l3_end > total); /* padding allowed, truncation not */
-	if (__builtin_expect(bad != 0, 0))
-		return pkt_parse_full(data, len, total, ret);
-	/* PKT_F_GROUP from the first byte, PKT_F_DF from 0x4000, PKT_F_PADDED: all by shifts. */
-	w[0] = ETHERTYPE_IPV4_ | (uint64_t)PKT_IPV4 << 32 |
-	       (uint64_t)(PKT_F_L4 | (data[0] & 1) << 1 | (frag & 0x40) >> 1 | (total > l3_end) << 6) << 40 |
-	       UINT64_C(14) << 48 | (uint64_t)proto << 56;
-	w[1] = 34 | (uint64_t)l3_end << 32;
-	memcpy(ret, w, sizeof(*ret));
-	return DROP_NONE;
+	return pkt_parse_fast(data, len, total, ret) ? DROP_NONE : pkt_parse_full(data, len, total, ret);
 }
 
 #define ND_OPT_SOURCE_MAC 1
