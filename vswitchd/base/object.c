@@ -209,34 +209,41 @@ static int record_key(const struct record_spec *r, char *buf, size_t size)
 
 int object_key(enum object_kind kind, const void *spec, char *buf, size_t size)
 {
-	const union object_spec *s = spec;
+	/* Each kind by its own type: specs lie in arrays, aligned for their type but not for the union. */
+	const struct port_spec *port = spec;
+	const struct subnet_spec *subnet = spec;
+	const struct route_spec *route = spec;
+	const struct pa_spec *pa = spec;
+	const struct provider_route_spec *provider_route = spec;
+	const struct host_spec *host = spec;
+	const struct member_spec *member = spec;
 	char text[IP_STR];
 	int n = -1;
 
 	switch (kind) {
 	case OBJECT_PORT:
-		n = snprintf(buf, size, "%s", s->port.id);
+		n = snprintf(buf, size, "%s", port->id);
 		break;
 	case OBJECT_SUBNET:
-		n = snprintf(buf, size, "%u", s->subnet.vsid);
+		n = snprintf(buf, size, "%u", subnet->vsid);
 		break;
 	case OBJECT_RECORD:
-		n = record_key(&s->record, buf, size);
+		n = record_key(spec, buf, size);
 		break;
 	case OBJECT_ROUTE:
-		n = route_key(s->route.rdid, &s->route.prefix, &s->route.next_hop, buf, size);
+		n = route_key(route->rdid, &route->prefix, &route->next_hop, buf, size);
 		break;
 	case OBJECT_PA:
-		n = snprintf(buf, size, "%s", format_ip(&s->pa.address, text));
+		n = snprintf(buf, size, "%s", format_ip(&pa->address, text));
 		break;
 	case OBJECT_PROVIDER_ROUTE:
-		n = route_key("", &s->provider_route.prefix, &s->provider_route.next_hop, buf, size);
+		n = route_key("", &provider_route->prefix, &provider_route->next_hop, buf, size);
 		break;
 	case OBJECT_HOST:
-		n = snprintf(buf, size, "%s", s->host.id);
+		n = snprintf(buf, size, "%s", host->id);
 		break;
 	case OBJECT_MEMBER:
-		n = snprintf(buf, size, "%s", s->member.name);
+		n = snprintf(buf, size, "%s", member->name);
 		break;
 	case OBJECT_COUNT:
 		break;

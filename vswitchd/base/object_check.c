@@ -241,28 +241,27 @@ static int check_member(const struct member_spec *m, struct errbuf *err)
 
 int object_validate(enum object_kind kind, const void *spec, struct errbuf *err)
 {
-	const union object_spec *s = spec;
-
+	/* By its own type, not as the union: specs lie in arrays, aligned for their type only. */
 	if ((unsigned int)kind >= OBJECT_COUNT)
 		return err_set(err, EINVAL, "there is no such kind of object");
 	CHECK(field_check(object_types[kind].fields, spec, err));
 	switch (kind) {
 	case OBJECT_PORT:
-		return check_port(&s->port, err);
+		return check_port(spec, err);
 	case OBJECT_SUBNET:
-		return check_subnet(&s->subnet, err);
+		return check_subnet(spec, err);
 	case OBJECT_RECORD:
-		return check_record(&s->record, err);
+		return check_record(spec, err);
 	case OBJECT_ROUTE:
-		return check_route(&s->route, err);
+		return check_route(spec, err);
 	case OBJECT_PA:
-		return check_pa(&s->pa, err);
+		return check_pa(spec, err);
 	case OBJECT_PROVIDER_ROUTE:
-		return check_provider_route(&s->provider_route, err);
+		return check_provider_route(spec, err);
 	case OBJECT_HOST:
-		return check_host(&s->host, err);
+		return check_host(spec, err);
 	case OBJECT_MEMBER:
-		return check_member(&s->member, err);
+		return check_member(spec, err);
 	case OBJECT_COUNT:
 		break;
 	}
