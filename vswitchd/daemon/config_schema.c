@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "config_schema.h"
+#include "daemon/config_schema.h"
 #include "teaming/teaming.h"
 
 #define PLACE(member) .offset = offsetof(struct settings, member), .size = sizeof(((struct settings *)0)->member)
@@ -134,6 +135,8 @@ const struct settings_group settings_groups[] = {
 	{ "control", control_rows, "Who may use the control socket." },
 	{ 0 },
 };
+
+static_assert(sizeof(settings_groups) / sizeof(settings_groups[0]) <= SETTINGS_GROUPS_MAX, "room in struct config");
 
 void settings_defaults(struct settings *s)
 {

@@ -8,13 +8,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/errs.h"
 #include "base/field.h"
 #include "base/object.h"
 
-#define SETTINGS_MAX_CORES 64
-#define GROUP_SIZE	   32 /* name of a Unix group */
+#define SETTINGS_MAX_CORES  64
+#define SETTINGS_GROUPS_MAX 16
+#define GROUP_SIZE	    32 /* name of a Unix group */
 
 enum hugepages { HUGEPAGES_AUTO, HUGEPAGES_ON, HUGEPAGES_OFF };
 enum team_provider { TEAM_PROVIDER_STATIC };

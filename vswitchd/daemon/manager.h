@@ -15,7 +15,7 @@
 
 #include "base/errs.h"
 #include "base/object.h"
-#include "config_schema.h"
+#include "daemon/config_schema.h"
 #include "vhost/vhost.h"
 
 struct manager;
