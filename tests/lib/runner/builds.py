@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The builds: gcc (what is tested), clang (only has to build), gcc with sanitizers (tested again)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import children
+from .report import Outcome, Report
+
+TIMEOUT = 1200.0
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """One way to build: directory suffix, compiler, meson options."""
+
+    name: str
+    suffix: str
+    compiler: str
+    options: tuple[str, ...] = ()
+
+
+GCC = Flavour("gcc", "", "gcc")
+CLANG = Flavour("clang", "-clang", "clang")
+ASAN = Flavour("asan", "-asan", "gcc", ("-Db_sanitize=address,undefined", "-Db_lundef=false"))
+ALL = (GCC, CLANG, ASAN)
+
+# a report of any sanitizer is an exit status that no test of ours has
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:exitcode=99",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+}
+
+
+@dataclass
+class Builder:
+    """Builds each flavour at most once."""
+
+    report: Report
+    source: Path
+    base: Path
+    logs: Path
+    _done: dict[Flavour, bool] = field(default_factory=dict)
+
+    def directory(self, flavour: Flavour) -> Path:
+        return self.base.with_name(self.base.name + flavour.suffix)
+
+    def build(self, flavour: Flavour) -> bool:
+        """True if it is built, now or before."""
+        if flavour not in self._done:
+            self._done[flavour] = self._build(flavour)
+        return self._done[flavour]
+
+    def _build(self, flavour: Flavour) -> bool:
+        directory = self.directory(flavour)
+        name = f"build {flavour.name}"
+        seconds = 0.0
+        steps = []
+        if not (directory / "build.ninja").exists():
+            steps.append(["meson", "setup", *flavour.options, str(directory), str(self.source)])
+        steps.append(["ninja", "-C", str(directory)])
+        for argv in steps:
+            log = self.logs / f"build-{flavour.name}-{argv[0]}.log"
+            done = children.run(self.report, name, argv, log, TIMEOUT, env={"CC": flavour.compiler})
+            seconds += done.seconds
+            if done.status != 0:
+                self.report.add(Outcome.FAILED, name, seconds, done.text())
+                return False
+        self.report.add(Outcome.PASSED, name, seconds)
+        return True
+
+
