@@ -31,7 +31,8 @@ static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const s
 		meta->dst_pa = PA_ANY;
 		bad = offload_guest_check(m);
 		if (likely(!bad))
-			bad = m->pkt_len <= UINT16_MAX ? pkt_parse(data, m->data_len, m->pkt_len, &meta->pkt) :
+			bad = m->pkt_len <= UINT16_MAX ? flow_parse(data, m->data_len, m->pkt_len, salt, &meta->pkt,
+								    &meta->hash) :
 							 DROP_GUEST_OVERSIZE;
 		if (unlikely(bad)) {
 			meta_drop(meta, bad);
@@ -41,7 +42,6 @@ static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const s
 			meta_drop(meta, DROP_GUEST_VLAN);
 			continue;
 		}
-		meta->hash = flowhash(data, &meta->pkt, salt);
 		kinds |= 1u << meta->pkt.kind;
 	}
 	return kinds;
