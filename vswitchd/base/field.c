@@ -153,6 +153,27 @@ static int value_error(const struct field *f, const char *text, int r, struct er
 		       str_visible(text, shown, sizeof(shown)), what, allowed, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	while (n && *p == 0)
+		p++, n--;
+	return n == 0;
+}
+
+static bool item_is_unset(const struct field *f, const void *place)
+{
+	if (f->type == FIELD_STRING || f->type == FIELD_ID)
+		return *(const char *)place == '\0';
+	/* BOOL and ENUM always have a value. */
+	return f->type != FIELD_BOOL && f->type != FIELD_ENUM && f->type != FIELD_STRUCT && is_zero(place, f->size);
+}
+
+/* An element without a value makes no sense in a list; a number 0 does. */
+static bool item_is_hole(const struct field *f, const void *place)
+{
+	return f->max_items && f->type != FIELD_UINT && item_is_unset(f, place);
+}
+
 static int parse_uint(const struct field *f, void *place, const char *text)
 {
 	uint64_t v;
@@ -231,6 +252,8 @@ int field_value_parse(const struct field *f, void *place, const char *text, stru
 {
 	int r = value_parse(f, place, text);
 
+	if (r == 0 && item_is_hole(f, place))
+		r = -EINVAL;
 	return r < 0 ? value_error(f, text, r, err) : 0;
 }
 
@@ -367,13 +390,6 @@ bool field_row_is_default(const struct field *f, const void *obj)
 	return item_equal(f, field_place(f, obj, 0), tmp);
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	while (n && *p == 0)
-		p++, n--;
-	return n == 0;
-}
-
 /* Could value_parse() have made this value? */
 static bool item_in_range(const struct field *f, const void *place)
 {
@@ -410,14 +426,6 @@ static bool item_in_range(const struct field *f, const void *place)
 	return false;
 }
 
-static bool item_is_unset(const struct field *f, const void *place)
-{
-	if (f->type == FIELD_STRING || f->type == FIELD_ID)
-		return *(const char *)place == '\0';
-	/* BOOL and ENUM always have a value. */
-	return f->type != FIELD_BOOL && f->type != FIELD_ENUM && f->type != FIELD_STRUCT && is_zero(place, f->size);
-}
-
 static int row_check(const struct field *f, const void *obj, struct errbuf *err)
 {
 	char text[FIELD_ITEM_MAX] = "";
@@ -434,7 +442,7 @@ static int row_check(const struct field *f, const void *obj, struct errbuf *err)
 	for (i = 0; i < n; i++) {
 		const void *place = field_place(f, obj, i);
 
-		if (item_in_range(f, place) && !(f->max_items && item_is_unset(f, place)))
+		if (item_in_range(f, place) && !item_is_hole(f, place))
 			continue;
 		if (f->type == FIELD_STRUCT)
 			return err_prefix(err, field_check(f->sub, place, err), "%s: ", f->name);

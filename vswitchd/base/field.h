@@ -56,7 +56,7 @@ struct field {
 
 /*
  * Set one value (scalar, or element `item` of an array whose count is raised as needed) from text. "" unsets an
- * address or a string. A structure is given as "{x=1 y=2}", the braces may be left out; text without '=' sets its
+ * address or a string, but not in a list. A structure is given as "{x=1 y=2}", the braces may be left out; text without '=' sets its
  * first row.
  * @return 0, or -EINVAL, -ERANGE, -ENAMETOOLONG, -E2BIG (list full) with a reason naming value and what is allowed;
  * the object is unchanged then.

@@ -4,7 +4,7 @@
  *
  *	line   = { name "=" ( value | "[" [ value { "," value } ] "]" ) }     blanks between the pairs
  *	value  = "{" line "}" | '"' { character | '\' character } '"' | bare
- *	bare   = characters without blanks and without ,]}"
+ *	bare   = one or more characters, no blanks, none of ,]}"
  */
 #include <stdio.h>
 #include <string.h>
@@ -134,6 +134,8 @@ static int read_token(const char **s, char *buf, size_t size, struct errbuf *err
 
 	if (*p != '"') {
 		n = strcspn(p, BLANKS ",]}\"");
+		if (n == 0)
+			return err_set(err, EINVAL, "value is missing");
 		if (n >= size)
 			return err_set(err, ENAMETOOLONG, "value of %zu bytes is too long", n);
 		memcpy(buf, p, n);
@@ -164,7 +166,6 @@ static int read_item(const struct field *f, void *place, const char **s, struct 
 	int r;
 
 	field_item_defaults(f, place);
-	skip_blanks(s);
 	if (f->type == FIELD_STRUCT) {
 		if (**s != '{')
 			return err_set(err, EINVAL, "%s: '{' expected", f->name);
@@ -193,6 +194,7 @@ static int read_list(const struct field *f, void *obj, const char **s, struct er
 	for (;; (*s)++) {
 		if (n == f->max_items)
 			return err_set(err, E2BIG, "%s: at most %u values are allowed", f->name, f->max_items);
+		skip_blanks(s);
 		r = read_item(f, field_place_rw(f, obj, n), s, err);
 		if (r < 0)
 			return r;

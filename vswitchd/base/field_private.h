@@ -14,7 +14,7 @@ static inline void *field_place_rw(const struct field *f, void *obj, unsigned in
 
 void field_set_count(const struct field *f, void *obj, unsigned int count);
 
-/* One value that is not a structure; the place is untouched on error. */
+/* One value that is not a structure. When parsing fails the place has the old value, or none. */
 int field_value_parse(const struct field *f, void *place, const char *text, struct errbuf *err);
 int field_value_format(const struct field *f, const void *place, char *buf, size_t size);
 

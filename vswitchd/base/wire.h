@@ -83,15 +83,22 @@ static inline void store_be32(void *p, uint32_t v)
 /* A MAC as the low 48 bits of a word, first byte lowest. */
 static inline uint64_t mac_load(const void *p)
 {
-	uint64_t v = 0;
+	uint32_t lo;
+	uint16_t hi;
 
-	memcpy(&v, p, 6);
-	return v;
+	/* Two loads and a shift: compilers build a 6-byte memcpy on the stack and stall when they read it back. */
+	memcpy(&lo, p, 4);
+	memcpy(&hi, (const uint8_t *)p + 4, 2);
+	return lo | (uint64_t)hi << 32;
 }
 
 static inline void mac_store(void *p, uint64_t v)
 {
-	memcpy(p, &v, 6);
+	uint32_t lo = (uint32_t)v;
+	uint16_t hi = (uint16_t)(v >> 32);
+
+	memcpy(p, &lo, 4);
+	memcpy((uint8_t *)p + 4, &hi, 2);
 }
 
 static inline bool mac_is_zero(const struct mac *m)
@@ -122,9 +129,14 @@ static inline bool ip_is_any(const struct ip_addr *a)
 	return a->family && memcmp(a->b, zero, 16) == 0;
 }
 
+/* By words, not memcmp: 17 bytes become a call in some compilers, and the packet path asks for every frame. */
 static inline bool ip_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, 16);
+	memcpy(y, b, 16);
+	return x[0] == y[0] && x[1] == y[1] && a->b[15] == b->b[15];
 }
 
 static inline struct ip_addr ip4_from(const void *four)
