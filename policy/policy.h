@@ -73,7 +73,10 @@ uint32_t policy_count(const struct policy *p, enum object_kind kind);
 uint16_t policy_port_index(const struct policy *p, const char *id);
 uint16_t policy_host_index(const struct policy *p, const char *id);
 
-/* Mark a host's records usable or not (dead host, PA missing). @return 0, -ENOENT. */
+/*
+ * Mark a host's records usable or not (dead host, PA missing); O(1), no record is visited: the router asks the host, and so
+ * does whoever encapsulates (policy_host.usable). (vsid, MAC) lookups go on naming the host. @return 0, -ENOENT.
+ */
 int policy_host_usable(struct policy *p, const char *id, bool usable);
 
 /* Default gateway MAC of a VSID when the subnet names none: locally administered, the same on every host. */
@@ -131,15 +134,29 @@ struct policy_host {
 	char id[ID_SIZE];
 };
 
-/* Immutable once published: a change takes a new index. 48 bytes. */
+/*
+ * One cache line. Key, MAC and CA are immutable: a change of MAC takes a new index. Where the MAC is changes in
+ * place, by one store of `place`: who needs host and port of one moment loads that word.
+ */
 struct policy_record {
+	union {
+		struct {
+			uint16_t host; /* host index */
+			uint16_t port; /* local port index or PORT_NONE; a local port wins over host */
+			uint8_t type, origin;
+			uint8_t pa;    /* private to policy/ */
+			uint8_t flags; /* RECORD_F_* */
+		};
+		uint64_t place;
+	};
 	uint32_t vsid;
 	struct mac mac;
-	uint16_t host;	/* host index */
-	uint16_t port;	/* local port index or PORT_NONE */
-	uint8_t type, origin, pa, flags;
-	struct ip_addr ca;
-};
+	struct ip_addr ca;   /* unset: l2only, gateway-wildcard */
+	uint32_t next, prev; /* control side: records of one MAC */
+} __attribute__((aligned(64)));
+
+#define RECORD_F_UNUSABLE	0x01
+#define RECORD_F_UNSYNCHRONIZED 0x02
 
 const struct policy_port *policy_port(const struct policy *p, uint16_t index);	   /* NULL: none */
 const struct policy_host *policy_host(const struct policy *p, uint16_t index);	   /* NULL: none */
@@ -159,9 +176,9 @@ uint32_t policy_ca_lookup(const struct policy *p, uint32_t vsid, const struct ip
 #define MACV_MISS	   0xffffffffu
 #define MACV_KIND(v)	   ((v) >> 30)
 #define MACV_LOCAL	   0u /* MACV_INDEX = port */
-#define MACV_REMOTE	   1u /* MACV_INDEX = host, MACV_PA = its PA of the record or 31 for any */
+#define MACV_REMOTE	   1u /* MACV_INDEX = host; MACV_PA is private to policy/ */
 #define MACV_GATEWAY	   2u /* the subnet's gateway MAC */
-#define MACV_DEAD	   3u /* known, not usable now */
+#define MACV_DEAD	   3u /* known, not usable now: MACV_INDEX = host; record unusable, or no port for it here */
 #define MACV_PA(v)	   (((v) >> 25) & 31u)
 #define MACV_WILDCARD	   (1u << 24) /* gateway-wildcard: may receive and send foreign addresses */
 #define MACV_INDEX(v)	   ((v) & 0xffffu)
@@ -220,6 +237,13 @@ void policy_neigh_egress(const struct policy *p, const struct policy_port *port,
 /* ---- NVGRE (policy/nvgre.c) -------------------------------------------------------------------------------- */
 
 extern const struct encap_ops nvgre_ops; /* RFC 7637 over IPv4 and IPv6 */
+
+/*
+ * Accept inner frames with a priority tag, 802.1Q with VID 0, as early drafts of NVGRE allowed. Off at start: RFC 7637 3.3
+ * wants every inner tag dropped. When on, parse sets encap_rx.inner_tag and the caller removes the tag. Any other tag
+ * is DROP_INNER_VLAN either way. Main thread, at any time.
+ */
+void nvgre_set_accept_vid0(bool accept);
 
 /* Ops by enum encap_kind, NULL when the build has none. */
 const struct encap_ops *policy_encap(uint8_t kind);

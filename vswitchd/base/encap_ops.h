@@ -54,7 +54,10 @@ struct encap_local {
 	struct mac mac;
 	uint16_t vlan;
 	uint8_t pa; /* index in the team view */
+	uint8_t reserved[5];
 };
+
+static_assert(sizeof(struct encap_local) == 32, "indexed per packet");
 
 /* Result of receive validation for one packet, besides the metadata. */
 struct encap_rx {
