@@ -34,7 +34,7 @@ class Archive:
     def symlink(self, path: str, target: str) -> None:
         self.add(path, stat.S_IFLNK | 0o777, target.encode())
 
-    def bytes(self) -> bytes:
+    def packed(self) -> bytes:
         """The whole archive with its trailer."""
         tail = Archive()
         tail._append("TRAILER!!!", 0, b"")

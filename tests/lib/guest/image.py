@@ -41,11 +41,11 @@ def build(linux: kernel.Kernel, init: bytes, modules: Mapping[str, list[str]], p
         for file in order:
             archive.file(f"mod/{file.name}", file.read_bytes())
         archive.file(f"mod/{name}.list", "".join(f"{file.name}\n" for file in order).encode())
-    for path, name in _with_libraries(["dash", *programs]).items():
-        archive.file(name, path.read_bytes(), 0o755)
+    for source, place in _with_libraries(["dash", *programs]).items():
+        archive.file(place, source.read_bytes(), 0o755)
     for name, data in (files or {}).items():
         archive.file(name, data, 0o755)
-    return _store(archive.bytes())
+    return _store(archive.packed())
 
 
 def _store(data: bytes) -> Path:

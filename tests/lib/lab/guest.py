@@ -38,6 +38,12 @@ class Guest(ABC):
     def start(self, script: str) -> Job:
         """Runs a shell script without waiting for its end."""
 
+    def power_on(self) -> None:
+        """Starts the machine, for the first time or again. Does not wait."""
+
+    def wait_ready(self) -> None:
+        """Until it takes commands and its port's rings are set up."""
+
     @abstractmethod
     def stop(self) -> None:
         """Ends the machine in an orderly way."""

@@ -28,14 +28,18 @@ class NetnsGuest(Guest):
         return _NetnsJob(self.netns, script)
 
     def stop(self) -> None:
-        self.kill()
+        """The namespace stays until the end of the run."""
 
     def kill(self) -> None:
-        self.netns.delete()
+        """As stop()."""
 
     def capture(self, outgoing: bool = False) -> Capture:
         """What arrives at eth0 from the switch; with `outgoing`, also what leaves."""
         return Capture(self.netns, "eth0", ["eth0"], outgoing)
+
+    def forget_device(self) -> None:
+        """eth0 is about to be made anew."""
+        self._injector = None
 
     def send(self, frame: object, count: int = 1) -> None:
         """A raw frame (bytes or scapy) out of eth0, as if the guest's own stack had made it."""

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from guest import image, kernel
 
@@ -56,33 +57,47 @@ class QemuGuest(Guest):
     """A virtual machine. It boots once the switch has connected to its vhost-user sockets."""
 
     def __init__(self, netns: Netns, name: str, nics: list[Nic], memory: int = 192, cpus: int = 1,
-                 kvm: bool = False, extra: list[str] | None = None) -> None:
+                 kvm: bool = False) -> None:
         self.name = name
         self.mac = nics[0].mac
         self.nics = nics
+        self.kvm = kvm
         self.boot_seconds = 0.0
+        self.console = netns.run.logs / f"{name}.console"
+        self._netns = netns
         self._run = netns.run
-        self._jobs: dict[str, _QemuJob] = {}
+        self._size = (memory, cpus)
         self._changed = threading.Condition()
+        self._jobs: dict[str, _QemuJob] = {}
         self._next = 0
         self._ready = False
-        directory = self._run.directory
-        self._agent_listener = _listen(directory / f"{name}.agent")
-        self._qmp_listener = _listen(directory / f"{name}.qmp")
+        self._process: Process | None = None
         self._qmp: Qmp | None = None
         self._agent: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def process(self) -> Process:
+        assert self._process, f"{self.name} is not powered on"
+        return self._process
+
+    def power_on(self) -> None:
+        directory = self._run.directory
+        self._ready, self._qmp, self._agent, self._jobs = False, None, None, {}
+        self._agent_listener: socket.socket = _listen(directory / f"{self.name}.agent")
+        self._qmp_listener: socket.socket = _listen(directory / f"{self.name}.qmp")
         self._started = time.monotonic()
-        self.console = self._run.logs / f"{name}.console"
-        self.process: Process = netns.start(name, self._argv(directory, memory, cpus, kvm) + (extra or []))
+        self._process = self._netns.start(self.name, self._argv(directory))
         self._thread = threading.Thread(target=self._listen_to_agent, daemon=True)
         self._thread.start()
         self._run.defer(self.kill)
 
-    def _argv(self, directory: Path, memory: int, cpus: int, kvm: bool) -> list[str]:
+    def _argv(self, directory: Path) -> list[str]:
         linux, initrd = _boot_files()
+        memory, cpus = self._size
         argv = ["qemu-system-x86_64", "-name", self.name, "-machine", "q35,memory-backend=ram",
-                "-accel", "kvm" if kvm else "tcg",
-                "-cpu", "host" if kvm else "max,la57=off", "-smp", str(cpus), "-m", str(memory),
+                "-accel", "kvm" if self.kvm else "tcg",
+                "-cpu", "host" if self.kvm else "max,la57=off", "-smp", str(cpus), "-m", str(memory),
                 "-object", f"memory-backend-memfd,id=ram,size={memory}M,share=on",
                 "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
                 "-serial", f"file:{self.console}", "-kernel", str(linux), "-initrd", str(initrd),
@@ -94,7 +109,7 @@ class QemuGuest(Guest):
             argv += ["-chardev", f"socket,id=vhu{number},path={nic.socket}" +
                      (",server=on,wait=off" if nic.server else ",reconnect=1"),
                      "-netdev", f"vhost-user,id=net{number},chardev=vhu{number},queues={nic.queues}",
-                     "-device", _device(number, nic, kvm)]
+                     "-device", _device(number, nic, self.kvm)]
         return argv
 
     def wait_ready(self, timeout: float = 60.0) -> None:
@@ -120,7 +135,7 @@ class QemuGuest(Guest):
         self._agent.sendall(f"{job.id} {base64.b64encode(script.encode()).decode()}\n".encode())
         return job
 
-    def qmp(self, command: str, **arguments: object) -> object:
+    def qmp(self, command: str, **arguments: Any) -> Any:
         """A command to QEMU itself."""
         return self.machine.command(command, **arguments)
 
@@ -153,7 +168,8 @@ class QemuGuest(Guest):
 
     def _close(self) -> None:
         self._run.forget(self.kill)
-        self._thread.join(5)
+        if self._thread:
+            self._thread.join(5)
         for end in (self._agent, self._agent_listener, self._qmp_listener):
             if end:
                 end.close()

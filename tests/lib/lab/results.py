@@ -15,7 +15,6 @@ class _Writer:
         self._seconds: dict[str, float] = {}
         self._done: set[str] = set()
 
-    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test fails if its setup, its body or its teardown does; it passes after its teardown."""
         seconds = self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0.0) + report.duration

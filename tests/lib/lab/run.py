@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 BASE = Path("/run/vswitchd-tests")
 PREFIX = "vt"
@@ -32,13 +33,13 @@ class Run:
         self.directory.mkdir(mode=0o700)
         self.logs = logs or self.directory / "log"
         self.logs.mkdir(parents=True, exist_ok=True)
-        self._undo: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], object]] = []
 
-    def defer(self, undo: Callable[[], None]) -> None:
+    def defer(self, undo: Callable[[], object]) -> None:
         """`undo` runs at close(), the latest first."""
         self._undo.append(undo)
 
-    def forget(self, undo: Callable[[], None]) -> None:
+    def forget(self, undo: Callable[[], object]) -> None:
         """An action that was done early."""
         if undo in self._undo:
             self._undo.remove(undo)
@@ -92,7 +93,7 @@ def sweep() -> list[str]:
     return swept
 
 
-def _claim() -> tuple[str, object]:
+def _claim() -> tuple[str, IO[str]]:
     BASE.mkdir(mode=0o755, exist_ok=True)
     while True:
         name = PREFIX + "".join(random.choices(string.ascii_lowercase + string.digits, k=5))

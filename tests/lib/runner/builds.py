@@ -70,5 +70,3 @@ class Builder:
                 return False
         self.report.add(Outcome.PASSED, name, seconds)
         return True
-
-

@@ -84,8 +84,8 @@ def run(report: Report, name: str, argv: Sequence[str], log: Path, timeout: floa
     with open(log, "wb") as output:
         output.write(f"+ {shlex.join(argv)}\n".encode())
         output.flush()
-        child = subprocess.Popen([*_BOUND, *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=cwd,
-                                 env={**os.environ, **(env or {})}, start_new_session=True)
+        child = subprocess.Popen([*_BOUND, *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                 cwd=cwd, env={**os.environ, **(env or {})}, start_new_session=True)
     timed_out = False
     try:
         while child.poll() is None and not stopping.is_set():

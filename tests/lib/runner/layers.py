@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import builds, children
 from .report import Outcome, Report
@@ -102,14 +103,14 @@ def _meson_suite(context: Context, suite: str) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-def _meson_test(context: Context, layer: str, test: dict[str, object]) -> None:
+def _meson_test(context: Context, layer: str, test: dict[str, Any]) -> None:
     name = f"{layer} {test['name']}"
-    log = context.logs / layer / f"{str(test['name']).replace('/', '-')}.log"
-    env = {**builds.SANITIZER_ENV, **test["env"]}  # type: ignore[dict-item]
-    cwd = Path(str(test["workdir"])) if test["workdir"] else context.source
+    log = context.logs / layer / f"{test['name'].replace('/', '-')}.log"
+    env = {**builds.SANITIZER_ENV, **test["env"]}
+    cwd = Path(test["workdir"]) if test["workdir"] else context.source
     slower = 1 if layer == "unit" else 4  # fuzz corpora and sanitizers
-    done = children.run(context.report, name, [str(word) for word in test["cmd"]],  # type: ignore[attr-defined]
-                        log, slower * float(str(test["timeout"])) or SCRIPT_TIMEOUT, env=env, cwd=cwd)
+    done = children.run(context.report, name, test["cmd"],
+                        log, slower * test["timeout"] or SCRIPT_TIMEOUT, env=env, cwd=cwd)
     if not children.stopping.is_set():
         _add_cmocka(context.report, name, done)
 
