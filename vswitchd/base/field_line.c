@@ -4,7 +4,7 @@
  *
  *	line   = { name "=" ( value | "[" [ value { "," value } ] "]" ) }     blanks between the pairs
  *	value  = "{" line "}" | '"' { character | '\' character } '"' | bare
- *	bare   = one or more characters, no blanks, none of ,]}"
+ *	bare   = one or more characters, no blanks, none of ]}" and in a list no comma
  */
 #include <stdio.h>
 #include <string.h>
@@ -126,14 +126,14 @@ static void skip_blanks(const char **s)
 	*s += strspn(*s, BLANKS);
 }
 
-/* Read a quoted or bare value into buf. */
-static int read_token(const char **s, char *buf, size_t size, struct errbuf *err)
+/* Read a quoted or bare value into buf; a bare one ends before a character of `stop`. */
+static int read_token(const char **s, const char *stop, char *buf, size_t size, struct errbuf *err)
 {
 	const char *p = *s;
 	size_t n = 0;
 
 	if (*p != '"') {
-		n = strcspn(p, BLANKS ",]}\"");
+		n = strcspn(p, stop);
 		if (n == 0)
 			return err_set(err, EINVAL, "value is missing");
 		if (n >= size)
@@ -172,7 +172,7 @@ static int read_item(const struct field *f, void *place, const char **s, struct 
 		(*s)++;
 		return read_rows(f->sub, place, s, '}', err);
 	}
-	r = read_token(s, text, sizeof(text), err);
+	r = read_token(s, f->max_items ? BLANKS "]}\"," : BLANKS "]}\"", text, sizeof(text), err);
 	if (r < 0)
 		return err_prefix(err, r, "%s: ", f->name);
 	return field_value_parse(f, place, text, err);
