@@ -98,7 +98,7 @@ extern const char *const method_level_names[];
 	X(PORTS, "Ports", READ, true, "id: ?string", "port: object",                                                    \
 	  "Ports with state, negotiated features, MTU and counters")                                                 \
 	X(TEAM, "Team", READ, false, "", "team: object", "Members, provider addresses, buckets and traffic")           \
-	X(NEIGHBOURS, "Neighbours", READ, true, "", "neighbour: object", "Resolution of remote provider addresses and next hops") \
+	X(NEIGHBOURS, "Neighbours", READ, false, "", "neighbours: []object", "Resolution of remote provider addresses and next hops") \
 	X(DROPS, "Drops", READ, false, "port: ?string, all: ?bool", "drops: []object",                                 \
 	  "Counters of lost packets by reason")                                                                      \
 	X(STATS, "Stats", READ, false, "", "stats: object", "Totals: ports, members, stages, tables")                  \

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Listener, connections, dispatch. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/control_private.h"
+
+/* A stream stops producing when so much waits to be sent, and goes on when it has drained. */
+#define STREAM_LOW_WATER (64 * 1024)
+
+static void conn_serve(struct conn *c);
+
+static void call_free(struct call *c)
+{
+	if (c->events)
+		manager_unsubscribe(c->events_manager, c->events);
+	json_object_put(c->held);
+	json_object_put(c->message);
+	free(c);
+}
+
+/* The connection is done with the call; what is outstanding still holds it. */
+static void call_detach(struct call *c)
+{
+	if (c->events) {
+		manager_unsubscribe(c->events_manager, c->events);
+		c->events = NULL;
+	}
+	c->next = NULL;
+	if (c->conn)
+		c->conn->call = NULL;
+	c->conn = NULL;
+	if (!c->outstanding)
+		call_free(c);
+}
+
+static void conn_close(struct conn *c)
+{
+	if (c->call)
+		call_detach(c->call);
+	LIST_REMOVE(c, link);
+	c->control->n_conns--;
+	sd_event_source_disable_unref(c->io);
+	stream_done(&c->stream);
+	free(c);
+}
+
+/* Close later, from the connection's own event: callers up the stack still use it. */
+static void conn_abort(struct conn *c)
+{
+	c->closing = true;
+	c->stream.out_len = c->stream.out_sent = 0;
+	(void)shutdown(c->stream.fd, SHUT_RDWR);
+}
+
+static void conn_watch(struct conn *c)
+{
+	uint32_t events = stream_waiting(&c->stream) ? EPOLLOUT : 0;
+
+	if (!c->call && !c->closing)
+		events |= EPOLLIN;
+	(void)sd_event_source_set_io_events(c->io, events | EPOLLHUP | EPOLLRDHUP);
+}
+
+/* Queue and send. The peer that does not read is cut off. */
+static int conn_send(struct conn *c, struct json_object *message)
+{
+	int r = stream_queue(&c->stream, message);
+
+	json_object_put(message);
+	if (r >= 0 && stream_flush(&c->stream) < 0)
+		r = -EPIPE;
+	if (r < 0) {
+		log_debug("control: connection of uid %u ended: %s", (unsigned int)c->uid, strerror(-r));
+		conn_abort(c);
+	}
+	conn_watch(c);
+	return r;
+}
+
+void call_reply(struct call *c, struct json_object *parameters)
+{
+	struct conn *conn = c->conn;
+
+	if (!conn) {
+		json_object_put(parameters);
+		return;
+	}
+	call_detach(c);
+	conn_send(conn, reply_new(parameters, false));
+}
+
+void call_fail(struct call *c, int r, const char *text)
+{
+	struct conn *conn = c->conn;
+
+	if (!conn)
+		return;
+	call_detach(c);
+	conn_send(conn, error_new(r, text));
+}
+
+int call_stream(struct call *c, struct json_object *parameters)
+{
+	if (!c->conn) {
+		json_object_put(parameters);
+		return -EPIPE;
+	}
+	return conn_send(c->conn, reply_new(parameters, true));
+}
+
+/* Produce replies of a stream until enough waits; one is held back, for the last must not say "continues". */
+static void call_produce(struct call *c)
+{
+	while (c->conn && c->next && stream_waiting(&c->conn->stream) < STREAM_LOW_WATER) {
+		struct json_object *o = NULL, *last = c->held;
+		int r = c->next(c, &o);
+
+		if (r < 0) {
+			call_fail(c, r, c->err.text);
+			return;
+		}
+		c->held = o;
+		if (r == 0) {
+			c->held = NULL;
+			if (last) {
+				call_reply(c, last);
+			} else {
+				/* nothing at all: a stream without members is an empty reply */
+				call_reply(c, json_object_new_object());
+			}
+			return;
+		}
+		if (last && call_stream(c, last) < 0)
+			return;
+	}
+}
+
+static void service_call(struct call *c, const char *method)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (strcmp(method, "org.varlink.service.GetInfo") == 0) {
+		struct json_object *list = json_object_new_array();
+		struct manager_info info;
+
+		manager_info(c->conn->control->m, &info);
+		json_object_object_add(o, "vendor", json_object_new_string("vswitchd"));
+		json_object_object_add(o, "product", json_object_new_string("vswitchd"));
+		json_object_object_add(o, "version", json_object_new_string(info.version));
+		json_object_array_add(list, json_object_new_string("org.varlink.service"));
+		json_object_array_add(list, json_object_new_string(PROTOCOL_INTERFACE));
+		json_object_object_add(o, "interfaces", list);
+	} else {
+		char *idl = protocol_idl();
+
+		json_object_object_add(o, "description", json_object_new_string(idl ? idl : ""));
+		free(idl);
+	}
+	call_reply(c, o);
+}
+
+static void dispatch(struct conn *conn, struct call *c, const char *name)
+{
+	enum method method = method_find(name);
+	struct errbuf err = { "" };
+	int r;
+
+	if (conn->level >= LEVEL_READ && (strcmp(name, "org.varlink.service.GetInfo") == 0 ||
+					  strcmp(name, "org.varlink.service.GetInterfaceDescription") == 0)) {
+		service_call(c, name);
+		return;
+	}
+	if (method == METHOD_COUNT) {
+		call_fail(c, -EINVAL, "no such method");
+		return;
+	}
+	c->method = &methods[method];
+	if (conn->level < (int)c->method->level) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "%s needs level %s (see `control` in the configuration)", c->method->name,
+			 method_level_names[c->method->level]);
+		call_fail(c, -EACCES, text);
+		return;
+	}
+	r = method_handlers[method](conn->control->m, c, &err);
+	if (r < 0)
+		call_fail(c, r, err.text);
+}
+
+/* Take over one message. */
+static void conn_message(struct conn *conn, struct json_object *message)
+{
+	struct json_object *method = NULL, *parameters = NULL, *more = NULL;
+	struct call *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		json_object_put(message);
+		conn_abort(conn);
+		return;
+	}
+	c->conn = conn;
+	c->message = message;
+	conn->call = c;
+	json_object_object_get_ex(message, "method", &method);
+	json_object_object_get_ex(message, "parameters", &parameters);
+	json_object_object_get_ex(message, "more", &more);
+	if (!json_object_is_type(method, json_type_string) ||
+	    (parameters && !json_object_is_type(parameters, json_type_object))) {
+		call_fail(c, -EINVAL, "a call is {\"method\": string, \"parameters\": object}");
+		return;
+	}
+	if (!parameters) {
+		parameters = json_object_new_object();
+		json_object_object_add(message, "parameters", parameters);
+	}
+	c->parameters = parameters;
+	c->more = json_object_get_boolean(more);
+	dispatch(conn, c, json_object_get_string(method));
+}
+
+/* Work through what has been read, one call at a time. */
+static void conn_serve(struct conn *c)
+{
+	while (!c->call && !c->closing) {
+		struct json_object *message;
+		int r = stream_next(&c->stream, &message);
+
+		if (r < 0) {
+			conn_send(c, error_new(-EINVAL, "not a JSON object, nested too deeply, or too long"));
+			c->closing = true;
+			return;
+		}
+		if (r == 0)
+			return;
+		conn_message(c, message);
+		if (c->call && c->call->next)
+			call_produce(c->call);
+	}
+}
+
+static int on_conn(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct conn *c = arg;
+
+	if (events & (EPOLLHUP | EPOLLERR) || ((events & EPOLLRDHUP) && (c->call || c->closing)))
+		goto close;
+	if (events & EPOLLOUT) {
+		if (stream_flush(&c->stream) < 0)
+			goto close;
+		if (c->call && c->call->next)
+			call_produce(c->call);
+	}
+	if (events & EPOLLIN && !c->call) {
+		int r = stream_read(&c->stream);
+
+		if (r == 0 || (r < 0 && r != -EAGAIN))
+			goto close;
+	}
+	conn_serve(c);
+	if (c->closing && !stream_waiting(&c->stream))
+		goto close;
+	conn_watch(c);
+	return 0;
+close:
+	conn_close(c);
+	return 0;
+}
+
+static unsigned int conns_of(const struct control *c, uid_t uid)
+{
+	const struct conn *i;
+	unsigned int n = 0;
+
+	LIST_FOREACH(i, &c->conns, link)
+		n += i->uid == uid;
+	return n;
+}
+
+static int conn_new(struct control *control, int fd)
+{
+	struct conn *c;
+	uid_t uid = (uid_t)-1;
+	int level = auth_level(fd, manager_settings(control->m), &uid), r;
+
+	if (level < 0)
+		return -EACCES;
+	if (control->n_conns >= CONTROL_CONNECTIONS_MAX || conns_of(control, uid) >= CONTROL_CONNECTIONS_PER_UID)
+		return -EBUSY;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->control = control;
+	c->uid = uid;
+	c->level = level;
+	r = sd_event_add_io(manager_loop(control->m), &c->io, fd, EPOLLIN | EPOLLRDHUP, on_conn, c);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	stream_init(&c->stream, fd);
+	LIST_INSERT_HEAD(&control->conns, c, link);
+	control->n_conns++;
+	return 0;
+}
+
+/* Tell who is not let in why, without waiting for them. */
+static void refuse(int fd, int r)
+{
+	const char *text = r == -EACCES ? "no permission: not root, nor in a group of `control` in the configuration" :
+		           r == -EBUSY	? "too many connections" : "out of memory";
+	struct json_object *o = error_new(r, text);
+	const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+
+	if (s)
+		(void)!send(fd, s, strlen(s) + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	json_object_put(o);
+	close(fd);
+}
+
+static int on_listen(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct control *control = arg;
+	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
+
+	if (conn < 0)
+		return 0; /* gone already, or no descriptors: the next one may work */
+	r = conn_new(control, conn);
+	if (r < 0)
+		refuse(conn, r);
+	return 0;
+}
+
+/* A socket file that nobody listens on is a left-over; anything else is not ours to remove. */
+static int remove_stale(const char *path, const struct sockaddr_un *a, struct errbuf *err)
+{
+	struct stat st;
+	int fd, r;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : err_set(err, errno, "%s: %s", path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, EEXIST, "%s exists and is not a socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, errno, "socket: %s", strerror(errno));
+	r = connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 ? errno : 0;
+	close(fd);
+	if (r != ECONNREFUSED)
+		return err_set(err, EADDRINUSE, "%s is in use by another process", path);
+	return unlink(path) < 0 ? err_set(err, errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+static int listen_on(struct control *c, struct errbuf *err)
+{
+	const struct settings *s = manager_settings(c->m);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	bool open_to_groups = *s->read_group || *s->operate_group || *s->admin_group;
+	int r;
+
+	if (str_copy(a.sun_path, sizeof(a.sun_path), c->path) < 0)
+		return err_set(err, ENAMETOOLONG, "%s: too long for a socket", c->path);
+	r = remove_stale(c->path, &a, err);
+	if (r < 0)
+		return r;
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		return err_set(err, errno, "socket: %s", strerror(errno));
+	/* Who may connect is decided at accept by credentials; without groups nobody but us and root need try. */
+	fchmod(c->fd, 0600);
+	if (bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
+	if (chmod(c->path, open_to_groups ? 0666 : 0600) < 0 || listen(c->fd, 64) < 0)
+		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
+	return 0;
+}
+
+int control_new(struct manager *m, const char *path, struct control **ret, struct errbuf *err)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_set(err, ENOMEM, "out of memory");
+	c->m = m;
+	c->fd = -1;
+	LIST_INIT(&c->conns);
+	r = str_copy(c->path, sizeof(c->path), path);
+	if (r < 0)
+		err_set(err, -r, "%s: too long for a socket", path);
+	else
+		r = listen_on(c, err);
+	if (r >= 0)
+		r = sd_event_add_io(manager_loop(m), &c->io, c->fd, EPOLLIN, on_listen, c);
+	if (r < 0) {
+		if (c->fd >= 0)
+			close(c->fd);
+		free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+struct control *control_free(struct control *c)
+{
+	struct conn *conn;
+
+	if (!c)
+		return NULL;
+	while ((conn = LIST_FIRST(&c->conns)))
+		conn_close(conn);
+	sd_event_source_disable_unref(c->io);
+	close(c->fd);
+	(void)unlink(c->path);
+	free(c);
+	return NULL;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control socket: Varlink server on the main loop. Default deny: each connection gets a level from its peer's
+ * credentials (root and the daemon's own user: admin; members of the groups in settings `control`: theirs), each method
+ * needs the level of protocol's method table.
+ *
+ * Bounds: 64 connections, 16 of one uid, 1 MiB a message, 1 MiB of queued output, one call at a time per connection;
+ * who exceeds them is disconnected, and nobody else waits for anybody.
+ */
+#ifndef DAEMON_CONTROL_H
+#define DAEMON_CONTROL_H
+
+#include "base/errs.h"
+
+struct manager;
+struct control;
+
+#define CONTROL_CONNECTIONS_MAX	    64
+#define CONTROL_CONNECTIONS_PER_UID 16
+
+/*
+ * Listen on `path` (mode 0660 or wider as groups need; a stale socket of ours is replaced). Main thread.
+ * @return 0 or -errno with a reason.
+ */
+int control_new(struct manager *m, const char *path, struct control **ret, struct errbuf *err);
+
+/* Close every connection and unlink the socket. NULL is allowed. Returns NULL. */
+struct control *control_free(struct control *c);
+
+#endif

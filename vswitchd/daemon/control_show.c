@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the switch looks like, as JSON. Reads snapshots; writes nothing a worker reads. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "daemon/control_private.h"
+
+static void add_str(struct json_object *o, const char *name, const char *value)
+{
+	json_object_object_add(o, name, json_object_new_string(value));
+}
+
+static void add_int(struct json_object *o, const char *name, uint64_t value)
+{
+	json_object_object_add(o, name, json_object_new_int64((int64_t)value));
+}
+
+static void add_bool(struct json_object *o, const char *name, bool value)
+{
+	json_object_object_add(o, name, json_object_new_boolean(value));
+}
+
+static void add_traffic(struct json_object *o, const char *name, const struct traffic *t)
+{
+	struct json_object *v = json_object_new_object();
+
+	add_int(v, "packets", t->packets);
+	add_int(v, "bytes", t->bytes);
+	json_object_object_add(o, name, v);
+}
+
+static struct json_object *drop_list(const uint64_t drops[DROP_COUNT], bool all)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (unsigned int r = DROP_NONE + 1; r < DROP_COUNT; r++) {
+		struct json_object *o;
+
+		if (!drops[r] && !all)
+			continue;
+		o = json_object_new_object();
+		add_str(o, "name", drop_name((enum drop_reason)r));
+		add_int(o, "packets", drops[r]);
+		add_str(o, "text", drop_text((enum drop_reason)r));
+		json_object_array_add(a, o);
+	}
+	return a;
+}
+
+static void add_vhost(struct json_object *o, const struct vhu_status *v)
+{
+	char features[24];
+
+	snprintf(features, sizeof(features), "0x%llx", (unsigned long long)v->features);
+	add_bool(o, "connected", v->connected);
+	add_str(o, "features", features);
+	add_bool(o, "packed-ring", v->packed);
+	add_bool(o, "mergeable", v->mergeable);
+	add_int(o, "guest-mtu", v->mtu);
+	add_int(o, "queues-enabled", v->queues_enabled);
+	add_int(o, "ring-size", v->vring_size);
+	add_int(o, "reconnects", v->reconnects);
+	add_int(o, "bad-chains", v->bad_chains);
+	if (v->socket >= 0)
+		add_int(o, "numa-node", (uint64_t)v->socket);
+}
+
+struct json_object *show_port(struct manager *m, const struct port_info *p)
+{
+	struct json_object *o = fields_to_json(object_types[OBJECT_PORT].fields, &p->spec, true);
+	struct datapath_port_stats st;
+	uint64_t dropped = 0;
+
+	add_str(o, "state", port_state_names[p->state]);
+	add_str(o, "origin", origin_names[p->origin.origin]);
+	if (p->origin.file) {
+		add_str(o, "file", p->origin.file);
+		add_int(o, "line", p->origin.line);
+	}
+	add_int(o, "host-mtu", p->mtu);
+	if (p->vhu.mtu && p->mtu)
+		add_bool(o, "mtu-mismatch", p->vhu.mtu != p->mtu);
+	add_vhost(o, &p->vhu);
+	if (*p->error)
+		add_str(o, "error", p->error);
+	if (datapath_port_stats(manager_datapath(m), p->index, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	add_traffic(o, "rx", &st.rx);
+	add_traffic(o, "tx", &st.tx);
+	for (unsigned int r = 0; r < DROP_COUNT; r++)
+		dropped += st.drops[r];
+	add_int(o, "dropped", dropped);
+	json_object_object_add(o, "drops", drop_list(st.drops, false));
+	return o;
+}
+
+static const char *member_name(const struct teaming_member_status *members, unsigned int n, uint8_t i)
+{
+	return i < n ? members[i].spec.name : "";
+}
+
+static struct json_object *show_member(struct manager *m, const struct teaming_member_status *s, unsigned int index)
+{
+	struct json_object *o = fields_to_json(object_types[OBJECT_MEMBER].fields, &s->spec, true);
+	struct datapath_member_stats st;
+	char mac[MAC_STR];
+
+	add_bool(o, "present", s->present);
+	add_bool(o, "open", s->open);
+	add_bool(o, "link", s->link);
+	add_bool(o, "usable", s->usable);
+	if (*s->why)
+		add_str(o, "why", s->why);
+	add_int(o, "link-speed", s->speed);
+	add_int(o, "mtu", s->mtu);
+	add_int(o, "buckets", s->buckets);
+	add_int(o, "provider-addresses", s->pas);
+	add_str(o, "mac", format_mac(&s->info.mac, mac));
+	if (datapath_member_stats(manager_datapath(m), index, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	add_traffic(o, "rx", &st.rx);
+	add_traffic(o, "tx", &st.tx);
+	add_int(o, "tx-dropped", st.tx_dropped);
+	return o;
+}
+
+static struct json_object *show_pa(const struct teaming_pa_status *s, const struct teaming_member_status *members,
+				   unsigned int n)
+{
+	struct json_object *o = fields_to_json(object_types[OBJECT_PA].fields, &s->spec, true);
+
+	add_str(o, "state", pa_state_names[s->state]);
+	add_str(o, "home", member_name(members, n, s->home));
+	add_str(o, "now", member_name(members, n, s->now));
+	return o;
+}
+
+struct json_object *show_team(struct manager *m)
+{
+	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
+	struct teaming_member_status members[TEAM_MEMBERS];
+	struct teaming_pa_status pas[LOCAL_PAS];
+	struct teaming *t = manager_teaming(m);
+	unsigned int n = teaming_members(t, members, TEAM_MEMBERS), k = teaming_pas(t, pas, LOCAL_PAS), usable = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		json_object_array_add(a, show_member(m, &members[i], i));
+		usable += members[i].usable;
+	}
+	add_str(o, "provider", "static");
+	add_str(o, "mode", team_mode_names[manager_settings(m)->mode]);
+	add_int(o, "usable", usable);
+	json_object_object_add(o, "members", a);
+	a = json_object_new_array();
+	for (unsigned int i = 0; i < k; i++)
+		json_object_array_add(a, show_pa(&pas[i], members, n));
+	json_object_object_add(o, "provider-addresses", a);
+	return o;
+}
+
+struct json_object *show_drops(struct manager *m, const char *port, bool all, int *ret_error)
+{
+	struct datapath_port_stats st;
+	struct port_info info;
+	uint64_t drops[DROP_COUNT];
+
+	if (!port) {
+		datapath_drops(manager_datapath(m), drops);
+		return drop_list(drops, all);
+	}
+	*ret_error = manager_port_info(m, port, &info);
+	if (*ret_error < 0)
+		return NULL;
+	if (datapath_port_stats(manager_datapath(m), info.index, &st) < 0)
+		memset(&st, 0, sizeof(st));
+	return drop_list(st.drops, all);
+}
+
+static void add_stages(struct json_object *o, struct manager *m)
+{
+	static const char *const names[] = {
+#define X(sym, name, text) name,
+		STAGE_LIST(X)
+#undef X
+	};
+	struct json_object *v = json_object_new_object();
+	uint64_t n[STAGE_COUNT];
+
+	datapath_stages(manager_datapath(m), n);
+	for (unsigned int i = 0; i < STAGE_COUNT; i++)
+		add_int(v, names[i], n[i]);
+	json_object_object_add(o, "stages", v);
+}
+
+struct json_object *show_stats(struct manager *m)
+{
+	struct json_object *o = json_object_new_object(), *v = json_object_new_object();
+	uint64_t drops[DROP_COUNT], sum = 0;
+
+	for (unsigned int k = 0; k < OBJECT_COUNT; k++)
+		add_int(v, object_types[k].config, manager_object_count(m, (enum object_kind)k));
+	json_object_object_add(o, "objects", v);
+	add_stages(o, m);
+	datapath_drops(manager_datapath(m), drops);
+	for (unsigned int r = 0; r < DROP_COUNT; r++)
+		sum += drops[r];
+	add_int(o, "dropped", sum);
+	json_object_object_add(o, "drops", drop_list(drops, false));
+	return o;
+}
+
+struct json_object *show_workers(struct manager *m)
+{
+	struct json_object *a = json_object_new_array();
+	struct datapath_worker_stats st;
+
+	for (unsigned int i = 0; datapath_worker_stats(manager_datapath(m), i, &st) == 0; i++) {
+		struct json_object *o = json_object_new_object();
+
+		add_int(o, "worker", i);
+		add_int(o, "lcore", st.lcore);
+		add_int(o, "queues", st.queues);
+		add_int(o, "member-queues", st.member_queues);
+		add_int(o, "turns", st.turns);
+		add_int(o, "busy-turns", st.busy_turns);
+		add_int(o, "busy-cycles", st.busy_cycles);
+		add_int(o, "packets", st.packets);
+		add_int(o, "sleeps", st.sleeps);
+		add_int(o, "sleep-ns", st.sleep_ns);
+		add_int(o, "remote-numa", st.remote_numa);
+		add_int(o, "tsc-hz", st.tsc_hz);
+		json_object_array_add(a, o);
+	}
+	return a;
+}
+
+struct json_object *show_info(struct manager *m)
+{
+	const struct settings *s = manager_settings(m);
+	struct json_object *o = json_object_new_object(), *v = json_object_new_object();
+	struct manager_info i;
+
+	manager_info(m, &i);
+	add_str(o, "version", i.version);
+	add_str(o, "config", i.config_file);
+	add_str(o, "host", i.host_id);
+	add_str(o, "run-dir", i.run_dir);
+	add_str(o, "state-dir", i.state_dir);
+	add_int(o, "started", i.started_us);
+	add_bool(o, "ready", i.ready);
+	add_int(o, "workers", i.workers);
+	add_bool(o, "hugepages", i.hugepages);
+	add_int(o, "megabytes", i.megabytes);
+	add_int(o, "provider-mtu", i.provider_mtu);
+	add_int(o, "reloads", i.reloads);
+	add_int(o, "reload-failures", i.reload_failures);
+	add_str(o, "last-reload", i.last_reload);
+	add_int(o, "store-pending", i.store_pending);
+	add_bool(o, "store-failed", i.store_failed);
+	add_int(o, "jobs-pending", i.jobs_pending);
+	add_int(o, "events", i.events);
+	for (const struct settings_group *g = settings_groups; g->name; g++)
+		json_object_object_add(v, g->name, fields_to_json(g->rows, s, true));
+	json_object_object_add(o, "settings", v);
+	return o;
+}
+
+struct json_object *show_event(const struct event *ev)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_int(o, "number", ev->number);
+	add_int(o, "time", ev->time_us);
+	add_str(o, "name", ev->name);
+	for (unsigned int i = 0; i < ev->n; i++)
+		add_str(o, ev->pairs[i].key, ev->pairs[i].value ? ev->pairs[i].value : "");
+	return o;
+}
+
+static int parameter_ip(struct json_object *parameters, const char *name, bool wanted, struct ip_addr *ret,
+			struct errbuf *err)
+{
+	const char *text;
+	int r = parameter_string(parameters, name, wanted, &text, err);
+
+	if (r < 0 || !text)
+		return r;
+	r = parse_ip(text, ret);
+	return r < 0 ? err_set(err, EINVAL, "%s: \"%s\" is no address", name, text) : 0;
+}
+
+int show_next_hop(struct manager *m, struct json_object *parameters, struct json_object **ret, struct errbuf *err)
+{
+	static const char *const verdicts[] = { "none", "local", "remote", "flood", "gateway", "reply", "drop" };
+	const struct policy *p = manager_policy(m);
+	struct ip_addr from = { 0 }, to = { 0 };
+	struct policy_next_hop nh = { 0 };
+	struct json_object *v = NULL, *o;
+	const struct policy_host *host;
+	char text[IP_STR];
+	uint32_t vsid;
+	int r;
+
+	if (!json_object_object_get_ex(parameters, "vsid", &v) || !json_object_is_type(v, json_type_int))
+		return err_set(err, EINVAL, "parameter \"vsid\": a number is wanted");
+	vsid = (uint32_t)json_object_get_int64(v);
+	r = parameter_ip(parameters, "from", false, &from, err);
+	if (r >= 0)
+		r = parameter_ip(parameters, "to", true, &to, err);
+	if (r < 0)
+		return r;
+	r = policy_next_hop(p, vsid, &from, &to, &nh);
+	if (r < 0)
+		return err_set(err, -r, "virtual-subnet %u is not configured here", vsid);
+	o = json_object_new_object();
+	add_str(o, "verdict", nh.verdict < sizeof(verdicts) / sizeof(verdicts[0]) ? verdicts[nh.verdict] : "?");
+	add_bool(o, "routed", nh.routed);
+	add_int(o, "vsid-out", nh.vsid_out);
+	add_str(o, "next-hop", format_ip(&nh.next_hop, text));
+	add_str(o, "source-mac", format_mac(&nh.src_mac, text));
+	add_str(o, "next-hop-mac", format_mac(&nh.dst_mac, text));
+	host = nh.verdict == VERDICT_REMOTE ? policy_host(p, nh.host) : NULL;
+	if (host)
+		add_str(o, "host", host->id);
+	if (nh.verdict == VERDICT_LOCAL)
+		add_str(o, "port", manager_port_id(m, nh.port));
+	if (nh.verdict == VERDICT_DROP)
+		add_str(o, "reason", drop_name(nh.drop));
+	*ret = o;
+	return 0;
+}
