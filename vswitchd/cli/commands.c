@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli/cli.h"
+
+/* The verbs every kind of object has. */
+#define OBJECT(noun_, kind_, what, key_)                                                                       \
+	{ noun_, "list", "", "List the " what "s", kind_, cmd_object_list },                                   \
+	{ noun_, "show", key_, "Show one " what " with its origin", kind_, cmd_object_show },                  \
+	{ noun_, "add", "NAME=VALUE...", "Create a " what ", or change the one with the same key", kind_,       \
+	  cmd_object_add },                                                                                    \
+	{ noun_, "remove", key_, "Remove a " what, kind_, cmd_object_remove },                                 \
+	{ noun_, "import", "FILE", "Add " what "s from a file, one per line (JSON or NAME=VALUE...)", kind_,    \
+	  cmd_object_import }
+
+const struct command commands[] = {
+	{ "port", "list", "", "Ports with state and traffic", -1, cmd_port_list },
+	{ "port", "show", "ID", "One port: state, negotiated features, MTU, drops", -1, cmd_port_show },
+	{ "port", "add", "id=ID NAME=VALUE...", "Create a port, or change it", OBJECT_PORT, cmd_object_add },
+	{ "port", "remove", "ID", "Remove a port", OBJECT_PORT, cmd_object_remove },
+	{ "port", "import", "FILE", "Add ports from a file, one per line (JSON or NAME=VALUE...)", OBJECT_PORT,
+	  cmd_object_import },
+	OBJECT("subnet", OBJECT_SUBNET, "virtual subnet", "VSID"),
+	OBJECT("record", OBJECT_RECORD, "lookup record", "vsid=N ca=ADDRESS|mac=MAC"),
+	OBJECT("route", OBJECT_ROUTE, "customer route", "rdid=ID vsid=N prefix=PREFIX [next-hop=ADDRESS]"),
+	OBJECT("host", OBJECT_HOST, "host", "ID"),
+	OBJECT("provider-address", OBJECT_PA, "provider address", "ADDRESS"),
+	OBJECT("provider-route", OBJECT_PROVIDER_ROUTE, "provider route", "prefix=PREFIX [next-hop=ADDRESS]"),
+	OBJECT("member", OBJECT_MEMBER, "team member", "NAME"),
+	{ "team", "show", "", "Members, provider addresses, buckets, traffic both ways", -1, cmd_team },
+	{ "neighbour", "list", "", "Resolution of remote provider addresses and next hops", -1, cmd_neighbours },
+	{ "stats", NULL, "", "Counts of objects, packets by stage, drops", -1, cmd_stats },
+	{ "drops", NULL, "[--port ID] [--all]", "Lost packets by reason", -1, cmd_drops },
+	{ "workers", NULL, "", "Load of each worker", -1, cmd_workers },
+	{ "next-hop", NULL, "vsid=N [from=CA] to=CA", "What the packet path would do with a packet", -1, cmd_next_hop },
+	{ "events", NULL, "[--follow]", "Events as they happen, until interrupted", -1, cmd_events },
+	{ "info", NULL, "", "State of the daemon and the settings in force", -1, cmd_info },
+	{ "reload", NULL, "", "Read the configuration file again and apply the differences", -1, cmd_reload },
+	{ "version", NULL, "", "Version of the running daemon", -1, cmd_version },
+	{ NULL, NULL, NULL, NULL, 0, NULL },
+};

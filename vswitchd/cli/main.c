@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "cli/cli.h"
+#include "config.h"
+
+#define NOUNS_MAX 64
+
+enum { OPT_COMPLETION = 256 };
+
+static const struct option options[] = {
+	{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },	    { "version", no_argument, NULL, 'V' },
+	{ "follow", no_argument, NULL, 'f' },	    { "all", no_argument, NULL, 'a' },
+	{ "port", required_argument, NULL, 'p' },   { "completion", no_argument, NULL, OPT_COMPLETION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void help(const char *noun)
+{
+	if (!noun)
+		puts("vswitchctl: look at and change a running vswitchd\n\n"
+		     "usage: vswitchctl [--socket PATH] [--json] NOUN [VERB] [ARGUMENT...]\n");
+	for (const struct command *c = commands; c->noun; c++) {
+		char line[128];
+
+		if (noun && strcmp(noun, c->noun) != 0)
+			continue;
+		snprintf(line, sizeof(line), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+			 *c->args ? " " : "", c->args);
+		if (strlen(line) > 44)
+			printf("  %s\n  %-44s %s\n", line, "", c->text);
+		else
+			printf("  %-44s %s\n", line, c->text);
+	}
+	if (!noun)
+		printf("\n  -s, --socket PATH   control socket (default: $VSWITCHD_SOCKET or %s)\n"
+		       "  -j, --json          JSON instead of tables; listings print one object per line\n"
+		       "  -h, --help          this text; NOUN --help: that noun's\n"
+		       "  -V, --version       version of this program\n\n"
+		       "Exit status: 0 done, 1 an error (said on standard error).\n", DEFAULT_SOCKET);
+}
+
+static int unknown_noun(const char *noun)
+{
+	const char *names[NOUNS_MAX];
+	const char *near;
+	unsigned int n = 0;
+
+	for (const struct command *c = commands; c->noun && n < NOUNS_MAX - 1; c++)
+		if (!n || strcmp(names[n - 1], c->noun) != 0)
+			names[n++] = c->noun;
+	names[n] = NULL;
+	near = str_nearest(noun, names);
+	if (near)
+		return cli_error(-EINVAL, "unknown command \"%s\": did you mean \"%s\"?", noun, near);
+	return cli_error(-EINVAL, "unknown command \"%s\" (vswitchctl --help lists them)", noun);
+}
+
+static int unknown_verb(const char *noun, const char *verb)
+{
+	char known[256] = "";
+	size_t used = 0;
+
+	for (const struct command *c = commands; c->noun && used < sizeof(known); c++)
+		if (c->verb && strcmp(c->noun, noun) == 0)
+			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", c->verb);
+	if (verb)
+		return cli_error(-EINVAL, "%s: unknown verb \"%s\"; there is %s", noun, verb, known);
+	return cli_error(-EINVAL, "%s: a verb is wanted: %s", noun, known);
+}
+
+static int run(const struct cli *cli, int argc, char **argv)
+{
+	bool noun_known = false;
+
+	for (const struct command *c = commands; c->noun; c++) {
+		if (strcmp(c->noun, argv[0]) != 0)
+			continue;
+		noun_known = true;
+		if (!c->verb)
+			return c->run(cli, c, argc - 1, argv + 1);
+		if (argc > 1 && strcmp(c->verb, argv[1]) == 0)
+			return c->run(cli, c, argc - 2, argv + 2);
+	}
+	return noun_known ? unknown_verb(argv[0], argc > 1 ? argv[1] : NULL) : unknown_noun(argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = { .socket = getenv("VSWITCHD_SOCKET") };
+	bool want_help = false;
+	int o, r;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!cli.socket || !*cli.socket)
+		cli.socket = DEFAULT_SOCKET;
+	while ((o = getopt_long(argc, argv, "s:jhVfap:", options, NULL)) >= 0) {
+		switch (o) {
+		case 's':
+			cli.socket = optarg;
+			break;
+		case 'j':
+			cli.json = true;
+			break;
+		case 'h':
+			want_help = true;
+			break;
+		case 'V':
+			puts("vswitchctl " VSWITCHD_VERSION);
+			return 0;
+		case 'f':
+			cli.follow = true;
+			break;
+		case 'a':
+			cli.all = true;
+			break;
+		case 'p':
+			cli.port = optarg;
+			break;
+		case OPT_COMPLETION:
+			print_completion();
+			return 0;
+		default:
+			return 1;
+		}
+	}
+	if (want_help) {
+		help(optind < argc ? argv[optind] : NULL);
+		return 0;
+	}
+	if (optind == argc) {
+		cli_error(-EINVAL, "a command is wanted (vswitchctl --help lists them)");
+		return 1;
+	}
+	r = run(&cli, argc - optind, argv + optind);
+	if (r >= 0 && fflush(stdout) != 0)
+		r = -errno;
+	return r < 0 ? 1 : 0;
+}
