@@ -2,13 +2,13 @@
 #include "cli/cli.h"
 
 /* The verbs every kind of object has. */
-#define OBJECT(noun_, kind_, what, key_)                                                                       \
-	{ noun_, "list", "", "List the " what "s", kind_, cmd_object_list },                                   \
+#define OBJECT(noun_, kind_, what, whats, key_)                                                                       \
+	{ noun_, "list", "", "List the " whats, kind_, cmd_object_list },                                   \
 	{ noun_, "show", key_, "Show one " what " with its origin", kind_, cmd_object_show },                  \
 	{ noun_, "add", "NAME=VALUE...", "Create a " what ", or change the one with the same key", kind_,       \
 	  cmd_object_add },                                                                                    \
 	{ noun_, "remove", key_, "Remove a " what, kind_, cmd_object_remove },                                 \
-	{ noun_, "import", "FILE", "Add " what "s from a file, one per line (JSON or NAME=VALUE...)", kind_,    \
+	{ noun_, "import", "FILE", "Add " whats " from a file, one per line (JSON or NAME=VALUE...)", kind_,    \
 	  cmd_object_import }
 
 const struct command commands[] = {
@@ -18,13 +18,13 @@ const struct command commands[] = {
 	{ "port", "remove", "ID", "Remove a port", OBJECT_PORT, cmd_object_remove },
 	{ "port", "import", "FILE", "Add ports from a file, one per line (JSON or NAME=VALUE...)", OBJECT_PORT,
 	  cmd_object_import },
-	OBJECT("subnet", OBJECT_SUBNET, "virtual subnet", "VSID"),
-	OBJECT("record", OBJECT_RECORD, "lookup record", "vsid=N ca=ADDRESS|mac=MAC"),
-	OBJECT("route", OBJECT_ROUTE, "customer route", "rdid=ID vsid=N prefix=PREFIX [next-hop=ADDRESS]"),
-	OBJECT("host", OBJECT_HOST, "host", "ID"),
-	OBJECT("provider-address", OBJECT_PA, "provider address", "ADDRESS"),
-	OBJECT("provider-route", OBJECT_PROVIDER_ROUTE, "provider route", "prefix=PREFIX [next-hop=ADDRESS]"),
-	OBJECT("member", OBJECT_MEMBER, "team member", "NAME"),
+	OBJECT("subnet", OBJECT_SUBNET, "virtual subnet", "virtual subnets", "VSID"),
+	OBJECT("record", OBJECT_RECORD, "lookup record", "lookup records", "vsid=N ca=ADDRESS|mac=MAC"),
+	OBJECT("route", OBJECT_ROUTE, "customer route", "customer routes", "rdid=ID vsid=N prefix=PREFIX [next-hop=ADDRESS]"),
+	OBJECT("host", OBJECT_HOST, "host", "hosts", "ID"),
+	OBJECT("provider-address", OBJECT_PA, "provider address", "provider addresses", "ADDRESS"),
+	OBJECT("provider-route", OBJECT_PROVIDER_ROUTE, "provider route", "provider routes", "prefix=PREFIX [next-hop=ADDRESS]"),
+	OBJECT("member", OBJECT_MEMBER, "team member", "team members", "NAME"),
 	{ "team", "show", "", "Members, provider addresses, buckets, traffic both ways", -1, cmd_team },
 	{ "neighbour", "list", "", "Resolution of remote provider addresses and next hops", -1, cmd_neighbours },
 	{ "stats", NULL, "", "Counts of objects, packets by stage, drops", -1, cmd_stats },

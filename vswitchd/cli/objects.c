@@ -10,6 +10,7 @@
 
 #define COLUMNS_MAX  32
 #define IMPORT_BATCH 1000
+#define LINE_MAX_    16384
 
 /* Columns of a kind: its fields, as wide as their type needs. */
 static void columns_of(enum object_kind kind, struct column *ret)
@@ -108,29 +109,31 @@ static int bad_argument(const struct command *cmd, const char *what)
 	return cli_error(-EINVAL, "%s\nmembers of a %s:%s", what, object_types[cmd->kind].name, names);
 }
 
-/* name=value ... into a spec. */
+/* name=value ... into a spec: the arguments together are a line of field_read()'s grammar. */
 static int read_spec(const struct command *cmd, int argc, char **argv, union object_spec *spec)
 {
 	const struct object_type *type = &object_types[cmd->kind];
 	const struct field *key = single_key(type->fields);
+	char line[LINE_MAX_] = "", what[256];
 	struct errbuf err;
-	int r = 0;
+	size_t used = 0;
 
-	field_defaults(type->fields, spec, type->size);
-	for (int i = 0; i < argc && r >= 0; i++) {
-		if (!strchr(argv[i], '=')) {
-			if (!key || i > 0) {
-				char what[256];
+	for (int i = 0; i < argc; i++) {
+		bool named = strchr(argv[i], '=') != NULL;
 
-				snprintf(what, sizeof(what), "\"%.100s\": name=value is wanted", argv[i]);
-				return bad_argument(cmd, what);
-			}
-			r = field_set(key, spec, 0, argv[i], &err);
-		} else {
-			r = field_read(type->fields, spec, argv[i], &err);
+		if (!named && (!key || i > 0)) {
+			snprintf(what, sizeof(what), "\"%.100s\": name=value is wanted", argv[i]);
+			return bad_argument(cmd, what);
 		}
+		used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s%s ", named ? "" : key->name,
+					 named ? "" : "=", argv[i]);
+		if (used >= sizeof(line))
+			return cli_error(-E2BIG, "arguments are too long");
 	}
-	return r < 0 ? bad_argument(cmd, err.text) : 0;
+	field_defaults(type->fields, spec, type->size);
+	if (field_read(type->fields, spec, line, &err) < 0)
+		return bad_argument(cmd, err.text);
+	return 0;
 }
 
 int cmd_object_add(const struct cli *cli, const struct command *cmd, int argc, char **argv)
