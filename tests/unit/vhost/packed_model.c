@@ -139,10 +139,17 @@ static void put_id(struct model *m, const struct chain *c, uint32_t len)
 		m->ring[c->slot].len = len;
 }
 
+/* `more`: of the flags that have no meaning in a used descriptor. */
 static void put_flags(struct model *m, const struct chain *c, uint16_t more)
 {
 	if (store(m))
 		m->ring[c->slot].flags = (c->wrap ? A | U : 0) | more;
+}
+
+/* Received chains keep theirs, unless the device was told to clear them. */
+static uint16_t kept(const struct model *m, const struct chain *c)
+{
+	return m->clears_next ? 0 : m->ring[c->slot].flags & VRING_DESC_F_NEXT;
 }
 
 void device_receive(struct model *m, unsigned int max)
@@ -154,7 +161,7 @@ void device_receive(struct model *m, unsigned int max)
 	for (; max && fetch(m, slot, wrap, &c); max--) {
 		if (any) {
 			put_id(m, &c, 0);
-			put_flags(m, &c, 0);
+			put_flags(m, &c, kept(m, &c));
 		} else {
 			first = c;
 			any = true;
@@ -163,7 +170,7 @@ void device_receive(struct model *m, unsigned int max)
 	}
 	if (any) {
 		put_id(m, &first, 0);
-		put_flags(m, &first, 0);
+		put_flags(m, &first, kept(m, &first));
 	}
 	if (store(m)) /* of the position, in the state file */
 		m->pos = slot | (wrap ? 0x8000 : 0);

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <linux/virtio_ring.h>
 
-#define MODEL_MAX 64
+#define MODEL_MAX 160
 
 struct buffer {
 	uint16_t head;	/* slot */
@@ -33,6 +33,7 @@ struct model {
 	uint16_t pos;		  /* index and wrap counter in bit 15 */
 	int budget;		  /* stores left before it is killed, negative: not at all */
 	bool killed;
+	bool clears_next;	  /* of used descriptors: a device may */
 };
 
 void model_reset(struct model *m, uint16_t n);

@@ -17,6 +17,8 @@
 #include "packed_model.h"
 #include "vhost/vhost_private.h"
 
+#define BURST 12
+
 static uint64_t seed, random_state;
 
 static uint32_t pick(uint32_t below)
@@ -41,7 +43,16 @@ struct side {
 	void (*burst)(struct model *m, unsigned int max);
 	bool from_guest;
 	uint16_t max_chain;
+	bool clears_next;
 };
+
+/* A burst never goes around a ring: the proof holds for any size, but would refuse too often. */
+static uint16_t ring_size(const struct side *s)
+{
+	uint16_t least = BURST * s->max_chain + 1;
+
+	return least + (uint16_t)pick(MODEL_MAX - least);
+}
 
 static void driver_turn(struct model *m, const struct side *s)
 {
@@ -58,7 +69,7 @@ static void work(struct model *m, const struct side *s, unsigned int turns)
 {
 	while (turns--) {
 		driver_turn(m, s);
-		s->burst(m, 1 + pick(12));
+		s->burst(m, 1 + pick(BURST));
 	}
 }
 
@@ -80,7 +91,7 @@ static void resume(struct model *m, const struct side *s, const struct packed_pr
 	m->pos = p->pos;
 	work(m, s, pick(4));
 	while (driver_outstanding(m)) {
-		s->burst(m, 12);
+		s->burst(m, BURST);
 		driver_reap(m);
 		if (m->wrong || ++turns > 100)
 			fail_msg("seed %llu: %s", (unsigned long long)seed, m->wrong ? m->wrong : "a buffer is lost");
@@ -93,11 +104,12 @@ static unsigned int kill_often(const struct side *s, unsigned int rounds)
 	unsigned int proven = 0, i;
 
 	for (i = 0; i < rounds; i++) {
-		uint16_t sizes[] = { 4, 7, 8, 16, 64 }, told = 0x8000;
+		uint16_t told = 0x8000;
 		struct packed_proof p;
 		struct model m;
 
-		model_reset(&m, sizes[pick(RTE_DIM(sizes))]);
+		model_reset(&m, ring_size(s));
+		m.clears_next = s->clears_next;
 		work(&m, s, pick(30));
 		if (pick(2)) {
 			told = m.pos; /* an orderly stop, and on */
@@ -113,6 +125,7 @@ static unsigned int kill_often(const struct side *s, unsigned int rounds)
 		proven++;
 		resume(&m, s, &p);
 	}
+	print_message("%u of 1000 proven\n", proven * 1000 / rounds);
 	return proven * 1000 / rounds;
 }
 
@@ -120,7 +133,7 @@ static void test_kill_receive(void **state)
 {
 	const struct side s = { device_receive, true, 1 };
 
-	/* Whatever the moment: first marks are completed, and single descriptors leave no doubt but reused ids. */
+	/* Whatever the moment: first marks are completed, and only an id that was used again leaves a doubt. */
 	assert_in_range(kill_often(&s, 30000), 960, 1000);
 }
 
@@ -128,7 +141,15 @@ static void test_kill_receive_chains(void **state)
 {
 	const struct side s = { device_receive, true, 3 };
 
-	assert_in_range(kill_often(&s, 30000), 800, 1000);
+	assert_in_range(kill_often(&s, 30000), 960, 1000);
+}
+
+/* With another library: nothing wrong, only fewer answers. */
+static void test_kill_receive_clearing(void **state)
+{
+	const struct side s = { device_receive, true, 3, .clears_next = true };
+
+	assert_in_range(kill_often(&s, 30000), 300, 1000);
 }
 
 static void test_kill_send(void **state)
@@ -160,7 +181,7 @@ static void test_kill_between_bursts(void **state)
 		struct packed_proof p;
 		struct model m;
 
-		model_reset(&m, 8 + pick(57));
+		model_reset(&m, ring_size(s));
 		work(&m, s, 1 + pick(40));
 		driver_turn(&m, s);
 		/* What the front-end remembers does not matter, unless it is the right one by chance. */
@@ -186,7 +207,7 @@ static void test_fresh_ring(void **state)
 		uint16_t old;
 		int r;
 
-		model_reset(&m, 8 + pick(57));
+		model_reset(&m, ring_size(&s));
 		work(&m, &s, pick(40));
 		old = m.pos;
 		model_reset(&m, m.n);
@@ -201,11 +222,11 @@ static void test_fresh_ring(void **state)
 		assert_int_equal(p.pos, 0x8000);
 		/* Made while we were away: two memories; a wrong one is refused, not taken. */
 		r = ask(&m, 0x8000, old, RING_RUNNING, s.from_guest, &p);
-		refused += r < 0;
+		refused += r < 0 && s.max_chain == 1 && m.n >= 2 * VHU_BURST;
 		if (r == 0)
 			assert_int_equal(p.pos, 0x8000);
 	}
-	assert_in_range(refused, 0, 30000 / 20);
+	assert_in_range(refused, 0, 30000 / 100);
 }
 
 /* Without a record of our own an old word of the front-end is refused. */
@@ -220,17 +241,17 @@ static void test_old_word(void **state)
 		uint16_t told;
 		int r;
 
-		model_reset(&m, 8 + pick(57));
+		model_reset(&m, ring_size(&s));
 		work(&m, &s, pick(20));
 		told = m.pos;
 		work(&m, &s, 1 + pick(40));
 		driver_turn(&m, &s);
+		moved += told != m.pos;
 		r = ask(&m, told, 0, RING_NONE, s.from_guest, &p);
 		if (r == 0) {
 			assert_int_equal(p.pos, m.pos);
 			resume(&m, &s, &p);
 		}
-		moved += told != m.pos;
 		refused += r < 0;
 	}
 	assert_in_range(refused, moved, 30000);
@@ -278,7 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill_receive),	    cmocka_unit_test(test_kill_receive_chains),
-		cmocka_unit_test(test_kill_send),	    cmocka_unit_test(test_kill_send_chains),
+		cmocka_unit_test(test_kill_receive_clearing), cmocka_unit_test(test_kill_send),	    cmocka_unit_test(test_kill_send_chains),
 		cmocka_unit_test(test_kill_between_bursts), cmocka_unit_test(test_fresh_ring),
 		cmocka_unit_test(test_old_word),	    cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_edges),
