@@ -93,10 +93,11 @@ class Fabric:
         return guest
 
     def machine(self, host: str, name: str, vsid: int, *addresses: str, nic: dict[str, Any] | None = None,
-                kvm: bool = False, **where: Any) -> QemuGuest:
+                kvm: bool = False, cpus: int = 1, **where: Any) -> QemuGuest:
         """A QEMU guest; `nic` has properties of qemu.Nic, `where` is that of place()."""
         place = self.place(host, name, vsid, *addresses, **where)
-        guest = QemuGuest(place.host.netns, name, [Nic(place.socket, place.mac, **(nic or {}))], kvm=kvm)
+        guest = QemuGuest(place.host.netns, name, [Nic(place.socket, place.mac, **(nic or {}))], cpus=cpus,
+                          kvm=kvm)
         self._guests.append((place, guest))
         return guest
 
@@ -141,6 +142,10 @@ class Fabric:
         """Powers a guest on again and waits for it."""
         guest.power_on()
         self.finish(next(place for place, each in self._guests if each is guest), guest)
+
+    def guest(self, name: str) -> TapGuest:
+        """A guest in a namespace, by name."""
+        return next(guest for place, guest in self._guests if place.name == name and isinstance(guest, TapGuest))
 
     def stop(self) -> None:
         """Ends guests and switches in an orderly way; fails if a switch does not end well."""

@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ from .process import Process, Result, sh
 from .programs import program
 from .run import Run
 from .underlay import Cable, Underlay
-from .wait import Timeout, until
+from .varlink import Connection, Events
+from .wait import until
 
 START_SECONDS = 30.0
 _SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|: runtime error: |SUMMARY: \w+Sanitizer")
@@ -43,6 +42,7 @@ class Host:
             "team": {"mode": "independent"},
             "members": [], "provider-addresses": [], "ports": [], "hosts": [], "subnets": [], "records": [],
         }
+        self.control = self.run_directory / "control"
         self.process: Process | None = None
         self.notify: NotifySocket | None = None
         self._run = run
@@ -130,7 +130,7 @@ class Host:
 
     def ctl_text(self, *words: str, check: bool = True, timeout: float = 30.0) -> Result:
         """vswitchctl for people."""
-        return sh([program("vswitchctl"), "--socket", str(self.run_directory / "control"), *words], check=check,
+        return sh([program("vswitchctl"), "--socket", str(self.control), *words], check=check,
                   timeout=timeout)
 
     def ctl(self, *words: str, timeout: float = 30.0) -> Any:
@@ -147,33 +147,52 @@ class Host:
         assert result.status == 1, f"vswitchctl {' '.join(words)}: status {result.status}\n{result.output}"
         return result.output
 
-    def objects(self, noun: str) -> list[dict[str, Any]]:
-        """`vswitchctl NOUN show`."""
-        return rows(self.ctl(noun, "show"))
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """A method of the control socket."""
+        connection = Connection(self.control)
+        try:
+            return connection.call(method, **parameters)
+        finally:
+            connection.close()
 
-    def port(self, name: str) -> dict[str, Any]:
-        """One port with its state."""
-        return next((port for port in self.objects("port") if port["id"] == name), {})
+    def stream(self, method: str, **parameters: Any) -> list[dict[str, Any]]:
+        """A method that gives many replies."""
+        connection = Connection(self.control)
+        try:
+            return list(connection.stream(method, **parameters))
+        finally:
+            connection.close()
+
+    def objects(self, kind: str) -> list[dict[str, Any]]:
+        """All objects of a kind ("lookup-record"), with their origin."""
+        return [{**reply["object"], "origin": reply["origin"]} for reply in self.stream("List", kind=kind)]
+
+    def ports(self) -> dict[str, dict[str, Any]]:
+        """Ports by id, with their state."""
+        return {reply["port"]["id"]: reply["port"] for reply in self.stream("Ports")}
 
     def wait_port(self, name: str, state: str = "active", timeout: float = 20.0) -> None:
-        until(lambda: self.port(name).get("state") == state, f"port {name} of {self.name} is {state}", timeout)
+        until(lambda: self.ports().get(name, {}).get("state") == state, f"port {name} of {self.name} is {state}",
+              timeout)
+
+    def team(self) -> dict[str, Any]:
+        """Members, provider addresses, buckets."""
+        team: dict[str, Any] = self.call("Team")["team"]
+        return team
 
     def drops(self) -> dict[str, int]:
         """Named drops of the whole host."""
-        return {row["name"]: int(row["packets"]) for row in rows(self.ctl("drops", "show"))}
+        return {row["name"]: int(row["packets"]) for row in self.call("Drops", all=True)["drops"]}
+
+    def watch_drops(self) -> DropWatch:
+        """What is dropped from now on."""
+        return DropWatch(self)
 
     def follow(self) -> Events:
         """Events from now on."""
-        return Events(self)
-
-
-def rows(answer: Any) -> list[dict[str, Any]]:
-    """The list in an answer, whether it stands alone or is the only member of an object."""
-    if isinstance(answer, dict):
-        lists = [value for value in answer.values() if isinstance(value, list)]
-        assert len(lists) == 1, f"expected one list in {answer}"
-        return list(lists[0])
-    return list(answer or [])
+        events = Events(self.control)
+        self._run.defer(events.close)
+        return events
 
 
 class DropWatch:
@@ -193,52 +212,3 @@ class DropWatch:
         """Until so many packets were dropped for this reason."""
         return until(lambda: self.since().get(reason, 0) if self.since().get(reason, 0) >= at_least else 0,
                      f"{at_least} x {reason} on {self._host.name}", timeout)
-
-
-class Events:
-    """`vswitchctl events --follow`, one JSON object per line."""
-
-    def __init__(self, host: Host) -> None:
-        self._seen: list[dict[str, Any]] = []
-        self._changed = threading.Condition()
-        self._process = host.netns.start(
-            f"{host.name}-events-{time.monotonic_ns()}",
-            [program("vswitchctl"), "--socket", str(host.run_directory / "control"), "--json", "events", "--follow"],
-            on_line=self._line)
-
-    def seen(self) -> list[dict[str, Any]]:
-        with self._changed:
-            return list(self._seen)
-
-    def wait(self, name: str, timeout: float = 10.0, **values: str) -> dict[str, Any]:
-        """The first event of this name with these values."""
-        end = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                for event in self._seen:
-                    flat = flatten(event)
-                    if flat.get("name") == name and all(str(flat.get(k.replace("_", "-"))) == v
-                                                        for k, v in values.items()):
-                        return event
-                if not self._changed.wait(end - time.monotonic()) and time.monotonic() >= end:
-                    raise Timeout(f"no event {name} {values} within {timeout:g} s, only {self._seen}")
-
-    def stop(self) -> None:
-        self._process.kill()
-
-    def _line(self, line: str) -> None:
-        if line.startswith("{"):
-            with self._changed:
-                self._seen.append(json.loads(line))
-                self._changed.notify_all()
-
-
-def flatten(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with its nested members at the top."""
-    flat: dict[str, Any] = {}
-    for key, value in event.items():
-        if isinstance(value, dict):
-            flat.update(value)
-        else:
-            flat[key] = value
-    return flat

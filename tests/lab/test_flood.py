@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Broadcast, multicast, unknown unicast: HNV rows 55, 56, 58."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+from lab.fabric import Fabric
+from lab.frames import Frame
+from lab.peer import TapGuest
+from lab.wait import never
+
+MAKE = Callable[..., Fabric]
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+ETHERTYPE = 0x88B5  # IEEE 802 local experimental
+
+
+def marked(text: str) -> Callable[[Frame], bool]:
+    return lambda frame: text.encode() in frame.data
+
+
+def flood(sender: TapGuest, destination: str, text: str) -> None:
+    sender.send(Ether(src=sender.mac, dst=destination, type=ETHERTYPE) / Raw(text.encode().ljust(60, b".")))
+
+
+@pytest.fixture(name="many")
+def _many(new_fabric: MAKE) -> Fabric:
+    """a on h1, five guests on h2, one on h3, which another subnet has as well."""
+    fabric = new_fabric(hosts=3)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    fabric.subnet(6001, "tenant-x", "10.0.0.1/24")
+    fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h1", "a2", 5001, "10.0.0.12/24")
+    for number in range(5):
+        fabric.tap_guest("h2", f"b{number}", 5001, f"10.0.0.{20 + number}/24")
+    fabric.tap_guest("h3", "x", 6001, "10.0.0.30/24")
+    fabric.start()
+    return fabric
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("destination", [BROADCAST, "01:00:5e:01:02:03", "33:33:00:01:02:03", "02:00:00:00:ee:ee"])
+def test_row55_one_copy_per_host(many: Fabric, destination: str) -> None:
+    """Five members on h2, which has two provider addresses: one copy on the wire, one delivery to each; rows 56, 58.
+
+    h3 has no member and gets nothing; nobody gets a frame back; h2 sends no copy on.
+    """
+    a = many.guest("a")
+    wire = many.underlay.capture()
+    members = [many.guest(f"b{number}").capture() for number in range(5)] + [many.guest("a2").capture()]
+    sender, stranger = a.capture(), many.guest("x").capture()
+    flood(a, destination, "one copy")
+    for capture in members:
+        capture.wait(marked("one copy"), "the flooded frame")
+    never(lambda: sender.frames(marked("one copy")) or stranger.frames(marked("one copy")), "a frame where none goes",
+          0.5)
+    copies = wire.frames(marked("one copy"))
+    assert len(copies) == 1 and copies[0].interface.startswith("h1"), copies
+    assert copies[0].nvgre and copies[0].nvgre.outer_destination in ("192.0.2.21", "192.0.2.22")
+    assert [len(capture.frames(marked("one copy"))) for capture in members] == [1] * 6
+
+
+def test_row56_only_member_hosts(many: Fabric) -> None:
+    """A host becomes a member with its first record of the subnet, and stops being one with the last."""
+    host = many.hosts["h1"]
+    a = many.guest("a")
+    wire = many.underlay.capture()
+
+    def targets(text: str) -> set[str]:
+        wire.wait(marked(text), "a copy")
+        # the copies of one frame leave in one burst; the answer to a call is later than all of them
+        host.call("Version")
+        return {f.nvgre.outer_destination.rpartition(".")[2][0] for f in wire.frames(marked(text)) if f.nvgre}
+    flood(a, BROADCAST, "before")
+    assert targets("before") == {"2"}
+    record = {"vsid": 5001, "mac": "02:00:00:00:03:33", "host": "h3", "ca": "10.0.0.33"}
+    host.call("Set", kind="lookup-record", object=record)
+    flood(a, BROADCAST, "meanwhile")
+    wire.wait(marked("meanwhile"), "both copies", 2)
+    assert targets("meanwhile") == {"2", "3"}
+    host.call("Remove", kind="lookup-record", key=record)
+    flood(a, BROADCAST, "afterwards")
+    assert targets("afterwards") == {"2"}
+
+
+def test_row58_split_horizon(many: Fabric) -> None:
+    """All hosts are members and every guest broadcasts: no copy is ever sent on, none comes back."""
+    for host in many.hosts.values():
+        host.call("Set", kind="lookup-record", object={
+            "vsid": 5001, "mac": "02:00:00:00:03:33", "host": "h3", "ca": "10.0.0.33"})
+    wire = many.underlay.capture()
+    senders = [many.guest(name) for name in ("a", "a2", "b0", "b1", "b2", "b3", "b4")]
+    own = [sender.capture() for sender in senders]
+    for sender in senders:
+        flood(sender, BROADCAST, f"from {sender.name};")
+    for capture, sender in zip(own, senders):
+        for other in senders:
+            if other is not sender:
+                capture.wait(marked(f"from {other.name};"), f"{other.name}'s frame at {sender.name}")
+    never(lambda: [f for c, s in zip(own, senders) for f in c.frames(marked(f"from {s.name};"))], "an echo", 0.5)
+    for sender in senders:
+        copies = wire.frames(marked(f"from {sender.name};"))
+        home = "h1" if sender.name.startswith("a") else "h2"
+        assert len(copies) == 2 and all(f.interface.startswith(home) for f in copies), (sender.name, copies)
+
+
+def test_flood_limit(fabric: Fabric) -> None:
+    """More than the limit is a named drop; known unicast is not touched by it."""
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    fabric.setting("limits", flood_pps=100)
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    drops = fabric.hosts["h1"].watch_drops()
+    for _ in range(1000):
+        flood(a, BROADCAST, "storm")
+    assert drops.wait("flood-limit", 500) <= 950
+    a.reaches("10.0.0.12")

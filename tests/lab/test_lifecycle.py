@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Coming and going: guests, queues, rings, the switch itself. Real QEMU guests where the hypervisor matters."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Callable
+
+import pytest
+
+from lab.fabric import Fabric
+from lab.netns_guest import NetnsGuest
+from lab.peer import TapGuest
+from lab.qemu import QemuGuest
+from lab.traffic import Stream
+from lab.wait import until
+
+MAKE = Callable[..., Fabric]
+SUBNET = (5001, "tenant-a", "10.0.0.1/24", "fd00::1/64")
+
+
+def pair(fabric: Fabric, **options: object) -> tuple[TapGuest, TapGuest]:
+    fabric.subnet(*SUBNET)
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", "fd00::11/64", options=options)
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", "fd00::12/64")
+    fabric.start()
+    a.reaches("10.0.0.12")
+    return a, b
+
+
+def stream(a: NetnsGuest, b: NetnsGuest, rate: int = 1000) -> Stream:
+    return Stream(a, b, "10.0.0.11", "10.0.0.12", rate=rate)
+
+
+# ---- real guests ----
+
+def test_two_tenants_with_equal_addresses(new_fabric: MAKE) -> None:
+    """Two hosts, two tenants with the same IP and MAC addresses in real guests: each reaches its own."""
+    fabric = new_fabric()
+    machines: dict[str, QemuGuest] = {}
+    for tenant, vsid in (("a", 5001), ("x", 6001)):
+        fabric.subnet(vsid, f"tenant-{tenant}", "10.0.0.1/24")
+        for number, host in ((1, "h1"), (2, "h2")):
+            machines[f"{tenant}{number}"] = fabric.machine(
+                host, f"{tenant}{number}", vsid, f"10.0.0.1{number}/24", mac=f"02:00:00:00:0a:0{number}")
+    fabric.start()
+    wire = fabric.underlay.capture()
+    machines["a1"].reaches("10.0.0.12")
+    machines["x1"].reaches("10.0.0.12")
+    assert {f.nvgre.vsid for f in wire.frames(lambda f: f.nvgre) if f.nvgre} == {5001, 6001}
+    for tenant in ("a", "x"):
+        machines[f"{tenant}2"].run(f"echo tenant {tenant} > /run/name; "
+                                   "nc -l -p 7 -e cat /run/name > /dev/null 2>&1 &")
+    for tenant in ("a", "x"):
+        said = until(lambda tenant=tenant: machines[f"{tenant}1"].run("nc 10.0.0.12 7 < /dev/null",  # type: ignore[misc]
+                                                                      check=False).output, "the name of the other end")
+        assert said.strip() == f"tenant {tenant}"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["split", "packed"])
+def test_multiqueue_guest_carries_tcp(new_fabric: MAKE, packed: bool) -> None:
+    """Two queue pairs, the guest's own offloads, a TCP stream each way with a namespace on the other host."""
+    fabric = new_fabric()
+    fabric.subnet(*SUBNET)
+    a = fabric.machine("h1", "a", 5001, "10.0.0.11/24", nic={"queues": 2, "packed": packed, "host_mtu": 1500}, cpus=2,
+                       port={"queues": 2, "packed": packed})
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    port = fabric.hosts["h1"].ports()["a"]
+    assert port["packed-ring"] is packed
+    assert port["queues-enabled"] >= 2
+    for options in ("", "-R"):
+        server = b.start("iperf3 -s -1")
+        until(lambda: ":1451" in b.run("cat /proc/net/tcp /proc/net/tcp6", check=False).output, "iperf3 listens")
+        output = a.run(f"iperf3 -c 10.0.0.12 -t 2 -P 4 {options}", timeout=40).output
+        server.wait()
+        rates = re.findall(r"\[SUM\].* ([\d.]+) ([MG])bits/sec.*receiver", output)
+        assert rates and float(rates[-1][0]) * (1000 if rates[-1][1] == "G" else 1) > 10, output
+
+
+@pytest.mark.parametrize("mtu", [1458, 1400])
+def test_row25_guest_takes_the_mtu(new_fabric: MAKE, mtu: int) -> None:
+    """QEMU's host_mtu is what the guest uses and what the switch compares."""
+    fabric = new_fabric(hosts=1, mtu=1500)
+    fabric.subnet(*SUBNET)
+    a = fabric.machine("h1", "a", 5001, "10.0.0.11/24", nic={"host_mtu": mtu})
+    fabric.start()
+    assert a.run("cat /sys/class/net/eth0/mtu").output.strip() == str(mtu)
+    port = fabric.hosts["h1"].ports()["a"]
+    assert port["host-mtu"] == 1458 and port["guest-mtu"] == mtu
+    assert bool(port.get("mtu-mismatch")) == (mtu != 1458)
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["term", "kill"])
+def test_restart_under_a_real_guest(new_fabric: MAKE, hard: bool) -> None:
+    """The switch is restarted: the guest's rings go on without it noticing, within a second of readiness."""
+    fabric = new_fabric()
+    fabric.subnet(*SUBNET)
+    a = fabric.machine("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    a.reaches("10.0.0.12")
+    job = a.start("ping -n -D -i 0.1 10.0.0.12")
+    fabric.hosts["h1"].restart(hard=hard)
+    fabric.hosts["h1"].wait_port("a", timeout=1.0)
+    a.reaches("10.0.0.12")
+    output = job.stop().output
+    received = [int(number) for number in re.findall(r"icmp_seq=(\d+) ", output)]
+    gap = max(later - earlier for earlier, later in zip(received, received[1:]))
+    print(f"longest gap {gap / 10:.1f} s")
+    assert a.run("ip -o link show eth0").output.count("state UP") == 1
+
+
+def test_killed_and_paused_guests(new_fabric: MAKE) -> None:
+    """A machine killed in full flight, and one that stands still: their neighbour does not notice; both come back."""
+    fabric = new_fabric(hosts=1)
+    fabric.subnet(*SUBNET)
+    machine = fabric.machine("h1", "m", 5001, "10.0.0.13/24")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    b = fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    run = stream(a, b)
+    flood = a.start("ping -n -f 10.0.0.13")
+    run.wait_received(500)
+    machine.pause()
+    mark = run.mark()
+    run.wait_received(mark + 1000)
+    machine.resume()
+    machine.kill()
+    fabric.hosts["h1"].wait_port("m", "absent")
+    mark = run.mark()
+    run.wait_received(mark + 500)
+    flood.stop()
+    verdict = run.stop()
+    assert verdict.lost == 0 and not verdict.reordered_flows, verdict
+    fabric.revive(machine)
+    machine.reaches("10.0.0.11")
+
+
+# ---- our own front-end ----
+
+@pytest.mark.asan
+@pytest.mark.parametrize("hard", [False, True], ids=["term", "kill"])
+def test_restart_under_traffic(fabric: Fabric, hard: bool) -> None:
+    """1,000 packets a second through a switch that is restarted: they flow again within a second of its readiness."""
+    a, b = pair(fabric)
+    run = stream(a, b)
+    run.wait_received(300)
+    fabric.hosts["h1"].restart(hard=hard)
+    ready = time.monotonic()
+    run.capture.wait(lambda f: f.when > ready, "traffic after the restart", timeout=1.0)
+    mark = run.mark()
+    run.wait_received(run.capture_count() + 500)
+    verdict = run.stop()
+    print(f"longest gap {verdict.longest_gap:.2f} s, lost {verdict.lost}, until number {mark}")
+    assert verdict.duplicated == 0 and not verdict.reordered_flows, verdict
+
+
+@pytest.mark.asan
+def test_guest_comes_and_goes(fabric: Fabric) -> None:
+    """Killed and started five times: every time the port is absent, then active, and traffic flows."""
+    a, b = pair(fabric)
+    host = fabric.hosts["h1"]
+    events = host.follow()
+    for _ in range(5):
+        events.clear()
+        a.kill()
+        events.wait("port-state", port="a", state="absent")
+        fabric.revive(a)
+        events.wait("port-state", port="a", state="active")
+        a.reaches("10.0.0.12")
+        b.reaches("10.0.0.11")
+
+
+@pytest.mark.asan
+def test_server_mode(fabric: Fabric) -> None:
+    """The switch makes the socket, with the rights that are asked for, and removes it with the port."""
+    fabric.subnet(*SUBNET)
+    host = fabric.hosts["h1"]
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"server": 0},
+                         port={"mode": "server", "socket-mode": "0640"})
+    fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    a.reaches("10.0.0.12")
+    path = host.sockets / "a.sock"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    a.kill()
+    host.wait_port("a", "absent")
+    fabric.revive(a)
+    a.reaches("10.0.0.12")
+    host.config["ports"] = []
+    assert host.reload().ok
+    until(lambda: not path.exists(), "the socket is gone")
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("ring", ["split", "packed"])
+@pytest.mark.parametrize("form", ["plain", "indirect", "no-mrg", "legacy"])
+def test_ring_forms(fabric: Fabric, ring: str, form: str) -> None:
+    """Every form of ring a driver may choose carries pings and TCP."""
+    if ring == "packed" and form == "legacy":
+        pytest.skip("packed rings need VIRTIO_F_VERSION_1")
+    forms: dict[str, dict[str, object]] = {"plain": {}, "indirect": {"indirect": 1}, "no-mrg": {"mrg": 0},
+                                           "legacy": {"legacy": 1}}
+    fabric.subnet(*SUBNET)
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"ring": ring, **forms[form]},
+                         port={"packed": ring == "packed"})
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    a.reaches("10.0.0.12", options="-s 1400")
+    assert fabric.hosts["h1"].ports()["a"]["packed-ring"] is (ring == "packed")
+    server = b.start("iperf3 -s -1")
+    until(lambda: a.run("iperf3 -c 10.0.0.12 -n 20M", check=False, timeout=60).ok, "20 MB arrive", 60)
+    server.wait()
+
+
+@pytest.mark.asan
+def test_several_workers_and_queues(fabric: Fabric) -> None:
+    """Two workers, four queue pairs: all flows arrive, in order each."""
+    fabric.setting("workers", count=2)
+    fabric.subnet(*SUBNET)
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"queues": 4}, port={"queues": 4})
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", options={"queues": 4}, port={"queues": 4})
+    fabric.start()
+    run = Stream(a, b, "10.0.0.11", "10.0.0.12", flows=64, rate=2000)
+    run.wait_received(3000)
+    verdict = run.stop()
+    assert verdict.lost == 0 and not verdict.reordered_flows, verdict
+    assert len(fabric.hosts["h1"].call("Workers")["workers"]) == 2
+
+
+def test_idle_switch_sleeps(fabric: Fabric) -> None:
+    """No traffic: less than 5 % of a core; the first packet after the silence does not wait long."""
+    a, _ = pair(fabric)
+    for guest in ("a", "b"):
+        fabric.guest(guest).run("ip link set eth0 addrgenmode none")
+    process = fabric.hosts["h1"].process
+    assert process
+    share = min(process.cpu_share(2.0) for _ in range(3))
+    assert share < 0.05, f"{share:.1%} of a core"
+    times = [float(t) for t in re.findall(r"time=([\d.]+)", a.run("ping -n -c 5 -i 0.5 10.0.0.12").output)]
+    assert sorted(times)[2] < 10, times
+
+
+@pytest.mark.asan
+def test_notifies_its_manager(fabric: Fabric) -> None:
+    """READY after ports and policy, a status text, STOPPING at the end."""
+    fabric.start()
+    host = fabric.hosts["h1"]
+    assert host.notify
+    lines = host.notify.lines()
+    assert "READY=1" in lines
+    assert any(line.startswith("STATUS=") for line in lines)
+    host.stop()
+    host.notify.wait("STOPPING=1", 2)
+
+
+@pytest.mark.asan
+def test_policy_outlives_a_restart(fabric: Fabric) -> None:
+    """What was set at run time is there after kill -9; objects keep their origin; what was removed stays removed."""
+    fabric.subnet(*SUBNET)
+    fabric.start()
+    host = fabric.hosts["h1"]
+    keep = {"vsid": 5001, "ca": "10.0.0.50", "mac": "02:00:00:00:05:50", "host": "h2"}
+    drop = {"vsid": 5001, "ca": "10.0.0.51", "mac": "02:00:00:00:05:51", "host": "h2"}
+    subnet = {"vsid": 5009, "rdid": "tenant-a", "gateways": ["10.9.0.1/24"]}
+    host.call("Set", kind="virtual-subnet", object=subnet)
+    for record in (keep, drop):
+        assert host.call("Set", kind="lookup-record", object=record)["changed"] is True
+    assert host.call("Set", kind="lookup-record", object=keep)["changed"] is False
+    host.call("Remove", kind="lookup-record", key=drop)
+    before = {kind: host.objects(kind) for kind in ("lookup-record", "virtual-subnet")}
+    host.restart(hard=True)
+    after = {kind: host.objects(kind) for kind in before}
+    for kind, objects in before.items():
+        assert sorted(objects, key=str) == sorted(after[kind], key=str)
+    assert {r["ca"]: r["origin"] for r in after["lookup-record"]} == {"10.0.0.50": "admin"}
+    assert {s["vsid"]: s["origin"] for s in after["virtual-subnet"]} == {5001: "config", 5009: "admin"}

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""NVGRE bytes: HNV rows 20, 21, 22, 23, 24, 25, 26, 27. Scapy and tshark are the second opinion."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import GRE, ICMP, IP, UDP, IPOption_NOP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Packet, Raw
+
+from lab.capture import tshark_fields
+from lab.fabric import Fabric
+from lab.frames import Frame
+from lab.peer import TapGuest
+from lab.run import Run
+from lab.wait import never, until
+from lab.wire_host import WireHost, nvgre
+
+MAKE = Callable[..., Fabric]
+A_MAC, B_MAC = "02:00:00:00:0a:01", "02:00:00:00:0a:02"
+OURS = {4: "192.0.2.11", 6: "2001:db8::1:1"}
+OURS_TOO = {4: "192.0.2.12", 6: "2001:db8::1:2"}
+THEIRS = {4: "192.0.2.21", 6: "2001:db8::2:1"}
+PREFIX = {4: 24, 6: 64}
+
+
+def scene(new_fabric: MAKE, run: Run, family: int = 4, start: bool = True, **options: Any
+          ) -> tuple[Fabric, TapGuest, WireHost]:
+    """One vswitchd host with guest b, one host h2 played by the test, where guest a is said to be."""
+    fabric = new_fabric(hosts=1, family=family, **options)
+    peer = WireHost(run, fabric.underlay, "h2", f"{THEIRS[family]}/{PREFIX[family]}")
+    fabric.every_config("hosts", {"id": "h2", "pas": [{"address": THEIRS[family]}]})
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24", "fd00::1/64")
+    b = fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24", "fd00::12/64", mac=B_MAC)
+    for ca in ("10.0.0.11", "fd00::11"):
+        fabric.record(5001, "h2", A_MAC, ca)
+    if start:
+        fabric.start()
+    return fabric, b, peer
+
+
+def udp(number: int = 1, source_port: int = 4000, size: int = 20) -> Packet:
+    """From b to a."""
+    return Ether(src=B_MAC, dst=A_MAC) / IP(src="10.0.0.12", dst="10.0.0.11", id=number) / UDP(
+        sport=source_port, dport=9) / Raw(bytes(range(256)) * 8)[:size]
+
+
+def to_b(payload: bytes = b"hello", **ip: Any) -> Packet:
+    """From a to b."""
+    return Ether(src=A_MAC, dst=B_MAC) / IP(src="10.0.0.11", dst="10.0.0.12", **ip) / UDP(sport=7, dport=9) / Raw(payload)
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("family", [4, 6])
+def test_row20_golden_frame_sent(new_fabric: MAKE, run: Run, family: int, tmp_path: Path) -> None:
+    """What leaves equals what scapy builds byte for byte, but for fields that are ours to choose; tshark agrees."""
+    fabric, b, peer = scene(new_fabric, run, family)
+    at_peer = peer.capture()
+    inner = bytes(udp())
+    b.send(inner)
+    frame = at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "the encapsulated frame")[0]
+    sent = frame.nvgre
+    assert sent
+    outer = frame.packet
+    layer = outer[IP] if family == 4 else outer[IPv6]
+    expected: Packet = nvgre(layer.src, THEIRS[family], 5001, inner, sent.flow_id)
+    if family == 4:
+        expected[IP].id, expected[IP].ttl, expected[IP].tos = layer.id, layer.ttl, layer.tos
+    else:
+        expected[IPv6].fl, expected[IPv6].hlim, expected[IPv6].tc = layer.fl, layer.hlim, layer.tc
+    golden = bytes(Ether(src=frame.source, dst=peer.mac) / expected)
+    assert frame.data == golden
+    assert layer.src in (OURS[family], OURS_TOO[family])
+    assert (sent.flags, sent.protocol, sent.vsid) == (0x2000, 0x6558, 5001)
+    assert sent.dont_fragment and not sent.fragment and sent.ttl > 1
+    assert sent.inner == inner
+    capture = fabric.underlay.capture()
+    b.send(inner)
+    capture.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP))
+    rows = tshark_fields(capture.write_pcap(tmp_path / "wire.pcap"),
+                         ["gre.key", "gre.proto", "gre.flags_and_version", "udp.srcport"], "gre && udp")
+    assert rows and int(rows[0][0], 0) >> 8 == 5001
+    assert int(rows[0][1], 0) == 0x6558 and int(rows[0][2], 0) == 0x2000 and rows[0][3] == "4000"
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("family", [4, 6])
+def test_row20_golden_frame_received(new_fabric: MAKE, run: Run, family: int) -> None:
+    """What scapy builds arrives at the guest unchanged, whatever its FlowID (row 24)."""
+    _, b, peer = scene(new_fabric, run, family)
+    at_b = b.capture()
+    for flow_id in range(256):
+        peer.send_nvgre(OURS[family], 5001, to_b(struct.pack("!I", flow_id)), flow_id)
+    at_b.wait(lambda f: f.source == A_MAC, "the decapsulated frames", 256)
+    arrived = [f.data for f in at_b.frames(lambda f: f.source == A_MAC)]
+    assert arrived == [bytes(to_b(struct.pack("!I", flow_id))) for flow_id in range(256)]
+
+
+# HNV 1.7, item by item: the named drop, and how to make such a frame
+RECEIVER_DROPS: dict[str, Callable[[], Any]] = {
+    "gre-version": lambda: nvgre(THEIRS[4], OURS[4], 5001, to_b(), version=1),
+    "gre-no-key": lambda: IP(src=THEIRS[4], dst=OURS[4], flags="DF") / GRE(proto=0x6558) / to_b(),
+    "gre-checksum": lambda: nvgre(THEIRS[4], OURS[4], 5001, to_b(), chksum_present=1),
+    "gre-sequence": lambda: nvgre(THEIRS[4], OURS[4], 5001, to_b(), seqnum_present=1),
+    "gre-reserved": lambda: nvgre(THEIRS[4], OURS[4], 5001, to_b(), recursion_control=1),
+    "gre-protocol": lambda: nvgre(THEIRS[4], OURS[4], 5001, to_b()[IP], proto=0x0800),
+    "vsid-reserved": lambda: nvgre(THEIRS[4], OURS[4], 4095, to_b()),
+    "vsid-unknown": lambda: nvgre(THEIRS[4], OURS[4], 5999, to_b()),
+    "inner-vlan": lambda: nvgre(THEIRS[4], OURS[4], 5001, Ether(src=A_MAC, dst=B_MAC) / Dot1Q(vlan=5) / to_b()[IP]),
+    "inner-runt": lambda: nvgre(THEIRS[4], OURS[4], 5001, bytes(to_b())[:13]),
+    "outer-fragment": lambda: fragment(nvgre(THEIRS[4], OURS[4], 5001, to_b(bytes(600))), 400)[0],
+    "not-local": lambda: nvgre(THEIRS[4], OURS[4], 5001, Ether(src=A_MAC, dst="02:00:00:00:0b:0b") / to_b()[IP]),
+    "src-pa-unknown": lambda: nvgre("192.0.2.99", OURS[4], 5001, to_b()),
+    "outer-ip": lambda: IP(src=THEIRS[4], dst=OURS[4], flags="DF", chksum=1) / bytes(
+        nvgre(THEIRS[4], OURS[4], 5001, to_b())[IP].payload),
+    "src-pa-mismatch": lambda: nvgre("192.0.2.31", OURS[4], 5001, to_b()),
+}
+
+
+def _contains(text: bytes) -> Callable[[Frame], bool]:
+    return lambda frame: text in frame.data
+
+
+@pytest.mark.asan
+def test_row21_receiver_drops(new_fabric: MAKE, run: Run) -> None:
+    """Each rule of the receiver has its counter, counts exactly its frames, and nothing of them arrives."""
+    fabric, b, peer = scene(new_fabric, run, start=False)
+    fabric.every_config("hosts", {"id": "h3", "pas": [{"address": "192.0.2.31"}]})
+    fabric.start()
+    mac = peer.resolve(OURS[4])
+    at_b = b.capture()
+    wrong = {}
+    for reason, make in RECEIVER_DROPS.items():
+        drops = fabric.hosts["h1"].watch_drops()
+        peer.send(make(), mac, count=3)
+        peer.send_nvgre(OURS[4], 5001, to_b(reason.encode()))
+        at_b.wait(_contains(reason.encode()), f"the good frame after {reason}")
+        counted = {name: n for name, n in drops.since().items() if name != "wire-other"}
+        if counted != {reason: 3}:
+            wrong[reason] = counted
+    assert not wrong, f"reason and what was counted instead of 3: {wrong}"
+    assert len(at_b.frames(lambda f: f.source == A_MAC)) == len(RECEIVER_DROPS)
+
+
+@pytest.mark.asan
+def test_row21_fuzzed_frames_do_no_harm(new_fabric: MAKE, run: Run) -> None:
+    """Bytes turned over, frames cut: everything is counted, the next good frame arrives."""
+    fabric, b, peer = scene(new_fabric, run)
+    mac = peer.resolve(OURS[4])
+    at_b = b.capture()
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    samples = [bytes(make()) for make in RECEIVER_DROPS.values()]
+    samples += [bytes(nvgre(THEIRS[4], OURS[4], 5001, to_b(options=[IPOption_NOP()] * 4)))]
+    ether = bytes(Ether(src=peer.mac, dst=mac, type=0x0800))
+    for _ in range(3000):
+        frame = bytearray(dice.choice(samples))
+        for _ in range(dice.randint(1, 6)):
+            frame[dice.randrange(20, len(frame))] = dice.randrange(256)
+        if dice.random() < 0.3:
+            del frame[dice.randrange(21, len(frame)):]
+        frame[10:12] = b"\0\0"
+        frame[10:12] = struct.pack("!H", _ip_checksum(bytes(frame[:20])))
+        peer.send_raw(ether + bytes(frame))
+    peer.send_nvgre(OURS[4], 5001, to_b(b"still alive"))
+    at_b.wait(lambda f: b"still alive" in f.data, "the good frame")
+    assert fabric.hosts["h1"].running
+    b.reaches("10.0.0.1")
+
+
+def _ip_checksum(header: bytes) -> int:
+    total = sum(struct.unpack("!10H", header))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+@pytest.mark.asan
+def test_row22_provider_address_ownership(new_fabric: MAKE, run: Run) -> None:
+    """Frames to an address that is not ours are ignored; an address taken away falls silent, with an event."""
+    fabric, b, peer = scene(new_fabric, run)
+    host = fabric.hosts["h1"]
+    at_b, at_peer = b.capture(), peer.capture()
+    mac = peer.resolve(OURS[4])
+    peer.resolve(OURS_TOO[4])
+    drops = host.watch_drops()
+    peer.send(nvgre(THEIRS[4], "192.0.2.13", 5001, to_b()), mac)
+    drops.wait("not-pa")
+    b.send(udp())
+    at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP))
+    assert {f.nvgre.outer_source for f in at_peer.frames() if f.nvgre} <= {OURS[4], OURS_TOO[4]}
+    events = host.follow()
+    host.config["provider-addresses"] = [pa for pa in host.config["provider-addresses"] if pa["address"] != OURS[4]]
+    assert host.reload().ok
+    events.wait("pa-state", address=OURS[4])
+    at_peer.clear()
+    peer.netns.ip("neigh flush dev a0")
+    peer.netns.sh(f"ping -c 2 -i 0.2 -W 1 {OURS[4]}", check=False)
+    assert not at_peer.frames(lambda f: f.ethertype == 0x0806 and f.packet.psrc == OURS[4])
+    before = len(at_b.frames())
+    peer.send(nvgre(THEIRS[4], OURS[4], 5001, to_b()), mac)
+    for port in range(64):
+        b.send(udp(source_port=5000 + port))
+    at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "frames from the address that is left", 64)
+    assert {f.nvgre.outer_source for f in at_peer.frames() if f.nvgre} == {OURS_TOO[4]}
+    assert len(at_b.frames()) == before
+
+
+def test_row23_provider_address_dad(new_fabric: MAKE, run: Run) -> None:
+    """A new address is tentative first; one that somebody has is duplicate, not used, and told."""
+    fabric, b, peer = scene(new_fabric, run, start=False)
+    peer.netns.ip(f"addr add {OURS_TOO[4]}/24 dev a0")
+    host = fabric.hosts["h1"]
+    wire = fabric.underlay.capture()
+    fabric.start()
+
+    def state(address: str) -> str:
+        return str(next(pa["state"] for pa in host.team()["provider-addresses"] if pa["address"] == address))
+    until(lambda: state(OURS_TOO[4]) == "duplicate", "the duplicate is found")
+    until(lambda: state(OURS[4]) == "preferred", "the other one is good")
+    probes = wire.frames(lambda f: f.ethertype == 0x0806 and f.packet.psrc == "0.0.0.0")
+    assert {f.packet.pdst for f in probes} == {OURS[4], OURS_TOO[4]}
+    at_peer = peer.capture()
+    for port in range(64):
+        b.send(udp(source_port=5000 + port))
+    at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "frames", 64)
+    assert {f.nvgre.outer_source for f in at_peer.frames() if f.nvgre} == {OURS[4]}
+
+
+@pytest.mark.asan
+def test_row24_flow_id(new_fabric: MAKE, run: Run) -> None:
+    """Stable per inner flow, spread over at least 200 of 256 values; the knob makes it 0."""
+    fabric, b, peer = scene(new_fabric, run)
+    host = fabric.hosts["h1"]
+    peer.resolve(OURS[4])
+    at_peer = peer.capture()
+    flows = 4000
+    templates = [bytes(udp(source_port=1024 + flow)) for flow in range(flows)]
+    for turn in range(2):
+        for start in range(0, flows, 250):
+            for template in templates[start:start + 250]:
+                b.send(template)
+            at_peer.wait(lambda f: f.nvgre, "all frames", turn * flows + start + 250, 10)
+    ids: dict[int, set[int]] = {}
+    for tunnelled in [f.nvgre for f in at_peer.frames() if f.nvgre]:
+        if tunnelled.inner[23:24] == b"\x11":
+            port = struct.unpack_from("!H", tunnelled.inner, 34)[0]
+            ids.setdefault(port, set()).add(tunnelled.flow_id)
+    assert len(ids) == flows
+    assert all(len(values) == 1 for values in ids.values())
+    assert len({value for values in ids.values() for value in values}) >= 200
+    fabric.setting("nvgre", flow_id=False)
+    assert host.reload().ok
+    at_peer.clear()
+    for template in templates[:64]:
+        b.send(template)
+    late = at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "frames", 64)
+    assert {f.nvgre.flow_id for f in late if f.nvgre} == {0}
+
+
+@pytest.mark.parametrize("family,mtu", [(4, 1458), (6, 1438)])
+def test_row25_mtu_told_and_compared(new_fabric: MAKE, run: Run, family: int, mtu: int) -> None:
+    """The MTU that fits is printed; a guest that was given another one is reported."""
+    fabric, _, _ = scene(new_fabric, run, family, start=False, mtu=1500)
+    host = fabric.hosts["h1"]
+    fabric.tap_guest("h1", "right", 5001, "10.0.0.21/24", options={"mtu": mtu})
+    wrong = fabric.tap_guest("h1", "wrong", 5001, "10.0.0.22/24", options={"mtu": 1500})
+    fabric.start()
+    ports = host.ports()
+    assert {port["host-mtu"] for port in ports.values()} == {mtu}
+    assert ports["right"]["guest-mtu"] == mtu and not ports["right"].get("mtu-mismatch")
+    assert ports["wrong"]["guest-mtu"] == 1500 and ports["wrong"]["mtu-mismatch"]
+    assert str(mtu) in host.ctl_text("port", "show").output
+    events = host.follow()
+    wrong.kill()
+    host.wait_port("wrong", "absent")
+    fabric.revive(wrong)
+    events.wait("mtu-mismatch", port="wrong", guest_mtu="1500", mtu=str(mtu))
+
+
+@pytest.mark.asan
+def test_row26_path_mtu_discovery(new_fabric: MAKE, run: Run) -> None:
+    """A packet that does not fit is answered by the gateway's ICMP with the right MTU; the guest then sends less."""
+    fabric, b, _ = scene(new_fabric, run, mtu=1500)
+    wire = fabric.underlay.capture()
+    told = b.run("ping -n -c 2 -i 0.3 -W 1 -M do -s 1472 10.0.0.11", check=False).output
+    assert "10.0.0.1" in told and "mtu = 1458" in told or "mtu=1458" in told, told
+    told6 = b.run("ping -n -c 2 -i 0.3 -W 1 -M do -s 1452 fd00::11", check=False).output
+    assert "fd00::1" in told6 and "mtu=1458" in told6.replace(" ", ""), told6
+    assert "1458" in b.run("ip route get 10.0.0.11").output
+    assert "1458" in b.run("ip route get fd00::11").output
+    assert all(len(f.data) <= 1514 for f in wire.frames(lambda f: f.nvgre))
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("family", [4, 6])
+def test_row27_no_outer_fragments(new_fabric: MAKE, run: Run, family: int) -> None:
+    """A big packet without DF is fragmented inside the tunnel, never outside; it arrives whole."""
+    fabric, b, peer = scene(new_fabric, run, family, mtu=1500)
+    at_peer = peer.capture()
+    payload = bytes(random.Random(1).randrange(256) for _ in range(1472))
+    b.send(Ether(src=B_MAC, dst=A_MAC) / IP(src="10.0.0.12", dst="10.0.0.11", id=77) / UDP(
+        sport=7, dport=9, chksum=0) / Raw(payload))
+
+    def pieces() -> list[Frame]:
+        return at_peer.frames(lambda f: f.nvgre and f.nvgre.packet.haslayer(IP) and f.nvgre.packet[IP].id == 77)
+    until(lambda: any(not f.nvgre.packet[IP].flags.MF for f in pieces() if f.nvgre), "the last fragment")
+    assert len(pieces()) == 2 and all(len(f.data) <= 1514 for f in pieces())
+    assert not any(f.nvgre.fragment for f in pieces() if f.nvgre)
+    assert not at_peer.frames(lambda f: f.packet.haslayer(IPv6ExtHdrFragment))
+    whole = bytearray(8 + len(payload))
+    for frame in pieces():
+        assert frame.nvgre
+        packet = frame.nvgre.packet[IP]
+        data = bytes(packet.payload)[:packet.len - packet.ihl * 4]
+        whole[packet.frag * 8:packet.frag * 8 + len(data)] = data
+    assert bytes(whole[8:]) == payload
+    b.reaches("10.0.0.1")
+
+
+def test_guest_vlan_is_dropped(new_fabric: MAKE, run: Run) -> None:
+    """A tag from a guest on a virtual subnet is a named drop; a priority tag is taken off (RFC 7637 3.3)."""
+    fabric, b, peer = scene(new_fabric, run)
+    peer.resolve(OURS[4])
+    at_peer = peer.capture()
+    drops = fabric.hosts["h1"].watch_drops()
+    frame = udp()
+    b.send(Ether(src=B_MAC, dst=A_MAC) / Dot1Q(vlan=9) / frame[IP])
+    drops.wait("guest-vlan")
+    b.send(Ether(src=B_MAC, dst=A_MAC) / Dot1Q(vlan=0, prio=5) / udp(2)[IP])
+    got = at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "the priority tagged frame")[0]
+    assert got.nvgre and got.nvgre.inner == bytes(udp(2))
+
+
+def test_outer_vlan(new_fabric: MAKE, run: Run) -> None:
+    """The VLAN of a provider address is put on what leaves and demanded of what comes."""
+    fabric, b, peer = scene(new_fabric, run, start=False)
+    host = fabric.hosts["h1"]
+    for pa in host.config["provider-addresses"]:
+        pa["vlan"] = 77
+    fabric.start()
+    wire = fabric.underlay.capture()
+    at_b = b.capture()
+    b.send(udp())
+    request = wire.wait(lambda f: f.vlan == 77 and f.ethertype == 0x0806 and f.packet.pdst == THEIRS[4],
+                        "the tagged ARP request for the remote address")[0]
+    ours = request.source
+    pa = request.packet.psrc
+    drops = host.watch_drops()
+    peer.send(nvgre(THEIRS[4], pa, 5001, to_b(b"untagged")), ours)
+    drops.wait("outer-vlan")
+    peer.send(nvgre(THEIRS[4], pa, 5001, to_b(b"right tag")), ours, vlan=77)
+    at_b.wait(lambda f: b"right tag" in f.data, "the tagged frame")
+    never(lambda: at_b.frames(lambda f: b"untagged" in f.data), "the untagged frame", 0.2)
+
+
+def test_corrupt_inner_checksum_is_not_made_good(new_fabric: MAKE, run: Run) -> None:
+    """A guest that takes partial checksums still finds a corrupt packet corrupt."""
+    _, b, peer = scene(new_fabric, run)
+    b.run("ip route replace 10.0.0.11 dev eth0")
+    before = _udp_errors(b)
+    broken = to_b(b"x" * 20)
+    broken[UDP].chksum = 0x1234
+    peer.send_nvgre(OURS[4], 5001, broken, count=5)
+    until(lambda: _udp_errors(b) >= before + 5, "the guest's stack sees five bad checksums")
+    peer.send_nvgre(OURS[4], 5001, Ether(src=A_MAC, dst=B_MAC) / IP(src="10.0.0.11", dst="10.0.0.12") / ICMP())
+
+
+def _udp_errors(guest: TapGuest) -> int:
+    names, values = [line.split()[1:] for line in guest.run("cat /proc/net/snmp").output.splitlines()
+                     if line.startswith("Udp:")]
+    return int(values[names.index("InCsumErrors")])
