@@ -48,7 +48,7 @@ static inline uint64_t unit_below(uint64_t *state, uint64_t n)
  */
 static inline uint8_t *unit_exact_copy(const void *data, size_t n)
 {
-	uint8_t *p = malloc(n ? n : 1);
+	uint8_t *p = calloc(1, n ? n : 1);
 
 	assert_non_null(p);
 	if (n)
