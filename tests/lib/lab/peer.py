@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
+import socket as sockets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ from .wait import Timeout
 
 
 class Peer:
-    """One vhu-peer process with one port; its reports are collected."""
+    """One vhu-peer process with one port; its reports are collected. `flags` are arguments besides the port's."""
 
-    def __init__(self, host: Netns, name: str, socket: Path, options: Mapping[str, object]) -> None:
+    def __init__(self, host: Netns, name: str, socket: Path, options: Mapping[str, object], flags: Sequence[str] = ()
+                 ) -> None:
         self.name = name
+        self._control = host.run.directory / f"{name}-peer.ctl"
         self._events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
+        self._listening = threading.Event()
         group = ",".join(f"{key}={value}" for key, value in {"socket": socket, "name": name, **options}.items())
-        self.process: Process = host.start(f"{name}-peer", [program("vhu-peer"), "--port", group],
-                                           on_line=self._line)
+        self.process: Process = host.start(f"{name}-peer", [program("vhu-peer"), "--control", str(self._control), *flags,
+                                                            "--port", group], on_line=self._line)
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         with self._changed:
@@ -40,7 +44,7 @@ class Peer:
                 for event in self._events:
                     if event.get("event") == name:
                         return event
-                if self.process.status is not None:
+                if self.process.status is not None and not self.process.reading:
                     raise AssertionError(f"{self.name}: vhu-peer ended with status {self.process.status}\n"
                                          f"{self.process.tail()}")
                 if not self._changed.wait(0.2) and time.monotonic() >= end:
@@ -50,14 +54,34 @@ class Peer:
         with self._changed:
             self._events.clear()
 
-    def stop(self) -> None:
+    def command(self, command: str, argument: object = "") -> dict[str, Any]:
+        """A command of vhu-peer on this port ("stats", "rate", "queues"...); the reply, which says ok."""
+        assert self._listening.wait(20.0), f"{self.name}: vhu-peer takes no commands\n{self.process.tail()}"
+        with sockets.socket(sockets.AF_UNIX) as control:
+            control.settimeout(20.0)
+            control.connect(str(self._control))
+            control.sendall(f"{command} {self.name} {argument}\n".encode())
+            reply: dict[str, Any] = json.loads(control.makefile().readline())
+        assert reply["ok"], f"{self.name}: {command} {argument}: {reply['error']}"
+        return reply
+
+    def stats(self) -> dict[str, Any]:
+        return self.command("stats")
+
+    def stop(self) -> dict[str, Any]:
+        """Ends it; its last figures, nothing if it was dead already."""
         self.process.stop()
+        return next(iter(self.events("final")), {})
 
     def _line(self, line: str) -> None:
-        if line.startswith("{"):
-            with self._changed:
-                self._events.append(json.loads(line))
-                self._changed.notify_all()
+        if not line.startswith("{"):
+            return
+        event = json.loads(line)
+        if event.get("event") == "listening":
+            self._listening.set()
+        with self._changed:
+            self._events.append(event)
+            self._changed.notify_all()
 
 
 class TapGuest(NetnsGuest):
@@ -85,8 +109,10 @@ class TapGuest(NetnsGuest):
         self.peer.wait("ready")
 
     def stop(self) -> None:
-        if self._peer:
+        if self._peer and self._peer.process.status is None:
             self._peer.stop()
+            final = self._peer.wait("final")
+            assert not final["broken"] and not final["violations"], f"{self.name}: the switch broke the rules: {final}"
 
     def kill(self) -> None:
         self.peer.process.kill()
