@@ -9,6 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#define cpu_relax() __builtin_ia32_pause()
+#else
+#define cpu_relax() __asm__ volatile("" : : : "memory")
+#endif
+
+enum { BACK_OFF = 16 };
+
 /* A queue pair sends its share of the frames, so that a flow stays on its queue. */
 struct share {
 	unsigned int first, n, next;
@@ -141,6 +149,14 @@ static unsigned int send_share(struct gen *g, unsigned int pair, unsigned int n)
 	return sent;
 }
 
+/* A ring that is full stays full for a while: asking again at once would only take the line of the used index away from
+ * who is to write it. */
+static void back_off(void)
+{
+	for (unsigned int i = 0; i < BACK_OFF; i++)
+		cpu_relax();
+}
+
 static unsigned int gen_poll(void *priv, uint64_t now)
 {
 	struct gen *g = priv;
@@ -162,6 +178,8 @@ static unsigned int gen_poll(void *priv, uint64_t now)
 		g->pace.sent += sent;
 		total += sent;
 	}
+	if (g->blocked && !total)
+		back_off();
 	if (pace_done(&g->pace) && !g->told) {
 		g->told = true;
 		port_request(g->port, REQUEST_DONE);
