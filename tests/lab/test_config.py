@@ -19,8 +19,8 @@ from lab.programs import program
 from lab.traffic import Stream
 from lab.varlink import CallError
 
-NOUNS = ("port", "record", "route", "subnet", "provider-address", "provider-route", "team", "host", "stats", "drops",
-         "workers")
+LISTS = ("port", "record", "route", "subnet", "provider-address", "provider-route", "host", "member", "neighbour")
+SHOWN = ("team show", "stats", "drops --all", "workers", "info", "version", "events")
 
 
 def pair(fabric: Fabric) -> tuple[TapGuest, TapGuest]:
@@ -198,24 +198,39 @@ def test_config_objects_belong_to_the_file(fabric: Fabric) -> None:
 def test_every_noun_speaks_json(fabric: Fabric) -> None:
     pair(fabric)
     host = fabric.hosts["h1"]
-    for noun in NOUNS:
-        text = host.ctl_text("--json", noun, "show").output
-        documents = [json.loads(line) for line in text.splitlines()] if text.count("\n") > 1 and _is_lines(text) else [
-            json.loads(text)]
-        assert documents, noun
-        assert host.ctl_text(noun, "show").output.strip(), noun
-    assert "0." in host.ctl_text("version").output
+    for noun in LISTS:
+        objects = [json.loads(line) for line in host.ctl_text("--json", noun, "list").output.splitlines()]
+        assert all(isinstance(each, dict) for each in objects), noun
+        assert bool(objects) == (noun not in ("route", "provider-route")), noun
+        assert host.ctl_text(noun, "list").output.strip(), noun
+    for words in SHOWN:
+        answer = json.loads(host.ctl_text("--json", *words.split()).output.splitlines()[0])
+        assert answer, words
+        assert host.ctl_text(*words.split()).output.strip(), words
 
 
-def _is_lines(text: str) -> bool:
-    try:
-        return all(json.loads(line) is not None for line in text.splitlines())
-    except json.JSONDecodeError:
-        return False
+def test_vswitchctl_changes_policy(fabric: Fabric) -> None:
+    """add, show, remove: visible at once, to the packet path and to the listing; what list prints can be read back."""
+    a, b = pair(fabric)
+    host = fabric.hosts["h1"]
+    b.run("ip addr add 10.0.0.44/24 dev eth0")
+    assert host.ctl_text("record", "add", "vsid=5001", "ca=10.0.0.44", f"mac={b.mac}", "host=h2").ok
+    shown = json.loads(host.ctl_text("--json", "record", "show", "vsid=5001", "ca=10.0.0.44").output)
+    assert b.mac in json.dumps(shown) and "admin" in json.dumps(shown)
+    a.reaches("10.0.0.44")
+    assert host.ctl_text("record", "remove", "vsid=5001", "ca=10.0.0.44").ok
+    assert "10.0.0.44" in host.refused("record", "show", "vsid=5001", "ca=10.0.0.44")
+    path = host.directory / "records"
+    path.write_text("".join(f"vsid=5001 ca=10.0.1.{n} mac=02:00:00:00:01:{n:02x} host=h2\n" for n in range(1, 201)))
+    before = len(host.objects("lookup-record"))
+    assert host.ctl_text("record", "import", str(path)).ok
+    assert len(host.objects("lookup-record")) == before + 200
 
 
 @pytest.mark.parametrize("words", [
-    ["nonsense"], ["port", "nonsense"], ["record", "add"], ["port", "show", "--nonsense"], ["port", "show", "nobody"]])
+    ["nonsense"], ["port", "nonsense"], ["record", "add"], ["port", "list", "--nonsense"], ["port", "show", "nobody"],
+    ["record", "add", "vsid=5001", "ca=300.0.0.1", "mac=02:00:00:00:00:01", "host=h2"],
+    ["subnet", "add", "vsid=12", "rdid=x"], ["record", "remove", "vsid=5001", "ca=10.9.9.9"], ["drops", "--port", "no"]])
 def test_wrong_commands_say_what_is_allowed(fabric: Fabric, words: list[str]) -> None:
     pair(fabric)
     said = fabric.hosts["h1"].refused(*words)
@@ -226,15 +241,15 @@ def test_wrong_commands_say_what_is_allowed(fabric: Fabric, words: list[str]) ->
 def test_without_a_daemon(fabric: Fabric) -> None:
     """Says which socket it tried."""
     host = fabric.hosts["h1"]
-    said = host.refused("port", "show")
+    said = host.refused("port", "list")
     assert str(host.control) in said
 
 
 def test_completion_is_valid_bash(fabric: Fabric) -> None:
     pair(fabric)
-    text = fabric.hosts["h1"].ctl_text("completion", "bash").output
+    text = fabric.hosts["h1"].ctl_text("--completion").output
     assert sh(["bash", "-n", "/dev/stdin"], stdin=text, check=False).ok
-    for noun in NOUNS:
+    for noun in LISTS:
         assert noun in text
 
 

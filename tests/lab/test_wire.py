@@ -278,7 +278,7 @@ def test_row25_mtu_told_and_compared(new_fabric: MAKE, run: Run, family: int, mt
     assert {port["host-mtu"] for port in ports.values()} == {mtu}
     assert ports["right"]["guest-mtu"] == mtu and not ports["right"].get("mtu-mismatch")
     assert ports["wrong"]["guest-mtu"] == 1500 and ports["wrong"]["mtu-mismatch"]
-    assert str(mtu) in host.ctl_text("port", "show").output
+    assert str(mtu) in host.ctl_text("port", "show", "right").output
     events = host.follow()
     wrong.kill()
     host.wait_port("wrong", "absent")

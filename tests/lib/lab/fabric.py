@@ -143,6 +143,17 @@ class Fabric:
         guest.power_on()
         self.finish(next(place for place, each in self._guests if each is guest), guest)
 
+    def finish_by_name(self, name: str) -> None:
+        """finish() of a guest that was powered on."""
+        place, guest = next(each for each in self._guests if each[0].name == name)
+        self.finish(place, guest)
+
+    def describe(self, name: str) -> str:
+        """Where a guest is, for people."""
+        place = next(place for place, _ in self._guests if place.name == name)
+        addresses = ", ".join(place.addresses)
+        return f"on {place.host.name}, VSID {place.vsid}, {addresses}, MAC {place.mac}"
+
     def guest(self, name: str) -> TapGuest:
         """A guest in a namespace, by name."""
         return next(guest for place, guest in self._guests if place.name == name and isinstance(guest, TapGuest))

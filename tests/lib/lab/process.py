@@ -94,6 +94,11 @@ class Process:
         code = self._popen.poll()
         return None if code is None else _status(code)
 
+    @property
+    def reading(self) -> bool:
+        """Lines of its output are still coming."""
+        return self._reader is not None and self._reader.is_alive()
+
     def send_signal(self, number: int) -> None:
         """To this process only, not to its children."""
         if self._popen.poll() is None:
