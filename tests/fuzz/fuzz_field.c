@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Text to objects. The first byte says which kind and how: an object as a line (as the store reads it back), or one
- * value (as config and CLI set it; two more bytes choose the field and the element).
+ * Text to objects. The first byte says which kind and how: an object as a line (as the store reads it back),
+ * or one value (as config and CLI set it; two more bytes choose the field and the element).
  */
 #include <string.h>
 
@@ -52,7 +52,8 @@ static void set_one(enum object_kind kind, const uint8_t *data, size_t size)
 	before = spec;
 	s = text_of(data + 2, size - 2);
 	if (field_set(f, &spec, data[1], s, &err) < 0)
-		FUZZ_CHECK(memcmp(&spec, &before, object_types[kind].size) == 0, "changed by a refused value");
+		FUZZ_CHECK(memcmp(&spec, &before, object_types[kind].size) == 0,
+			   "changed by a refused value");
 	else if (data[1] == 0) /* otherwise there are empty elements before it */
 		check_round_trip(kind, &spec);
 	free(s);

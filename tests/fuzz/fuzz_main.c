@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * main() of a fuzz target without libFuzzer: runs the files and directories given, so that the corpus is a regression
- * test of every build and compiler. --rounds N adds N mutations of each input, the same ones every time.
+ * main() of a fuzz target without libFuzzer: runs the files and directories given, so that the corpus is a
+ * regression test of every build and compiler. --rounds N adds N mutations of each input, the same ones every
+ * time.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -13,7 +13,8 @@
 #include <time.h>
 #include <cmocka.h>
 
-/* Seed of this run: TEST_SEED from the environment, else the clock; printed, so that a failure can be repeated. */
+/* Seed of this run: TEST_SEED from the environment, else the clock; printed, so that a failure can be
+ * repeated. */
 static inline uint64_t unit_seed(void)
 {
 	const char *s = getenv("TEST_SEED");
@@ -43,8 +44,8 @@ static inline uint64_t unit_below(uint64_t *state, uint64_t n)
 }
 
 /*
- * A copy of n bytes that ends where its memory ends, so that AddressSanitizer sees the first byte read too far.
- * Free it.
+ * A copy of n bytes that ends where its memory ends, so that AddressSanitizer sees the first byte read too
+ * far. Free it.
  */
 static inline uint8_t *unit_exact_copy(const void *data, size_t n)
 {

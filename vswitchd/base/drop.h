@@ -63,7 +63,7 @@
 	X(INNER_RUNT, "inner-runt", "fewer than 14 bytes after the GRE header") \
 	X(INNER_IP, "inner-ip", "inner IP header malformed or truncated") \
 	X(SRC_PA_UNKNOWN, "src-pa-unknown", "outer source is no host's provider address") \
-	X(SRC_PA_MISMATCH, "src-pa-mismatch", "outer source does not belong to the host of the inner source") \
+	X(SRC_PA_MISMATCH, "src-pa-mismatch", "outer source is not of the host of the inner source") \
 	X(SRC_RECORD, "src-record", "no lookup record for the inner source") \
 	X(NOT_LOCAL, "not-local", "inner destination has no port on this host") \
 	X(PLAIN_UPLINK, "plain-uplink", "frame of the plain segment for the wire while plain-uplink is off") \

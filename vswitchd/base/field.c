@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Single values: text to member and back, ranges, defaults. The line format of whole objects is in field_line.c. */
+/* Single values: text to member and back, ranges, defaults. The line format of whole objects is in
+ * field_line.c. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,8 +82,8 @@ static int names_allowed(const struct field *f, char *buf, size_t size)
 	unsigned int i;
 
 	for (i = 0; f->names[i]; i++)
-		n += snprintf(buf + ((size_t)n < size ? (size_t)n : size), (size_t)n < size ? size - (size_t)n : 0,
-			      "%s%s", i ? "|" : "", f->names[i]);
+		n += snprintf(buf + ((size_t)n < size ? (size_t)n : size),
+			      (size_t)n < size ? size - (size_t)n : 0, "%s%s", i ? "|" : "", f->names[i]);
 	return n;
 }
 
@@ -143,14 +144,17 @@ int field_allowed(const struct field *f, char *buf, size_t size)
 /* A reason that names row, value and what is allowed. Returns r. */
 static int value_error(const struct field *f, const char *text, int r, struct errbuf *err)
 {
-	const char *what = r == -ERANGE ? "is out of range" : r == -ENAMETOOLONG ? "is too long" : "is not valid";
+	const char *what = r == -ERANGE		? "is out of range"
+			   : r == -ENAMETOOLONG ? "is too long"
+						: "is not valid";
 	const char *near = f->type == FIELD_ENUM ? str_nearest(text, f->names) : NULL;
 	char allowed[256] = "", shown[64];
 
 	if (value_allowed(f, allowed, sizeof(allowed)) < 0)
 		allowed[0] = '\0';
 	return err_set(err, -r, "%s: '%s' %s, allowed: %s%s%s%s", f->name,
-		       str_visible(text, shown, sizeof(shown)), what, allowed, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+		       str_visible(text, shown, sizeof(shown)), what, allowed, near ? " (did you mean '" : "",
+		       near ? near : "", near ? "'?)" : "");
 }
 
 static bool is_zero(const uint8_t *p, size_t n)
@@ -165,7 +169,8 @@ static bool item_is_unset(const struct field *f, const void *place)
 	if (f->type == FIELD_STRING || f->type == FIELD_ID)
 		return *(const char *)place == '\0';
 	/* BOOL and ENUM always have a value. */
-	return f->type != FIELD_BOOL && f->type != FIELD_ENUM && f->type != FIELD_STRUCT && is_zero(place, f->size);
+	return f->type != FIELD_BOOL && f->type != FIELD_ENUM && f->type != FIELD_STRUCT &&
+	       is_zero(place, f->size);
 }
 
 /* An element without a value makes no sense in a list; a number 0 does. */
@@ -415,7 +420,8 @@ static bool item_in_range(const struct field *f, const void *place)
 	case FIELD_MAC:
 		return true;
 	case FIELD_IP:
-		return a->family == 6 || (a->family == 4 && is_zero(a->b + 4, 12)) || is_zero(place, sizeof(*a));
+		return a->family == 6 || (a->family == 4 && is_zero(a->b + 4, 12)) ||
+		       is_zero(place, sizeof(*a));
 	case FIELD_PREFIX:
 		return (p->addr.family == 6 && p->len <= 128) ||
 		       (p->addr.family == 4 && p->len <= 32 && is_zero(p->addr.b + 4, 12)) ||
@@ -435,7 +441,8 @@ static int row_check(const struct field *f, const void *obj, struct errbuf *err)
 	if (f->max_items) {
 		memcpy(&raw, (const uint8_t *)obj + f->count_offset, sizeof(raw));
 		if (raw > f->max_items)
-			return err_set(err, ERANGE, "%s: %u values, at most %u are allowed", f->name, raw, f->max_items);
+			return err_set(err, ERANGE, "%s: %u values, at most %u are allowed", f->name, raw,
+				       f->max_items);
 	}
 	if (f->flags & FIELD_REQUIRED && (n == 0 || item_is_unset(f, field_place(f, obj, 0))))
 		return err_set(err, EINVAL, "%s is missing", f->name);

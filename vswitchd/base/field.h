@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Structures described by tables. One row per member {name, type, place, range, default, text}; the config
- * parser, the control protocol, the store, the CLI's help, the man page and `show` are all driven by the rows.
+ * parser, the control protocol, the store, the CLI's help, the man page and `show` are all driven by the
+ * rows.
  */
 #ifndef BASE_FIELD_H
 #define BASE_FIELD_H
@@ -26,7 +27,7 @@ enum field_type {
 
 #define FIELD_KEY      0x01 /* identifies the object */
 #define FIELD_REQUIRED 0x02
-#define FIELD_RELOAD   0x04 /* may change by reload without a restart (settings only; objects may always change) */
+#define FIELD_RELOAD   0x04 /* may change by reload without restart (settings; objects always may) */
 #define FIELD_STATE    0x08 /* reported, never set */
 #define FIELD_ZERO_OK  0x10 /* 0 is allowed although min is larger */
 #define FIELD_OCTAL    0x20 /* FIELD_UINT as file rights: 0660 */
@@ -50,20 +51,22 @@ struct field {
 };
 
 /*
- * All functions are pure (no state of their own, no allocation): any thread. Rows end with a row whose name is NULL,
- * at most 64 of them. Values that come from outside are never trusted; the rows are.
+ * All functions are pure (no state of their own, no allocation): any thread. Rows end with a row whose name
+ * is NULL, at most 64 of them. Values that come from outside are never trusted; the rows are.
  */
 
 /*
- * Set one value (scalar, or element `item` of an array whose count is raised as needed) from text. "" unsets an
- * address or a string, but not in a list. A structure is given as "{x=1 y=2}", the braces may be left out; text without '=' sets its
- * first row.
- * @return 0, or -EINVAL, -ERANGE, -ENAMETOOLONG, -E2BIG (list full) with a reason naming value and what is allowed;
- * the object is unchanged then.
+ * Set one value (scalar, or element `item` of an array whose count is raised as needed) from text. "" unsets
+ * an address or a string, but not in a list. A structure is given as "{x=1 y=2}", the braces may be left out;
+ * text without '=' sets its first row.
+ * @return 0, or -EINVAL, -ERANGE, -ENAMETOOLONG, -E2BIG (list full) with a reason naming value and what is
+ * allowed; the object is unchanged then.
  */
 int field_set(const struct field *f, void *obj, unsigned int item, const char *text, struct errbuf *err);
 
-/* Write a value as text. @return length, or -ENOSPC. An unset value is "", so is an element beyond the count. */
+/*
+ * Write a value as text. @return length, or -ENOSPC. An unset value is "", so is an element beyond the count.
+ */
 int field_get(const struct field *f, const void *obj, unsigned int item, char *buf, size_t size);
 
 /* Number of elements: 1 for a scalar, the count for an array. */
@@ -79,9 +82,9 @@ const struct field *field_find(const struct field *rows, const char *name);
 void field_defaults(const struct field *rows, void *obj, size_t size);
 
 /*
- * Are all FIELD_REQUIRED values set (numbers: not 0, lists: not empty) and all values inside their rows' ranges? The
- * second for objects that were not made by field_set(). A key that may be absent (a record's CA) is FIELD_KEY without
- * FIELD_REQUIRED. @return 0, or -EINVAL, -ERANGE naming the field.
+ * Are all FIELD_REQUIRED values set (numbers: not 0, lists: not empty) and all values inside their rows'
+ * ranges? The second for objects that were not made by field_set(). A key that may be absent (a record's CA)
+ * is FIELD_KEY without FIELD_REQUIRED. @return 0, or -EINVAL, -ERANGE naming the field.
  */
 int field_check(const struct field *rows, const void *obj, struct errbuf *err);
 
@@ -93,11 +96,12 @@ bool field_equal(const struct field *rows, const void *a, const void *b);
 int field_allowed(const struct field *f, char *buf, size_t size);
 
 /*
- * A whole object as one line `name=value name=[a,b] name=[{x=1 y=2},{...}]`, rows that equal their default are left
- * out, FIELD_STATE rows too. Strings with blanks, brackets or the like are quoted. field_read() parses it back: what
- * field_write() wrote of an object that passes field_check() reads to an equal object (the store depends on it).
- * field_write returns the length or -ENOSPC. field_read first gives all rows their defaults, refuses unknown,
- * repeated and FIELD_STATE names, and leaves the object half filled when it returns an error (codes of field_set).
+ * A whole object as one line `name=value name=[a,b] name=[{x=1 y=2},{...}]`, rows that equal their default
+ * are left out, FIELD_STATE rows too. Strings with blanks, brackets or the like are quoted. field_read()
+ * parses it back: what field_write() wrote of an object that passes field_check() reads to an equal object
+ * (the store depends on it). field_write returns the length or -ENOSPC. field_read first gives all rows their
+ * defaults, refuses unknown, repeated and FIELD_STATE names, and leaves the object half filled when it
+ * returns an error (codes of field_set).
  */
 int field_write(const struct field *rows, const void *obj, char *buf, size_t size);
 int field_read(const struct field *rows, void *obj, const char *text, struct errbuf *err);

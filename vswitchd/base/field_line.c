@@ -147,8 +147,8 @@ static int read_token(const char **s, const char *stop, char *buf, size_t size, 
 		if (*p == '\\' && p[1])
 			p++;
 		if (n + 1 >= size)
-			return err_set(err, ENAMETOOLONG, "quoted value is too long, at most %zu bytes are allowed",
-				       size - 1);
+			return err_set(err, ENAMETOOLONG,
+				       "quoted value is too long, at most %zu bytes are allowed", size - 1);
 		buf[n++] = *p;
 	}
 	if (*p != '"')
@@ -193,7 +193,8 @@ static int read_list(const struct field *f, void *obj, const char **s, struct er
 	}
 	for (;; (*s)++) {
 		if (n == f->max_items)
-			return err_set(err, E2BIG, "%s: at most %u values are allowed", f->name, f->max_items);
+			return err_set(err, E2BIG, "%s: at most %u values are allowed", f->name,
+				       f->max_items);
 		skip_blanks(s);
 		r = read_item(f, field_place_rw(f, obj, n), s, err);
 		if (r < 0)
@@ -224,7 +225,8 @@ static int read_pair(const struct field *rows, void *obj, const char **s, uint64
 	*s += n + 1;
 	f = field_find(rows, name);
 	if (!f)
-		return err_set(err, EINVAL, "there is no field '%s'", str_visible(name, shown, sizeof(shown)));
+		return err_set(err, EINVAL, "there is no field '%s'",
+			       str_visible(name, shown, sizeof(shown)));
 	if (f->flags & FIELD_STATE)
 		return err_set(err, EINVAL, "%s: is reported by the switch and cannot be set", f->name);
 	bit = UINT64_C(1) << (f - rows);

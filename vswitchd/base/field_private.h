@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Shared by field.c and field_line.c only. A "place" is where one value (a scalar or one array element) lies. */
+/*
+ * Shared by field.c and field_line.c only. A "place" is where one value (a scalar or one array element) lies.
+ */
 #ifndef BASE_FIELD_PRIVATE_H
 #define BASE_FIELD_PRIVATE_H
 

@@ -53,9 +53,9 @@ __attribute__((noinline, cold)) uint32_t flowhash_full(const uint8_t *data, cons
 	}
 }
 
-__attribute__((noinline, cold)) enum drop_reason flow_parse_full(const uint8_t *data, uint32_t len, uint32_t total,
-								 uint64_t salt, struct pkt_info *ret,
-								 uint32_t *ret_hash)
+__attribute__((noinline, cold)) enum drop_reason flow_parse_full(const uint8_t *data, uint32_t len,
+								 uint32_t total, uint64_t salt,
+								 struct pkt_info *ret, uint32_t *ret_hash)
 {
 	enum drop_reason why = pkt_parse_full(data, len, total, ret);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One hash of the inner flow, computed once at guest rx and carried in the metadata. Consumers use different bits:
- * FLOW_BUCKET (transmit member), FLOW_PA (destination PA), FLOW_ID (RFC 7637 FlowID), FLOW_QUEUE.
- * TCP and UDP: addresses, ports, protocol. All fragments of one datagram hash alike: addresses and, in IPv4, protocol (an
- * IPv6 fragment's next header may differ from the first one's, RFC 8200 4.5). Other IP: addresses and protocol.
- * Non-IP: MACs and EtherType. Salted per host. The hash is not symmetric.
+ * One hash of the inner flow, computed once at guest rx and carried in the metadata. Consumers use different
+ * bits: FLOW_BUCKET (transmit member), FLOW_PA (destination PA), FLOW_ID (RFC 7637 FlowID), FLOW_QUEUE. TCP
+ * and UDP: addresses, ports, protocol. All fragments of one datagram hash alike: addresses and, in IPv4,
+ * protocol (an IPv6 fragment's next header may differ from the first one's, RFC 8200 4.5). Other IP:
+ * addresses and protocol. Non-IP: MACs and EtherType. Salted per host. The hash is not symmetric.
  */
 #ifndef BASE_FLOWHASH_H
 #define BASE_FLOWHASH_H
@@ -18,7 +18,9 @@
 #define FLOW_ID(h)     (((h) >> 16) & 0xff)
 #define FLOW_QUEUE(h)  (((h) >> 24) & 0xff)
 
-/* 64 x 64 -> 128 multiply and fold: needs no CPU feature, and every output byte depends on every input bit. */
+/*
+ * 64 x 64 -> 128 multiply and fold: needs no CPU feature, and every output byte depends on every input bit.
+ */
 static inline uint64_t flowhash_mix(uint64_t a, uint64_t b)
 {
 	unsigned __int128 p = (unsigned __int128)a * b;
@@ -37,12 +39,16 @@ static inline uint32_t flowhash_words(uint64_t a, uint64_t b, uint64_t salt)
 {
 	uint64_t h = flowhash_mix(a ^ salt, b ^ (salt << 32 | salt >> 32) ^ FLOWHASH_K1);
 
-	/* One multiply leaves counting ports visible in single bytes (chi-square hundreds of times too large). */
+	/*
+	 * One multiply leaves counting ports visible in single bytes (chi-square hundreds of times too
+	 * large).
+	 */
 	return (uint32_t)flowhash_mix(h, FLOWHASH_K2);
 }
 
 /*
- * Hash the flow of a parsed frame. @param data first byte of the frame pkt_parse() saw, @param info its result,
+ * Hash the flow of a parsed frame. @param data first byte of the frame pkt_parse() saw, @param info its
+ * result,
  * @param salt random, once per host, kept in the state directory. Any thread.
  */
 static inline uint32_t flowhash(const uint8_t *data, const struct pkt_info *info, uint64_t salt)
@@ -64,8 +70,8 @@ enum drop_reason flow_parse_full(const uint8_t *data, uint32_t len, uint32_t tot
 				 struct pkt_info *ret, uint32_t *ret_hash);
 
 /*
- * pkt_parse() and flowhash() in one, which knows what the fast path has just found. *ret and *ret_hash are written
- * when DROP_NONE is returned.
+ * pkt_parse() and flowhash() in one, which knows what the fast path has just found. *ret and *ret_hash are
+ * written when DROP_NONE is returned.
  */
 static inline enum drop_reason flow_parse(const uint8_t *data, uint32_t len, uint32_t total, uint64_t salt,
 					  struct pkt_info *ret, uint32_t *ret_hash)

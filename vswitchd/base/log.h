@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Logging with a replaceable sink (the daemon plugs the journal in; default: stderr with the level in front).
- * Never called on the packet path. Library code logs at debug only: an error is logged once, by the layer that
- * decides what to do about it.
+ * Never called on the packet path. Library code logs at debug only: an error is logged once, by the layer
+ * that decides what to do about it.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -21,7 +21,8 @@ void log_set_sink(log_sink_fn sink);
 void log_set_level(int level);
 int log_level(void);
 
-void log_write(int level, const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void log_write(int level, const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 #define log_full(level, ...)                                                     \
 	do {                                                                     \
@@ -35,7 +36,10 @@ void log_write(int level, const char *file, int line, const char *fmt, ...) __at
 #define log_info(...)	 log_full(LOG_INFO, __VA_ARGS__)
 #define log_debug(...)	 log_full(LOG_DEBUG, __VA_ARGS__)
 
-/* Log with errno set from r (0 or -errno), so that %m works, and return r: `return log_error_errno(r, "...: %m")`. */
+/*
+ * Log with errno set from r (0 or -errno), so that %m works, and return r: `return log_error_errno(r, "...:
+ * %m")`.
+ */
 #define log_error_errno(r, ...)                  \
 	({                                       \
 		int r_ = (r);                    \

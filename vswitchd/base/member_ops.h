@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the switch needs of a NIC of the team. Implemented once for ethdev (AF_PACKET, AF_XDP, PCI, vdev); tests have a
- * second one that emulates an offloading NIC.
+ * What the switch needs of a NIC of the team. Implemented once for ethdev (AF_PACKET, AF_XDP, PCI, vdev);
+ * tests have a second one that emulates an offloading NIC.
  */
 #ifndef BASE_MEMBER_OPS_H
 #define BASE_MEMBER_OPS_H
@@ -51,7 +51,10 @@ struct member_ops {
 	int (*info)(const struct member_dev *d, struct member_info *ret);
 	int (*configure)(struct member_dev *d, const struct member_config *c, struct errbuf *err);
 	void (*close)(struct member_dev *d);
-	/* Workers. rx: the mbufs become the caller's. tx: accepted mbufs are taken, the rest stay the caller's. */
+	/*
+	 * Workers. rx: the mbufs become the caller's. tx: accepted mbufs are taken, the rest stay the
+	 * caller's.
+	 */
 	uint16_t (*rx)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);
 	uint16_t (*tx)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);
 	uint16_t (*prepare)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);

@@ -46,8 +46,8 @@ enum csum_state {
 };
 
 struct pkt_meta {
-	struct pkt_info pkt; /* the tenant's (inner) frame; offsets from its first byte = data start of the mbuf */
-	uint32_t hash;	     /* inner flow hash, computed by us; bits: 0-7 bucket, 8-15 destination PA, 16-23 FlowID, 24-31 queue */
+	struct pkt_info pkt; /* the tenant's (inner) frame; offsets from its first byte = the mbuf's data */
+	uint32_t hash;	     /* inner flow hash, computed by us; who uses which bits: flowhash.h */
 	uint32_t vsid_in;    /* of the source port, or from the key */
 	uint32_t vsid_out;   /* of the destination; differs from vsid_in when routed */
 	uint32_t record;     /* lookup record of the destination, or REC_NONE */

@@ -8,7 +8,9 @@
 const char *const origin_names[] = { "config", "admin", "manager", "learned", NULL };
 const char *const port_type_names[] = { "vhost-user", "tap", "plain", NULL };
 const char *const port_mode_names[] = { "client", "server", NULL };
-const char *const port_state_names[] = { "absent", "attached", "active", "leaving", "needs-guest-reset", NULL };
+const char *const port_state_names[] = {
+	"absent", "attached", "active", "leaving", "needs-guest-reset", NULL,
+};
 const char *const record_type_names[] = { "static", "dynamic", "l2only", "gateway-wildcard", NULL };
 const char *const pa_state_names[] = { "invalid", "tentative", "duplicate", "deprecated", "preferred", NULL };
 const char *const spread_names[] = { "flow", "record", NULL };
@@ -36,20 +38,21 @@ static const struct field port_fields[] = {
 	{ "type", FIELD_ENUM, AT(port_spec, type), .names = port_type_names, .def = "vhost-user",
 	  .text = "How the guest is attached." },
 	{ "vsid", FIELD_UINT, AT(port_spec, vsid), .flags = FIELD_ZERO_OK, .min = VSID_MIN, .max = VSID_MAX,
-	  .text = "Virtual subnet of the port; 0 puts it on the host's plain segment, outside network virtualization." },
+	  .text = "Virtual subnet of the port; 0 is the host's plain segment, without virtualization." },
 	{ "macs", FIELD_MAC, LIST(port_spec, macs, n_macs),
 	  .text = "MAC addresses of the guest on this port; frames from others are dropped." },
 	{ "socket", FIELD_STRING, AT(port_spec, socket),
-	  .text = "vhost-user socket, an absolute path; default is the port's name and .sock in the socket directory." },
+	  .text = "vhost-user socket, an absolute path; default is ID.sock in the socket directory." },
 	{ "mode", FIELD_ENUM, AT(port_spec, mode), .names = port_mode_names, .def = "client",
-	  .text = "Which end of the socket the switch is: client if QEMU makes the socket, server if the switch does." },
+	  .text = "The switch's end of the socket: client if QEMU makes it, server if the switch does." },
 	{ "socket-mode", FIELD_UINT, AT(port_spec, socket_mode), .flags = FIELD_OCTAL, .min = 0, .max = 0777,
 	  .def = "0660", .text = "File rights, octal, of a socket the switch makes." },
 	{ "socket-group", FIELD_ID, AT(port_spec, socket_group),
 	  .text = "Group of a socket the switch makes; default is the switch's own." },
 	{ "queues", FIELD_UINT, AT(port_spec, queues), .min = 1, .max = 64, .def = "1",
 	  .text = "Queue pairs offered to the guest." },
-	{ "packed", FIELD_BOOL, AT(port_spec, packed), .def = "false", .text = "Offer packed rings to the guest." },
+	{ "packed", FIELD_BOOL, AT(port_spec, packed), .def = "false",
+	  .text = "Offer packed rings to the guest." },
 	{ "mtu", FIELD_UINT, AT(port_spec, mtu), .flags = FIELD_ZERO_OK, .min = MTU_MIN, .max = MTU_MAX,
 	  .text = "Largest IP packet of the guest in bytes; 0 derives it from the provider network's MTU." },
 	{ "addresses", FIELD_PREFIX, LIST(port_spec, addresses, n_addresses),
@@ -63,16 +66,17 @@ static const struct field subnet_fields[] = {
 	{ "rdid", FIELD_ID, AT(subnet_spec, rdid), .flags = FIELD_REQUIRED,
 	  .text = "Routing domain (tenant) that the subnet belongs to." },
 	{ "gateways", FIELD_PREFIX, LIST(subnet_spec, gateways, n_gateways),
-	  .text = "Gateway addresses with the subnet's prefix length, answered by the switch on every host." },
+	  .text = "Gateway addresses with the subnet's prefix length, present on every host." },
 	{ "gateway-mac", FIELD_MAC, AT(subnet_spec, gateway_mac),
 	  .text = "MAC address of the gateway, the same on all hosts; default is derived from the VSID." },
 	{ "learning", FIELD_BOOL, AT(subnet_spec, learning), .def = "true",
-	  .text = "Learn addresses from ARP, ND and DHCP of local guests, and flood frames to unknown ones." },
+	  .text = "Learn addresses from ARP, ND and DHCP of local guests, flood frames to unknown ones." },
 	{ "group", FIELD_IP, AT(subnet_spec, group),
-	  .text = "Provider multicast group for flooded frames; default is one unicast copy per member host." },
+	  .text = "Provider multicast group for flooded frames; default is one copy per member host." },
 	{ "external", FIELD_BOOL, AT(subnet_spec, external), .def = "false",
 	  .text = "The subnet is virtualized by somebody else and its frames are left alone." },
-	{ "ra", FIELD_BOOL, AT(subnet_spec, ra), .def = "false", .text = "Send IPv6 router advertisements to the guests." },
+	{ "ra", FIELD_BOOL, AT(subnet_spec, ra), .def = "false",
+	  .text = "Send IPv6 router advertisements to the guests." },
 	{ NULL },
 };
 
@@ -82,7 +86,8 @@ static const struct field record_fields[] = {
 	{ "ca", FIELD_IP, AT(record_spec, ca), .flags = FIELD_KEY,
 	  .text = "Customer address; absent for l2only and gateway-wildcard." },
 	{ "mac", FIELD_MAC, AT(record_spec, mac), .flags = KEY, .text = "Customer MAC address." },
-	{ "host", FIELD_ID, AT(record_spec, host), .flags = FIELD_REQUIRED, .text = "Host where the guest runs." },
+	{ "host", FIELD_ID, AT(record_spec, host), .flags = FIELD_REQUIRED,
+	  .text = "Host where the guest runs." },
 	{ "provider-address", FIELD_IP, AT(record_spec, provider_address),
 	  .text = "One of the host's provider addresses that carries the guest; default is any." },
 	{ "type", FIELD_ENUM, AT(record_spec, type), .names = record_type_names, .def = "static",
@@ -121,8 +126,10 @@ static const struct field pa_fields[] = {
 static const struct field provider_route_fields[] = {
 	{ "prefix", FIELD_PREFIX, AT(provider_route_spec, prefix), .flags = KEY,
 	  .text = "Provider network behind a router." },
-	{ "next-hop", FIELD_IP, AT(provider_route_spec, next_hop), .flags = KEY, .text = "The router's address." },
-	{ "metric", FIELD_UINT, AT(provider_route_spec, metric), .text = "The lowest of equal prefixes is used." },
+	{ "next-hop", FIELD_IP, AT(provider_route_spec, next_hop), .flags = KEY,
+	  .text = "The router's address." },
+	{ "metric", FIELD_UINT, AT(provider_route_spec, metric),
+	  .text = "The lowest of equal prefixes is used." },
 	{ NULL },
 };
 
@@ -142,7 +149,7 @@ static const struct field host_fields[] = {
 	{ "encapsulation", FIELD_ENUM, AT(host_spec, encapsulation), .names = encap_names, .def = "nvgre",
 	  .text = "Encapsulation that the host understands." },
 	{ "spread", FIELD_ENUM, AT(host_spec, spread), .names = spread_names, .def = "flow",
-	  .text = "Choose provider addresses per flow, or per record for hosts that pin a MAC to one of them." },
+	  .text = "Choose provider addresses per flow, or per record for hosts that pin a MAC to one." },
 	{ NULL },
 };
 
@@ -169,8 +176,8 @@ const struct object_type object_types[OBJECT_COUNT] = {
 			    "Where a customer address lives." },
 	[OBJECT_ROUTE] = { "customer-route", "route", "routes", sizeof(struct route_spec), route_fields,
 			   "Route between the subnets of a routing domain or out of it." },
-	[OBJECT_PA] = { "provider-address", "provider-address", "provider-addresses", sizeof(struct pa_spec), pa_fields,
-			"Address of this host in the provider network." },
+	[OBJECT_PA] = { "provider-address", "provider-address", "provider-addresses", sizeof(struct pa_spec),
+			pa_fields, "Address of this host in the provider network." },
 	[OBJECT_PROVIDER_ROUTE] = { "provider-route", "provider-route", "provider-routes",
 				    sizeof(struct provider_route_spec), provider_route_fields,
 				    "Route in the provider network." },
@@ -185,8 +192,8 @@ void object_default(enum object_kind kind, void *spec)
 	field_defaults(object_types[kind].fields, spec, object_types[kind].size);
 }
 
-static int route_key(const char *rdid, const struct ip_prefix *prefix, const struct ip_addr *next_hop, char *buf,
-		     size_t size)
+static int route_key(const char *rdid, const struct ip_prefix *prefix, const struct ip_addr *next_hop,
+		     char *buf, size_t size)
 {
 	char p[PREFIX_STR], h[IP_STR];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The objects users see, HNV's names in lower case, the same in config, CLI, JSON, metrics and code. Each is a
- * plain structure ("spec") with a field table; object_types[] ties them together.
+ * The objects users see, HNV's names in lower case, the same in config, CLI, JSON, metrics and code. Each is
+ * a plain structure ("spec") with a field table; object_types[] ties them together.
  */
 #ifndef BASE_OBJECT_H
 #define BASE_OBJECT_H
@@ -22,7 +22,9 @@
 #define LOCAL_PAS	  64
 #define DEVARGS_SIZE	  256
 
-/* Who made an object. A key in two origins: error at load (config against admin), else the lower number wins. */
+/*
+ * Who made an object. A key in two origins: error at load (config against admin), else the lower number wins.
+ */
 enum origin { ORIGIN_CONFIG, ORIGIN_ADMIN, ORIGIN_MANAGER, ORIGIN_LEARNED, ORIGIN_COUNT };
 extern const char *const origin_names[];
 
@@ -55,7 +57,7 @@ struct subnet_spec {
 	struct ip_prefix gateways[SUBNET_GATEWAYS]; /* gateway address with the subnet's prefix length */
 	struct mac gateway_mac;	 /* zero: derived from the VSID */
 	bool learning;
-	struct ip_addr group;	 /* PA multicast group for flooding; unset: one unicast copy per member host */
+	struct ip_addr group;	 /* PA multicast group for flooding; unset: one copy per member host */
 	bool external;		 /* virtualised by somebody else: we keep hands off */
 	bool ra;		 /* send router advertisements */
 };
@@ -171,15 +173,16 @@ extern const struct object_type object_types[OBJECT_COUNT];
 void object_default(enum object_kind kind, void *spec);
 
 /*
- * Checks that need no other object: required fields and ranges (field_check), and what the kind demands (VSID range, CA
- * against type, next hop's family, MAC not a group address, ...).
+ * Checks that need no other object: required fields and ranges (field_check), and what the kind demands (VSID
+ * range, CA against type, next hop's family, MAC not a group address, ...).
  * @return 0, or -EINVAL, -ERANGE with a reason. Pure, any thread.
  */
 int object_validate(enum object_kind kind, const void *spec, struct errbuf *err);
 
 /*
- * Key of an object as text, e.g. "5001/10.0.0.2" or "5001/02:00:00:00:00:01" (record), "t1 10.0.0.0/24 via 0.0.0.0"
- * (route, on-link), "vm1" (port). Two objects of a kind are the same one if and only if the keys are equal.
+ * Key of an object as text, e.g. "5001/10.0.0.2" or "5001/02:00:00:00:00:01" (record), "t1 10.0.0.0/24 via
+ * 0.0.0.0" (route, on-link), "vm1" (port). Two objects of a kind are the same one if and only if the keys are
+ * equal.
  * @return length, or -ENOSPC; OBJECT_KEY_MAX is enough for a valid spec. Pure, any thread.
  */
 int object_key(enum object_kind kind, const void *spec, char *buf, size_t size);

@@ -15,7 +15,7 @@
 /* An address that one interface can own and others can send to. */
 static int check_unicast(const char *field, const struct ip_addr *a, struct errbuf *err)
 {
-	static const uint8_t zero[12], loopback6[16] = { [15] = 1 }, mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t zero[12], loopback6[16] = {[15] = 1}, mapped[12] = {[10] = 0xff, [11] = 0xff};
 	const char *is = NULL;
 	char text[IP_STR];
 
@@ -37,7 +37,8 @@ static int check_unicast(const char *field, const struct ip_addr *a, struct errb
 		is = "an IPv4 address in IPv6 form";
 	if (!is)
 		return 0;
-	return err_set(err, EINVAL, "%s: %s is %s, a unicast address is needed", field, format_ip(a, text), is);
+	return err_set(err, EINVAL, "%s: %s is %s, a unicast address is needed", field, format_ip(a, text),
+		       is);
 }
 
 static int check_mac(const char *field, const struct mac *m, struct errbuf *err)
@@ -97,7 +98,8 @@ static int check_port(const struct port_spec *p, struct errbuf *err)
 		CHECK(check_mac("macs", &p->macs[i], err));
 		for (j = 0; j < i; j++)
 			if (mac_equal(&p->macs[i], &p->macs[j]))
-				return err_set(err, EINVAL, "macs: %s is given twice", format_mac(&p->macs[i], text));
+				return err_set(err, EINVAL, "macs: %s is given twice",
+					       format_mac(&p->macs[i], text));
 	}
 	CHECK(check_socket(p, err));
 	for (i = 0; i < p->n_addresses; i++)
@@ -114,17 +116,20 @@ static int check_gateway(const struct ip_prefix *g, struct errbuf *err)
 
 	CHECK(check_unicast("gateways", &g->addr, err));
 	if (g->len == 0)
-		return err_set(err, EINVAL, "gateways: %s needs the subnet's prefix length", format_prefix(g, text));
+		return err_set(err, EINVAL, "gateways: %s needs the subnet's prefix length",
+			       format_prefix(g, text));
 	if (four && g->len <= 30) {
 		host_bits = 0xffffffffu >> g->len;
 		host = load_be32(g->addr.b) & host_bits;
 		if (host == 0 || host == host_bits)
-			return err_set(err, EINVAL, "gateways: %s is the network or broadcast address of its subnet",
+			return err_set(err, EINVAL,
+				       "gateways: %s is the network or broadcast address of its subnet",
 				       format_prefix(g, text));
 	}
 	/* RFC 4291 2.6.1: the all-zero host is the subnet-router anycast address, which every router owns. */
 	if (!four && g->len < 127 && memcmp(&net, g, sizeof(net)) == 0)
-		return err_set(err, EINVAL, "gateways: %s is the network's own address", format_prefix(g, text));
+		return err_set(err, EINVAL, "gateways: %s is the network's own address",
+			       format_prefix(g, text));
 	return 0;
 }
 
@@ -141,12 +146,13 @@ static int check_subnet(const struct subnet_spec *s, struct errbuf *err)
 			const struct ip_prefix *o = &s->gateways[j];
 
 			if (ip_in_prefix(&g->addr, o) || ip_in_prefix(&o->addr, g))
-				return err_set(err, EINVAL, "gateways: %s and %s overlap", format_prefix(o, a),
-					       format_prefix(g, b));
+				return err_set(err, EINVAL, "gateways: %s and %s overlap",
+					       format_prefix(o, a), format_prefix(g, b));
 		}
 	}
 	CHECK(check_mac("gateway-mac", &s->gateway_mac, err));
-	if (ip_is_set(&s->group) && (s->group.family == 4 ? (s->group.b[0] & 0xf0) != 0xe0 : s->group.b[0] != 0xff))
+	if (ip_is_set(&s->group) &&
+	    (s->group.family == 4 ? (s->group.b[0] & 0xf0) != 0xe0 : s->group.b[0] != 0xff))
 		return err_set(err, EINVAL, "group: %s is not a multicast address", format_ip(&s->group, a));
 	return 0;
 }
@@ -185,14 +191,16 @@ static int check_destination(const struct ip_prefix *prefix, struct errbuf *err)
 
 	CHECK(check_network("prefix", prefix, err));
 	if (prefix->addr.family == 4 ? (prefix->addr.b[0] & 0xf0) == 0xe0 : prefix->addr.b[0] == 0xff)
-		return err_set(err, EINVAL, "prefix: %s is multicast, which is not routed", format_prefix(prefix, text));
+		return err_set(err, EINVAL, "prefix: %s is multicast, which is not routed",
+			       format_prefix(prefix, text));
 	return 0;
 }
 
 static int check_route(const struct route_spec *r, struct errbuf *err)
 {
 	CHECK(check_destination(&r->prefix, err));
-	if (!ip_is_set(&r->next_hop) || (ip_is_any(&r->next_hop) && r->next_hop.family == r->prefix.addr.family))
+	if (!ip_is_set(&r->next_hop) ||
+	    (ip_is_any(&r->next_hop) && r->next_hop.family == r->prefix.addr.family))
 		return 0;
 	return check_next_hop(&r->prefix, &r->next_hop, err);
 }
@@ -234,7 +242,8 @@ static int check_member(const struct member_spec *m, struct errbuf *err)
 	if (m->type != MEMBER_DPDK && *m->devargs)
 		return err_set(err, EINVAL, "devargs: only a member of type dpdk has them");
 	if (m->type != MEMBER_DPDK && strlen(m->name) > 15)
-		return err_set(err, EINVAL, "name: '%s' is longer than a network device's, allowed: 15 characters",
+		return err_set(err, EINVAL,
+			       "name: '%s' is longer than a network device's, allowed: 15 characters",
 			       m->name);
 	return 0;
 }

@@ -102,8 +102,8 @@ static enum drop_reason parse_network(struct parse *p)
 	}
 }
 
-__attribute__((noinline, cold)) enum drop_reason pkt_parse_full(const uint8_t *data, uint32_t len, uint32_t total,
-								struct pkt_info *ret)
+__attribute__((noinline, cold)) enum drop_reason pkt_parse_full(const uint8_t *data, uint32_t len,
+								uint32_t total, struct pkt_info *ret)
 {
 	struct parse p = { .data = data, .len = len, .total = total };
 	enum drop_reason why;

@@ -22,12 +22,12 @@ enum pkt_kind {
 	PKT_IPV4,
 	PKT_IPV6,
 	PKT_ARP, /* complete, Ethernet/IPv4, op 1 or 2 */
-	PKT_ND,	 /* IPv6 with ICMPv6 133..137, checked by RFC 4861 6.1, 7.1 and 8.1, checksum and options too */
+	PKT_ND,	 /* ICMPv6 133..137 checked by RFC 4861 6.1, 7.1 and 8.1, checksum and options too */
 };
 
 #define PKT_F_VLAN	 0x01 /* one 802.1Q tag is present; vlan_tci valid, offsets count it */
 #define PKT_F_GROUP	 0x02 /* destination MAC is broadcast or multicast */
-#define PKT_F_FRAGMENT	 0x04 /* IPv4 or IPv6 fragment, first or later; not an IPv6 atomic fragment (RFC 6946) */
+#define PKT_F_FRAGMENT	 0x04 /* fragment, first or later; not an IPv6 atomic fragment (RFC 6946) */
 #define PKT_F_FRAG_LATER 0x08 /* not the first fragment: no L4 header in it */
 #define PKT_F_L4	 0x10 /* at l4_off are at least the ports (TCP, UDP) or 8 bytes (ICMP, ICMPv6) */
 #define PKT_F_DF	 0x20 /* IPv4 DF, or IPv6 */
@@ -41,10 +41,10 @@ struct pkt_info {
 	uint8_t kind;	    /* enum pkt_kind */
 	uint8_t flags;	    /* PKT_F_* */
 	uint8_t l3_off;	    /* 14 or 18 */
-	uint8_t proto;	    /* last header (TCP, UDP, ICMP...), valid for IP; of a later IPv6 fragment: as it says */
-	uint16_t l4_off;    /* first byte after the IP header(s), valid for IP; payload in a PKT_F_FRAG_LATER */
+	uint8_t proto;	    /* last header (TCP, UDP, ICMP...), valid for IP; a later IPv6 fragment's word */
+	uint16_t l4_off;    /* first byte after the IP header(s), valid for IP */
 	uint16_t reserved;
-	uint32_t l3_end;    /* end of the IP packet by its own length field, valid for IP; above 65535 for the largest */
+	uint32_t l3_end;    /* end of the IP packet by its own length field, valid for IP; may pass 65535 */
 };
 
 static_assert(sizeof(struct pkt_info) == 16, "layout");
@@ -53,8 +53,8 @@ static_assert(sizeof(struct pkt_info) == 16, "layout");
 enum drop_reason pkt_parse_full(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret);
 
 /*
- * The straight line: Ethernet, IPv4 without options, unfragmented, UDP header or as much of TCP. False: anything else,
- * sound or not. Here l3_off is 14, l4_off 34 and PKT_F_L4 set.
+ * The straight line: Ethernet, IPv4 without options, unfragmented, UDP header or as much of TCP. False:
+ * anything else, sound or not. Here l3_off is 14, l4_off 34 and PKT_F_L4 set.
  */
 static inline bool pkt_parse_fast(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret)
 {
@@ -85,16 +85,18 @@ static_assert(PKT_F_GROUP == 1 << 1 && PKT_F_DF == 0x40 >> 1 && PKT_F_PADDED == 
 	      "pkt_parse_fast shifts bits into these flags");
 
 /*
- * Parse a frame. TCP and UDP in plain IPv4 take one straight line with one branch here, all else is pkt_parse_full().
+ * Parse a frame. TCP and UDP in plain IPv4 take one straight line with one branch here, all else is
+ * pkt_parse_full().
  * @param data  first byte of the destination MAC; `len` bytes can be read.
  * @param len   contiguous bytes at data (first segment).
  * @param total whole frame length over all segments, >= len.
- * @return DROP_NONE and *ret filled, else GUEST_RUNT, BAD_IP, BAD_ARP or BAD_ND (ingress translates to INNER_*);
- * IP headers, ARP and ND that do not lie in the first segment count as truncated, an L4 header there is merely no
- * PKT_F_L4. Checksums are verified for ND only. Pure function, any thread.
+ * @return DROP_NONE and *ret filled, else GUEST_RUNT, BAD_IP, BAD_ARP or BAD_ND (ingress translates to
+ * INNER_*); IP headers, ARP and ND that do not lie in the first segment count as truncated, an L4 header
+ * there is merely no PKT_F_L4. Checksums are verified for ND only. Pure function, any thread.
  * Sources: RFC 791, 8200, 826, 4861, 6946, 6980, IEEE 802.1Q.
  */
-static inline enum drop_reason pkt_parse(const uint8_t *data, uint32_t len, uint32_t total, struct pkt_info *ret)
+static inline enum drop_reason pkt_parse(const uint8_t *data, uint32_t len, uint32_t total,
+					 struct pkt_info *ret)
 {
 	return pkt_parse_fast(data, len, total, ret) ? DROP_NONE : pkt_parse_full(data, len, total, ret);
 }

@@ -34,7 +34,8 @@ static uint32_t extension_length(uint8_t type, const uint8_t *h)
 
 static enum drop_reason fragment_header(struct parse *p, const uint8_t *h)
 {
-	uint32_t field = load_be16(h + 2), at = field & IP6_OFFSET, payload = p->info.l3_end - p->info.l4_off - 8;
+	uint32_t field = load_be16(h + 2), at = field & IP6_OFFSET,
+		 payload = p->info.l3_end - p->info.l4_off - 8;
 
 	if (field & IP6_MF && payload % 8)
 		return DROP_BAD_IP;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Neighbour discovery: the validity checks of RFC 4861, so that learning and proxy work with sound messages only. */
+/* Neighbour discovery: the validity checks of RFC 4861, so that learning and proxy work with sound messages
+ * only. */
 #include "base/pkt.h"
 #include "base/pkt_private.h"
 
@@ -34,8 +35,8 @@ static bool is_solicited_node(const uint8_t a[16])
 }
 
 /*
- * All options have a length and end where the message does. Link-layer addresses are Ethernet's: one unit of 8.
- * *ret_source_mac tells whether there is a source link-layer address.
+ * All options have a length and end where the message does. Link-layer addresses are Ethernet's: one unit
+ * of 8. *ret_source_mac tells whether there is a source link-layer address.
  */
 static bool options_sound(const uint8_t *opt, const uint8_t *end, bool *ret_source_mac)
 {

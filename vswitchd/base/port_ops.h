@@ -15,12 +15,13 @@ struct port_ops {
 	const char *name;
 	/*
 	 * Receive up to n (any n; the implementation loops over its own limit) frames. The mbufs become the
-	 * caller's; their struct pkt_meta is not initialised. Worker that owns the queue, inside its read section.
+	 * caller's; their struct pkt_meta is not initialised. Worker that owns the queue, inside its read
+	 * section.
 	 */
 	uint16_t (*rx)(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n);
 	/*
-	 * Copy frames to the guest. The mbufs stay the caller's whether accepted or not. Several workers may call it for
-	 * one queue. @return how many of the first were accepted.
+	 * Copy frames to the guest. The mbufs stay the caller's whether accepted or not. Several workers may
+	 * call it for one queue. @return how many of the first were accepted.
 	 */
 	uint16_t (*tx)(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n);
 	/* Packets waiting from the guest, 0 if none or not ready: asked before a worker sleeps. */

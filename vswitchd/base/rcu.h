@@ -57,7 +57,10 @@ int rcu_synchronize_timeout(uint64_t timeout_us);
  */
 int rcu_defer(void (*fn)(void *arg), void *arg);
 
-/* Run the deferred calls whose grace period is over; with wait all of them. Main thread. @return how many ran. */
+/*
+ * Run the deferred calls whose grace period is over; with wait all of them. Main thread. @return how many
+ * ran.
+ */
 unsigned int rcu_reclaim(int wait);
 
 #define rcu_assign(p, v)    __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)

@@ -139,8 +139,8 @@ char *format_mac(const struct mac *m, char buf[MAC_STR])
 	if (mac_is_zero(m))
 		buf[0] = '\0';
 	else
-		snprintf(buf, MAC_STR, "%02x:%02x:%02x:%02x:%02x:%02x", m->b[0], m->b[1], m->b[2], m->b[3], m->b[4],
-			 m->b[5]);
+		snprintf(buf, MAC_STR, "%02x:%02x:%02x:%02x:%02x:%02x", m->b[0], m->b[1], m->b[2], m->b[3],
+			 m->b[4], m->b[5]);
 	return buf;
 }
 
@@ -199,7 +199,8 @@ static unsigned int distance(const char *a, const char *b, unsigned int limit)
 				d = prev[j] + 1;
 			if (cur[j - 1] + 1 < d)
 				d = cur[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && prev2[j - 2] + 1 < d)
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    prev2[j - 2] + 1 < d)
 				d = prev2[j - 2] + 1;
 			cur[j] = d;
 		}
@@ -232,7 +233,8 @@ bool str_is_id(const char *s)
 	return n >= 1 && n <= 63 && s[n] == '\0' && s[0] != '-' && s[0] != '.';
 }
 
-/* Bytes of the UTF-8 character at s, 0 if there is none. Shortest form, no surrogates, up to U+10FFFF (RFC 3629). */
+/* Bytes of the UTF-8 character at s, 0 if there is none. Shortest form, no surrogates, up to U+10FFFF (RFC
+ * 3629). */
 static unsigned int utf8_length(const unsigned char *s)
 {
 	unsigned int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3

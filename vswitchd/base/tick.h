@@ -21,8 +21,8 @@ static inline uint64_t tick_ms(void)
 }
 
 /*
- * Token bucket in TSC cycles; one owner. rate_init: `per_second` tokens, `burst` (0: 1) at most at once; 0 per
- * second, or more than tsc_hz: no limit. rate_take: true if n tokens were there (and are taken now).
+ * Token bucket in TSC cycles; one owner. rate_init: `per_second` tokens, `burst` (0: 1) at most at once; 0
+ * per second, or more than tsc_hz: no limit. rate_take: true if n tokens were there (and are taken now).
  */
 struct rate {
 	uint64_t cycles_per_token, burst_cycles, credit, last;

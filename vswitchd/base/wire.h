@@ -39,7 +39,9 @@ struct mac {
 	uint8_t b[6];
 } __attribute__((packed));
 
-/* IPv4 or IPv6 address; v4 lies in the first four bytes of b and the rest is zero, so that memcmp compares. */
+/*
+ * IPv4 or IPv6 address; v4 lies in the first four bytes of b and the rest is zero, so that memcmp compares.
+ */
 struct ip_addr {
 	uint8_t family; /* 0 unset, 4, 6 */
 	uint8_t b[16];	/* network order */
@@ -86,7 +88,10 @@ static inline uint64_t mac_load(const void *p)
 	uint32_t lo;
 	uint16_t hi;
 
-	/* Two loads and a shift: compilers build a 6-byte memcpy on the stack and stall when they read it back. */
+	/*
+	 * Two loads and a shift: compilers build a 6-byte memcpy on the stack and stall when they read it
+	 * back.
+	 */
 	memcpy(&lo, p, 4);
 	memcpy(&hi, (const uint8_t *)p + 4, 2);
 	return lo | (uint64_t)hi << 32;
@@ -129,7 +134,9 @@ static inline bool ip_is_any(const struct ip_addr *a)
 	return a->family && memcmp(a->b, zero, 16) == 0;
 }
 
-/* By words, not memcmp: 17 bytes become a call in some compilers, and the packet path asks for every frame. */
+/*
+ * By words, not memcmp: 17 bytes become a call in some compilers, and the packet path asks for every frame.
+ */
 static inline bool ip_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
 	uint64_t x[2], y[2];
@@ -216,6 +223,7 @@ struct nd_hdr { /* NS, NA: options follow */
 } __attribute__((packed));
 
 static_assert(sizeof(struct eth_hdr) == 14 && sizeof(struct arp_hdr) == 28 && sizeof(struct ipv4_hdr) == 20 &&
-	      sizeof(struct ipv6_hdr) == 40 && sizeof(struct gre_hdr) == 8 && sizeof(struct nd_hdr) == 24, "layout");
+	      sizeof(struct ipv6_hdr) == 40 && sizeof(struct gre_hdr) == 8 && sizeof(struct nd_hdr) == 24,
+	      "layout");
 
 #endif

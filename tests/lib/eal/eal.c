@@ -29,9 +29,16 @@ int test_eal_init_args(unsigned int mib, const char *const *args)
 {
 	static char mem[16], lcore[24];
 	char *argv[ARGS_MAX] = {
-		(char[]){ "test" }, (char[]){ "--no-huge" }, (char[]){ "--no-pci" }, (char[]){ "--no-shconf" },
-		(char[]){ "--no-telemetry" }, (char[]){ "--log-level=error" }, (char[]){ "-m" }, mem,
-		(char[]){ "--lcores" }, lcore,
+		(char[]){"test"},
+		(char[]){"--no-huge"},
+		(char[]){"--no-pci"},
+		(char[]){"--no-shconf"},
+		(char[]){"--no-telemetry"},
+		(char[]){"--log-level=error"},
+		(char[]){"-m"},
+		mem,
+		(char[]){"--lcores"},
+		lcore,
 	};
 	cpu_set_t before;
 	int argc = 10;

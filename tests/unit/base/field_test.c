@@ -148,7 +148,8 @@ static void errors_name_value_and_what_is_allowed(void **state)
 	assert_int_equal(set("on", 0, "2"), -EINVAL);
 	assert_string_equal(e.text, "on: '2' is not valid, allowed: true|false");
 	assert_int_equal(set("colour", 0, "gren"), -EINVAL);
-	assert_string_equal(e.text, "colour: 'gren' is not valid, allowed: red|green|blue (did you mean 'green'?)");
+	assert_string_equal(e.text,
+			    "colour: 'gren' is not valid, allowed: red|green|blue (did you mean 'green'?)");
 	assert_int_equal(set("text", 0, "0123456789012345678901234567890\xc3\xa4"), -ENAMETOOLONG);
 	assert_non_null(strstr(e.text, "is too long, allowed: text of at most 31 bytes"));
 	assert_int_equal(set("text", 0, "a\nb"), -EINVAL);
@@ -228,7 +229,8 @@ static void allowed_values_as_text(void **state)
 		assert_string_equal(buf, want[i].text);
 	}
 	assert_true(field_allowed(field_find(rows, "parts"), buf, sizeof(buf)) > 0);
-	assert_string_equal(buf, "{address=address weight=1..255 note=text of at most 15 bytes}, up to 2 of them");
+	assert_string_equal(buf,
+			    "{address=address weight=1..255 note=text of at most 15 bytes}, up to 2 of them");
 }
 
 static void check_finds_what_set_would_not_make(void **state)
@@ -300,8 +302,9 @@ static void a_line_leaves_out_defaults_and_quotes(void **state)
 	assert_int_equal(set("names", 1, "="), 0);
 	t.state = 77;
 	assert_true(field_write(rows, &t, line, sizeof(line)) > 0);
-	assert_string_equal(line, "id=vm1 text=\"say \\\"hi\\\\\\\" [x]\" ip=\"\" prefixes=[10.0.0.0/8,fe80::/64] "
-				  "parts=[{address=10.0.0.1},{address=10.0.0.2 weight=2}] names=[\"a,b\",\"=\"]");
+	assert_string_equal(line,
+			    "id=vm1 text=\"say \\\"hi\\\\\\\" [x]\" ip=\"\" prefixes=[10.0.0.0/8,fe80::/64] "
+			    "parts=[{address=10.0.0.1},{address=10.0.0.2 weight=2}] names=[\"a,b\",\"=\"]");
 	memset(&u, 0x55, sizeof(u));
 	assert_int_equal(field_read(rows, &u, line, &e), 0);
 	assert_true(field_equal(rows, &t, &u));

@@ -73,7 +73,8 @@ static void all_parts_of_the_five_tuple_count(void **state)
 static void what_is_not_the_flow_does_not_count(void **state)
 {
 	uint32_t h = ip4_hash(IP_A, IP_B, 17, 1, 2), h6 = ip6_hash(1, 2, 17, 1, 2);
-	struct frame_ip4 ip = { .src = IP_A, .dst = IP_B, .opts = "\1\1\1\1", .opts_len = 4, .id = 7, .ttl = 3 };
+	struct frame_ip4 ip = {
+		.src = IP_A, .dst = IP_B, .opts = "\1\1\1\1", .opts_len = 4, .id = 7, .ttl = 3};
 	uint8_t a[16] = { 0xfd, [15] = 1 }, b[16] = { 0xfd, [15] = 2 };
 
 	frame_init(&f, buf, sizeof(buf));
@@ -219,8 +220,8 @@ static uint32_t by_mac(unsigned int i)
 }
 
 /*
- * FLOWS balls in 256 boxes, for each byte of the hash. Chi-square with 255 degrees of freedom has mean 255 and standard
- * deviation 22.6; 400 is more than six of them away, and the hashes are the same in every run.
+ * FLOWS balls in 256 boxes, for each byte of the hash. Chi-square with 255 degrees of freedom has mean 255
+ * and standard deviation 22.6; 400 is more than six of them away, and the hashes are the same in every run.
  */
 static void flows_spread_over_each_byte(void **state)
 {
@@ -258,7 +259,8 @@ static void flows_spread_over_each_byte(void **state)
 				used += boxes[b][i] != 0;
 			}
 			if (used < 200 || chi > 400)
-				fail_msg("%s, byte %u: %u values, chi-square %.0f", patterns[p].name, b, used, chi);
+				fail_msg("%s, byte %u: %u values, chi-square %.0f", patterns[p].name, b, used,
+					 chi);
 		}
 	}
 }

@@ -104,15 +104,18 @@ static void expect(enum object_kind kind, const char *text, const char *err)
 		return;
 	if (err && (r == -EINVAL || r == -ERANGE) && strstr(e.text, err))
 		return;
-	fail_msg("%s %s: %d '%s', expected '%s'", object_types[kind].noun, text, r, e.text, err ? err : "success");
+	fail_msg("%s %s: %d '%s', expected '%s'", object_types[kind].noun, text, r, e.text,
+		 err ? err : "success");
 }
 
 static void ports(void **state)
 {
 	expect(OBJECT_PORT, "id=vm1 vsid=5001 macs=[02:00:00:00:00:01]", NULL);
 	expect(OBJECT_PORT, "id=vm1 vsid=0", NULL);
-	expect(OBJECT_PORT, "id=vm1 vsid=4096 macs=[02:00:00:00:00:01] addresses=[10.0.0.0/24,10.0.0.5,0.0.0.0/0]", NULL);
-	expect(OBJECT_PORT, "id=vm1 vsid=16777214 macs=[02:00:00:00:00:01] mtu=9000 queues=64 socket-mode=0600", NULL);
+	expect(OBJECT_PORT,
+	       "id=vm1 vsid=4096 macs=[02:00:00:00:00:01] addresses=[10.0.0.0/24,10.0.0.5,0.0.0.0/0]", NULL);
+	expect(OBJECT_PORT,
+	       "id=vm1 vsid=16777214 macs=[02:00:00:00:00:01] mtu=9000 queues=64 socket-mode=0600", NULL);
 	expect(OBJECT_PORT, "vsid=5001 macs=[02:00:00:00:00:01]", "id is missing");
 	expect(OBJECT_PORT, "id=-x", "id: '-x' is not valid");
 	expect(OBJECT_PORT, "id=vm1 vsid=4095", "vsid: '4095' is out of range, allowed: 0 or 4096..16777214");
@@ -120,12 +123,15 @@ static void ports(void **state)
 	expect(OBJECT_PORT, "id=vm1 vsid=5001", "macs: a port on a virtual subnet needs at least one");
 	expect(OBJECT_PORT, "id=vm1 macs=[03:00:00:00:00:01]", "macs: 03:00:00:00:00:01 is a group address");
 	expect(OBJECT_PORT, "id=vm1 macs=[00:00:00:00:00:00]", "macs");
-	expect(OBJECT_PORT, "id=vm1 macs=[02:00:00:00:00:01,02:00:00:00:00:02,02:00:00:00:00:01]", "given twice");
+	expect(OBJECT_PORT, "id=vm1 macs=[02:00:00:00:00:01,02:00:00:00:00:02,02:00:00:00:00:01]",
+	       "given twice");
 	expect(OBJECT_PORT, "id=vm1 socket=/run/vswitchd/vm1.sock mode=server socket-group=kvm", NULL);
-	expect(OBJECT_PORT, "id=vm1 socket=vm1.sock", "socket: 'vm1.sock' is not the absolute path of a file");
+	expect(OBJECT_PORT, "id=vm1 socket=vm1.sock",
+	       "socket: 'vm1.sock' is not the absolute path of a file");
 	expect(OBJECT_PORT, "id=vm1 socket=/run/", "absolute path");
 	expect(OBJECT_PORT, "id=vm1 type=tap socket=/run/x", "only a port of type vhost-user");
-	expect(OBJECT_PORT, "id=vm1 socket-mode=0999", "socket-mode: '0999' is not valid, allowed: 0000..0777");
+	expect(OBJECT_PORT, "id=vm1 socket-mode=0999",
+	       "socket-mode: '0999' is not valid, allowed: 0000..0777");
 	expect(OBJECT_PORT, "id=vm1 queues=0", "queues");
 	expect(OBJECT_PORT, "id=vm1 queues=65", "queues");
 	expect(OBJECT_PORT, "id=vm1 mtu=100", "mtu");
@@ -136,9 +142,12 @@ static void ports(void **state)
 static void subnets(void **state)
 {
 	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1", NULL);
-	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.1/24,2001:db8::1/64,fe80::1/64,10.0.1.1/24]", NULL);
-	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.0/31] group=239.1.1.1 learning=off ra=true", NULL);
-	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 group=ff3e::1 gateway-mac=02:00:00:00:00:fe external=true", NULL);
+	expect(OBJECT_SUBNET,
+	       "vsid=5001 rdid=t1 gateways=[10.0.0.1/24,2001:db8::1/64,fe80::1/64,10.0.1.1/24]", NULL);
+	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.0/31] group=239.1.1.1 learning=off ra=true",
+	       NULL);
+	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 group=ff3e::1 gateway-mac=02:00:00:00:00:fe external=true",
+	       NULL);
 	expect(OBJECT_SUBNET, "vsid=5001", "rdid is missing");
 	expect(OBJECT_SUBNET, "rdid=t1", "vsid is missing");
 	expect(OBJECT_SUBNET, "vsid=0 rdid=t1", "vsid");
@@ -153,7 +162,8 @@ static void subnets(void **state)
 	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.1/24,10.0.1.1/16]", "overlap");
 	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.1.1/16,10.0.0.1/24]", "overlap");
 	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateway-mac=01:00:5e:00:00:01", "group address");
-	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 group=10.0.0.1", "group: 10.0.0.1 is not a multicast address");
+	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 group=10.0.0.1",
+	       "group: 10.0.0.1 is not a multicast address");
 	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 group=fe80::1", "not a multicast address");
 }
 
@@ -167,10 +177,13 @@ static void records(void **state)
 	expect(OBJECT_RECORD, R "ca=0.0.0.0 type=gateway-wildcard", NULL);
 	expect(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 host=h2", "mac is missing");
 	expect(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:02", "host is missing");
-	expect(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 host=h2 mac=03:00:00:00:00:02", "mac: 03:00:00:00:00:02 is a group");
+	expect(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 host=h2 mac=03:00:00:00:00:02",
+	       "mac: 03:00:00:00:00:02 is a group");
 	expect(OBJECT_RECORD, R, "ca: a record of type static needs a customer address");
-	expect(OBJECT_RECORD, R "ca=:: type=dynamic", "ca: a record of type dynamic needs a customer address");
-	expect(OBJECT_RECORD, R "ca=10.0.0.2 type=l2only", "ca: a record of type l2only has no customer address");
+	expect(OBJECT_RECORD, R "ca=:: type=dynamic",
+	       "ca: a record of type dynamic needs a customer address");
+	expect(OBJECT_RECORD, R "ca=10.0.0.2 type=l2only",
+	       "ca: a record of type l2only has no customer address");
 	expect(OBJECT_RECORD, R "ca=10.0.0.2 type=gateway-wildcard", "has no customer address");
 	expect(OBJECT_RECORD, R "ca=255.255.255.255", "broadcast");
 	expect(OBJECT_RECORD, R "ca=224.0.0.1", "multicast");
@@ -179,7 +192,8 @@ static void records(void **state)
 	expect(OBJECT_RECORD, R "ca=ff02::1", "multicast");
 	expect(OBJECT_RECORD, R "ca=::1", "loopback");
 	expect(OBJECT_RECORD, R "ca=::ffff:10.0.0.1", "IPv4 address in IPv6 form");
-	expect(OBJECT_RECORD, R "ca=10.0.0.2 provider-address=224.0.0.1", "provider-address: 224.0.0.1 is a multicast");
+	expect(OBJECT_RECORD, R "ca=10.0.0.2 provider-address=224.0.0.1",
+	       "provider-address: 224.0.0.1 is a multicast");
 	expect(OBJECT_RECORD, R "ca=10.0.0.2 unusable=true", "cannot be set");
 #undef R
 }
@@ -214,16 +228,19 @@ static void provider_addresses_hosts_members(void **state)
 	expect(OBJECT_PA, "address=224.0.0.1 prefix-length=24", "multicast");
 	expect(OBJECT_PA, "address=192.168.0.1 prefix-length=24 mac=01:00:00:00:00:00", "group address");
 	expect(OBJECT_HOST, "id=h2 pas=[{address=192.168.0.2}]", NULL);
-	expect(OBJECT_HOST, "id=h2 pas=[{address=192.168.0.2 weight=255 mtu=9000},{address=fd00::2}] spread=record", NULL);
+	expect(OBJECT_HOST,
+	       "id=h2 pas=[{address=192.168.0.2 weight=255 mtu=9000},{address=fd00::2}] spread=record", NULL);
 	expect(OBJECT_HOST, "id=h2", "pas is missing");
 	expect(OBJECT_HOST, "id=h2 pas=[{weight=3}]", "pas: address is missing");
 	expect(OBJECT_HOST, "id=h2 pas=[{address=192.168.0.2 weight=0}]", "weight");
-	expect(OBJECT_HOST, "id=h2 pas=[{address=192.168.0.2},{address=192.168.0.2 weight=2}]", "given twice");
+	expect(OBJECT_HOST, "id=h2 pas=[{address=192.168.0.2},{address=192.168.0.2 weight=2}]",
+	       "given twice");
 	expect(OBJECT_HOST, "id=h2 pas=[{address=ff02::1}]", "multicast");
 	expect(OBJECT_HOST, "id=h2 pas=[{address=192.168.0.2}] encapsulation=vxlan", "encapsulation");
 	expect(OBJECT_MEMBER, "name=eth0", NULL);
 	expect(OBJECT_MEMBER, "name=eth0 type=af-xdp speed=25000 queues=4", NULL);
-	expect(OBJECT_MEMBER, "name=a-long-name-of-my-own type=dpdk devargs=0000:01:00.0,representor=0", NULL);
+	expect(OBJECT_MEMBER, "name=a-long-name-of-my-own type=dpdk devargs=0000:01:00.0,representor=0",
+	       NULL);
 	expect(OBJECT_MEMBER, "name=eth0 type=dpdk", "devargs: a member of type dpdk needs them");
 	expect(OBJECT_MEMBER, "name=eth0 devargs=x", "only a member of type dpdk");
 	expect(OBJECT_MEMBER, "name=sixteen-letters-", "15 characters");
@@ -249,14 +266,18 @@ static void keys(void **state)
 {
 	assert_string_equal(key(OBJECT_PORT, "id=vm1"), "vm1");
 	assert_string_equal(key(OBJECT_SUBNET, "vsid=5001"), "5001");
-	assert_string_equal(key(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:01"), "5001/10.0.0.2");
+	assert_string_equal(key(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:01"),
+			    "5001/10.0.0.2");
 	assert_string_equal(key(OBJECT_RECORD, "vsid=5001 mac=02:00:00:00:00:01"), "5001/02:00:00:00:00:01");
-	assert_string_equal(key(OBJECT_RECORD, "vsid=5001 ca=:: mac=02:00:00:00:00:01"), "5001/02:00:00:00:00:01");
+	assert_string_equal(key(OBJECT_RECORD, "vsid=5001 ca=:: mac=02:00:00:00:00:01"),
+			    "5001/02:00:00:00:00:01");
 	assert_string_equal(key(OBJECT_ROUTE, "rdid=t1 prefix=10.0.0.0/24"), "t1 10.0.0.0/24 via 0.0.0.0");
 	assert_string_equal(key(OBJECT_ROUTE, "rdid=t1 prefix=fd00::/8"), "t1 fd00::/8 via ::");
-	assert_string_equal(key(OBJECT_ROUTE, "rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.0.9"), "t1 0.0.0.0/0 via 10.0.0.9");
+	assert_string_equal(key(OBJECT_ROUTE, "rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.0.9"),
+			    "t1 0.0.0.0/0 via 10.0.0.9");
 	assert_string_equal(key(OBJECT_PA, "address=192.168.0.1"), "192.168.0.1");
-	assert_string_equal(key(OBJECT_PROVIDER_ROUTE, "prefix=10.0.0.0/8 next-hop=1.2.3.4"), "10.0.0.0/8 via 1.2.3.4");
+	assert_string_equal(key(OBJECT_PROVIDER_ROUTE, "prefix=10.0.0.0/8 next-hop=1.2.3.4"),
+			    "10.0.0.0/8 via 1.2.3.4");
 	assert_string_equal(key(OBJECT_HOST, "id=h2"), "h2");
 	assert_string_equal(key(OBJECT_MEMBER, "name=eth0"), "eth0");
 }
@@ -305,7 +326,8 @@ static void random_item(const struct field *f, void *place, bool biggest, uint64
 		break;
 	case FIELD_STRING:
 		/* Everything that means something in a line. Quotes double in length. */
-		random_text(place, f->size, biggest ? "\"\\" : "ab\"\\ ,[]{}=\xc3\xa4", biggest ? f->size - 1 : 1, seed);
+		random_text(place, f->size, biggest ? "\"\\" : "ab\"\\ ,[]{}=\xc3\xa4",
+			    biggest ? f->size - 1 : 1, seed);
 		if (!str_is_text(place))
 			strcpy(place, "\xc3\xa4,\" ]");
 		break;
@@ -335,7 +357,8 @@ static void random_object(const struct field *rows, void *obj, size_t size, bool
 	for (; rows->name; rows++) {
 		uint16_t n = 1;
 
-		if (rows->flags & FIELD_STATE || (!biggest && !(rows->flags & FIELD_REQUIRED) && unit_below(seed, 3) == 0))
+		if (rows->flags & FIELD_STATE ||
+		    (!biggest && !(rows->flags & FIELD_REQUIRED) && unit_below(seed, 3) == 0))
 			continue;
 		if (rows->max_items) {
 			n = biggest ? rows->max_items : (uint16_t)(1 + unit_below(seed, rows->max_items));
@@ -388,7 +411,8 @@ static void random_objects_survive_field_by_field(void **state)
 		for (f = rows; f->name; f++) {
 			for (i = 0; !(f->flags & FIELD_STATE) && i < field_count(f, &a); i++) {
 				assert_true(field_get(f, &a, i, line, sizeof(line)) >= 0);
-				if (field_set(f, &b, i, line, &e) < 0 && !(f->flags & FIELD_ZERO_OK && !*line))
+				if (field_set(f, &b, i, line, &e) < 0 &&
+				    !(f->flags & FIELD_ZERO_OK && !*line))
 					fail_msg("%s", e.text);
 			}
 		}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Parsing in the tests of the parser: every frame from memory of its exact size, every result checked for soundness. */
+/* Parsing in the tests of the parser: every frame from memory of its exact size, every result checked for
+ * soundness. */
 #ifndef TESTS_UNIT_BASE_PKT_COMMON_H
 #define TESTS_UNIT_BASE_PKT_COMMON_H
 

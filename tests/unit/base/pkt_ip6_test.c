@@ -64,7 +64,7 @@ static void a_chain_of_extensions(void **state)
 
 static void authentication_header_counts_words(void **state)
 {
-	static const uint8_t ah[] = { 17, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9 };
+	static const uint8_t ah[] = {17, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
 
 	begin(A6, B6, 51, 64);
 	frame_payload(&f, ah, sizeof(ah));

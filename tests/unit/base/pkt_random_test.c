@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random frames of known structure: what the builder put in, the parser has to find. And frames with random damage,
- * where only soundness can be asked.
+ * Random frames of known structure: what the builder put in, the parser has to find. And frames with random
+ * damage, where only soundness can be asked.
  */
 #include "pkt_common.h"
 
@@ -99,7 +99,8 @@ static size_t build(uint64_t *seed)
 	frame_init(&f, buf, sizeof(buf));
 	if (unit_below(seed, 4) == 0)
 		want.flags |= PKT_F_GROUP;
-	frame_eth(&f, want.flags ? (const void *)"\xff\xff\xff\xff\xff\xff" : (const void *)MAC_B, MAC_A, FRAME_AUTO);
+	frame_eth(&f, want.flags ? (const void *)"\xff\xff\xff\xff\xff\xff" : (const void *)MAC_B, MAC_A,
+		  FRAME_AUTO);
 	if (unit_below(seed, 3) == 0) {
 		want.vlan_tci = (uint16_t)unit_random(seed);
 		want.flags |= PKT_F_VLAN;
@@ -118,7 +119,8 @@ static size_t build(uint64_t *seed)
 	last = f.data + want.l3_off + (four ? 9 : 6);
 	if (!(want.flags & PKT_F_L4)) {
 		if (!four && want.flags & PKT_F_OPTIONS)
-			for (last = f.data + want.l3_off + 40; last + (last[1] + 1) * 8 < f.data + want.l4_off;)
+			for (last = f.data + want.l3_off + 40;
+			     last + (last[1] + 1) * 8 < f.data + want.l4_off;)
 				last += (last[1] + 1) * 8;
 		*last = want.proto;
 	}
@@ -153,11 +155,14 @@ static void fragments_are_found(void **state)
 		struct frame g;
 		ssize_t glen;
 
-		payload = want.l3_end - want.l3_off - (want.kind == PKT_IPV4 ? (buf[want.l3_off] & 15) * 4u : 40u);
+		payload = want.l3_end - want.l3_off -
+			  (want.kind == PKT_IPV4 ? (buf[want.l3_off] & 15) * 4u : 40u);
 		if (payload < 16 || want.flags & PKT_F_OPTIONS || len == 0)
 			continue;
 		at = unit_below(&seed, payload / 8) * 8;
-		n = at + 8 >= payload || unit_below(&seed, 2) ? payload - at : 8 * (1 + unit_below(&seed, (payload - at) / 8));
+		n = at + 8 >= payload || unit_below(&seed, 2)
+			    ? payload - at
+			    : 8 * (1 + unit_below(&seed, (payload - at) / 8));
 		if (at == 0 && n == payload)
 			continue;
 		frame_init(&g, part, sizeof(part));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What must hold for any bytes whatever: the unit tests ask it of frames they know, the fuzzer of all others. Give
- * it memory of exactly `len` bytes, so that AddressSanitizer sees reads behind.
+ * What must hold for any bytes whatever: the unit tests ask it of frames they know, the fuzzer of all others.
+ * Give it memory of exactly `len` bytes, so that AddressSanitizer sees reads behind.
  */
 #ifndef TESTS_UNIT_BASE_PKT_SOUND_H
 #define TESTS_UNIT_BASE_PKT_SOUND_H
@@ -25,16 +25,19 @@ static inline const char *pkt_ip_sound(const struct pkt_info *i, uint32_t len, u
 		return "padding flag";
 	if (i->flags & PKT_F_FRAG_LATER && (!(i->flags & PKT_F_FRAGMENT) || i->flags & PKT_F_L4))
 		return "later fragment with L4 header";
-	if (i->flags & PKT_F_L4 && (i->proto == 6 || i->proto == 17 ? i->l4_off + 4u > end : i->l4_off + 8u > end))
+	if (i->flags & PKT_F_L4 &&
+	    (i->proto == 6 || i->proto == 17 ? i->l4_off + 4u > end : i->l4_off + 8u > end))
 		return "L4 header outside";
-	if (i->flags & PKT_F_L4 && i->proto != 6 && i->proto != 17 && i->proto != (i->kind == PKT_IPV4 ? 1 : 58))
+	if (i->flags & PKT_F_L4 && i->proto != 6 && i->proto != 17 &&
+	    i->proto != (i->kind == PKT_IPV4 ? 1 : 58))
 		return "L4 header of an unknown protocol";
 	if (i->kind != PKT_IPV4 && !(i->flags & PKT_F_DF))
 		return "IPv6 without DF";
 	return NULL;
 }
 
-static inline const char *pkt_info_sound(const uint8_t *data, const struct pkt_info *i, uint32_t len, uint32_t total)
+static inline const char *pkt_info_sound(const uint8_t *data, const struct pkt_info *i, uint32_t len,
+					 uint32_t total)
 {
 	const uint8_t *mac;
 	uint8_t type;
@@ -47,7 +50,8 @@ static inline const char *pkt_info_sound(const uint8_t *data, const struct pkt_i
 		return "ethertype";
 	switch (i->kind) {
 	case PKT_OTHER:
-		return i->ethertype == 0x800 || i->ethertype == 0x86dd || i->ethertype == 0x806 ? "kind" : NULL;
+		return i->ethertype == 0x800 || i->ethertype == 0x86dd || i->ethertype == 0x806 ? "kind"
+												: NULL;
 	case PKT_ARP:
 		return i->ethertype != 0x806 || i->l3_off + 28u > len ? "ARP" : NULL;
 	case PKT_IPV4:
@@ -68,8 +72,8 @@ static inline const char *pkt_info_sound(const uint8_t *data, const struct pkt_i
 }
 
 /* NULL, or what is wrong. Fills *ret_why and, when that is DROP_NONE, *ret. */
-static inline const char *pkt_sound(const uint8_t *data, uint32_t len, uint32_t total, enum drop_reason *ret_why,
-				    struct pkt_info *ret)
+static inline const char *pkt_sound(const uint8_t *data, uint32_t len, uint32_t total,
+				    enum drop_reason *ret_why, struct pkt_info *ret)
 {
 	struct pkt_info full = { .kind = 0xee }, both = { .kind = 0xee };
 	uint32_t hash = 0;

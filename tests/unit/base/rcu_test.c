@@ -86,7 +86,8 @@ static void deferred_calls_may_defer(void **state)
 	assert_int_equal(calls[1], 9);
 }
 
-/* Readers look at an object all the time; the writer replaces it and poisons the old one after the grace period. */
+/* Readers look at an object all the time; the writer replaces it and poisons the old one after the grace
+ * period. */
 struct object {
 	atomic_uint alive;
 };

@@ -157,9 +157,20 @@ static void octal_and_bool(void **state)
 
 static void macs(void **state)
 {
-	static const char *const bad[] = { "", "0", "02", "02:", "02:0", "02:00:00:00:00", "02:00:00:00:00:0",
-					   "02:00:00:00:00:01:", "02:00:00:00:00:01 ", "02:00:00:00:00-01",
-					   "0g:00:00:00:00:01", "020000000001", "2:0:0:0:0:1", "02:00:00:00:00:011" };
+	static const char *const bad[] = {"",
+					  "0",
+					  "02",
+					  "02:",
+					  "02:0",
+					  "02:00:00:00:00",
+					  "02:00:00:00:00:0",
+					  "02:00:00:00:00:01:",
+					  "02:00:00:00:00:01 ",
+					  "02:00:00:00:00-01",
+					  "0g:00:00:00:00:01",
+					  "020000000001",
+					  "2:0:0:0:0:1",
+					  "02:00:00:00:00:011"};
 	struct mac m = { { 9, 9, 9, 9, 9, 9 } };
 	char buf[MAC_STR];
 
@@ -180,9 +191,9 @@ static void macs(void **state)
 
 static void addresses(void **state)
 {
-	static const char *const bad[] = { "", "10", "10.0.0", "10.0.0.256", "10.0.0.1 ", " 10.0.0.1", "10.0.0.01",
-					   "1.2.3.4.5", "::g", ":::", "1::2::3", "fe80::1%eth0", "[::1]",
-					   "0:0:0:0:0:0:0:0:0" };
+	static const char *const bad[] = {
+		"",	     "10",  "10.0.0", "10.0.0.256", "10.0.0.1 ",    " 10.0.0.1", "10.0.0.01",
+		"1.2.3.4.5", "::g", ":::",    "1::2::3",    "fe80::1%eth0", "[::1]",	 "0:0:0:0:0:0:0:0:0"};
 	struct ip_addr a;
 	char buf[IP_STR];
 
@@ -268,11 +279,24 @@ static void ids(void **state)
 
 static void utf8(void **state)
 {
-	static const char *const good[] = { "", "a b~", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xc2\xa0",
-					    "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf" };
-	static const char *const bad[] = { "a\nb", "\x1b[0m", "\x7f", "\xc2\x85", "\xc3", "\xc3(", "\x80", "\xc0\x80",
-					   "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
-					   "\xe2\x82", "\xf0\x80\x80\x80", "\xff" };
+	static const char *const good[] = {
+		"",	    "a b~",	    "\xc3\xa4",	       "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+		"\xc2\xa0", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"};
+	static const char *const bad[] = {"a\nb",
+					  "\x1b[0m",
+					  "\x7f",
+					  "\xc2\x85",
+					  "\xc3",
+					  "\xc3(",
+					  "\x80",
+					  "\xc0\x80",
+					  "\xe0\x80\x80",
+					  "\xed\xa0\x80",
+					  "\xf4\x90\x80\x80",
+					  "\xf8\x88\x80\x80\x80",
+					  "\xe2\x82",
+					  "\xf0\x80\x80\x80",
+					  "\xff"};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)

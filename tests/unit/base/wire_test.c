@@ -93,7 +93,8 @@ static void checksum_equals_the_plain_definition(void **state)
 
 static void packets_carry_metadata_in_one_aligned_line(void **state)
 {
-	struct rte_mempool *pool = meta_pool_create("wire_test", 63, 0, RTE_PKTMBUF_HEADROOM + 256, SOCKET_ID_ANY);
+	struct rte_mempool *pool =
+		meta_pool_create("wire_test", 63, 0, RTE_PKTMBUF_HEADROOM + 256, SOCKET_ID_ANY);
 	struct rte_mbuf *m;
 
 	assert_non_null(pool);
