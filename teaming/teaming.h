@@ -127,7 +127,8 @@ int teaming_remotes_set(struct teaming *t, const struct ip_addr *pas, unsigned i
 
 /*
  * How to reach a remote PA through a member. @return 0 with *ret and the path's IP MTU; -EHOSTUNREACH (no
- * PA or no provider route), -EAGAIN (neighbour not resolved), -ENETDOWN. Main thread; takes the mutex.
+ * PA or no provider route), -EAGAIN (neighbour not resolved: everything but ret->dst_mac is filled in), -ENETDOWN.
+ * Main thread; takes the mutex.
  */
 int teaming_path(struct teaming *t, const struct ip_addr *remote, unsigned int member, struct encap_path *ret,
 		 uint16_t *ret_mtu, uint8_t *ret_local_pa);

@@ -139,6 +139,8 @@ static const struct field host_pa_fields[] = {
 	  .text = "Largest outer IP packet on the way to it in bytes; 0 is the provider network's MTU." },
 	{ "weight", FIELD_UINT, AT(host_pa, weight), .min = 1, .max = 255, .def = "1",
 	  .text = "Its share of the flows to this host." },
+	{ "mac", FIELD_MAC, AT(host_pa, mac),
+	  .text = "MAC address of its next hop, where neither ARP nor ND can find it; usually left out." },
 	{ NULL },
 };
 

@@ -109,6 +109,7 @@ struct host_pa {
 	struct ip_addr address;
 	uint16_t mtu;	 /* of its underlay, IP bytes; 0: ours */
 	uint16_t weight; /* share of flows, 1..255; default 1 */
+	struct mac mac;	 /* of its next hop; zero: resolved by ARP or ND */
 };
 
 struct host_spec {

@@ -26,6 +26,10 @@ static void build_one(struct datapath *dp, const struct policy_host *host, const
 
 	t->member = (uint8_t)member;
 	r = teaming_path(dp->params.teaming, &pa->address, member, &path, &mtu, &t->local_pa);
+	if (!mac_is_zero(&pa->mac) && (r >= 0 || r == -EAGAIN)) {
+		path.dst_mac = pa->mac;
+		r = 0;
+	}
 	if (r >= 0 && ops)
 		r = ops->template_build(t, &path);
 	if (r < 0 || !ops) {
