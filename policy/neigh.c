@@ -23,7 +23,7 @@
  */
 #include "base/meta.h"
 #include "policy/neigh_msg.h"
-#include "policy/policy.h"
+#include "policy/policy_private.h"
 
 #define ARP_LEN	     (ETH_HLEN_ + (uint32_t)sizeof(struct arp_hdr))
 #define ND_OPT_LEN   8u
@@ -34,15 +34,6 @@
 #define NA_SOLICITED 0x40000000u
 #define NA_OVERRIDE  0x20000000u
 
-static bool is_gateway(const struct policy_subnet *s, const struct ip_addr *a)
-{
-	for (unsigned int i = 0; i < s->n_gateways; i++) {
-		if (ip_equal(&s->gateways[i].addr, a))
-			return true;
-	}
-	return false;
-}
-
 static bool is_port_mac(const struct policy_port *port, uint64_t mac)
 {
 	for (unsigned int i = 0; i < port->n_macs; i++) {
@@ -50,20 +41,6 @@ static bool is_port_mac(const struct policy_port *port, uint64_t mac)
 			return true;
 	}
 	return false;
-}
-
-static bool is_port_address(const struct policy_port *port, const struct ip_addr *a)
-{
-	for (unsigned int i = 0; i < port->n_addresses; i++) {
-		if (ip_in_prefix(a, &port->addresses[i]))
-			return true;
-	}
-	return false;
-}
-
-static bool is_link_local6(const struct ip_addr *a)
-{
-	return a->family == 6 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
 static bool is_wildcard(const struct policy *p, uint32_t vsid, uint64_t mac)
@@ -82,13 +59,14 @@ static enum drop_reason check_claim(const struct policy *p, const struct policy_
 	/* Wanting an address is no claim to it: whoever has it will object, we for the known ones. */
 	if (claim->kind == NEIGH_CLAIM_WANTS)
 		return DROP_NONE;
-	if (!neigh_is_host_address(&claim->ca) || is_gateway(s, &claim->ca))
+	if (ip_is_special(&claim->ca) || subnet_is_gateway(s, &claim->ca))
 		return DROP_SPOOF_ARP;
 	rec = policy_ca_lookup(p, s->vsid, &claim->ca);
 	if (rec != REC_NONE)
 		return mac_load(&policy_record(p, rec)->mac) == claim->mac ? DROP_NONE : DROP_SPOOF_ARP;
-	if (s->learning || is_link_local6(&claim->ca) || is_port_address(port, &claim->ca) ||
-	    is_wildcard(p, s->vsid, claim->mac))
+	/* No record: the same as for data (source.c). A list of allowed addresses is a limit to learning as well. */
+	if (ip_is_link_local(&claim->ca) || port_may_own(port, &claim->ca) || is_wildcard(p, s->vsid, claim->mac) ||
+	    (!port->n_addresses && subnet_may_own(s, &claim->ca)))
 		return DROP_NONE;
 	return DROP_SRC_IP;
 }
@@ -259,9 +237,9 @@ static void judge_group_request(const struct policy *p, const struct policy_port
 static void judge_request(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
 			  struct rte_mbuf *m, const struct neigh_msg *msg)
 {
-	if (!neigh_is_host_address(&msg->target))
+	if (ip_is_special(&msg->target))
 		meta_drop(pkt_meta(m), msg->v6 ? DROP_BAD_ND : DROP_BAD_ARP);
-	else if (is_gateway(s, &msg->target))
+	else if (subnet_is_gateway(s, &msg->target))
 		answer(m, msg, s->gateway_mac, true);
 	else if (msg->group)
 		judge_group_request(p, port, s, m, msg);

@@ -80,12 +80,3 @@ unsigned int neigh_claims(const struct neigh_msg *msg, struct neigh_claim ret[NE
 		ret[n++] = (struct neigh_claim){ msg->sender, msg->eth_src, kind };
 	return n;
 }
-
-bool neigh_is_host_address(const struct ip_addr *a)
-{
-	static const uint8_t loopback6[16] = { [15] = 1 };
-
-	if (a->family == 4)
-		return a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224;
-	return a->family == 6 && a->b[0] != 0xff && !ip_is_any(a) && memcmp(a->b, loopback6, 16) != 0;
-}

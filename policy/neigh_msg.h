@@ -72,7 +72,4 @@ struct neigh_claim {
  */
 unsigned int neigh_claims(const struct neigh_msg *msg, struct neigh_claim ret[NEIGH_CLAIMS]);
 
-/* Can the address belong to one host at all: not unspecified, loopback, multicast, broadcast or class E. Pure. */
-bool neigh_is_host_address(const struct ip_addr *a);
-
 #endif
