@@ -26,7 +26,7 @@ from lab.run import BASE, Run, sweep
 from lab.traffic import judge, numbered
 from lab.underlay import Underlay
 from lab.wait import Timeout, until
-from lab.wire_host import nvgre
+from lab.wire_host import WireHost, nvgre
 
 ONE, TWO = "02:00:00:00:00:01", "02:00:00:00:00:02"
 LIBRARY = Path(__file__).resolve().parents[1] / "lib"
@@ -183,3 +183,23 @@ def test_archive_is_what_cpio_reads(tmp_path: Path) -> None:
     with open(path, "rb") as stream:
         listed = subprocess.run(["busybox", "cpio", "-t"], stdin=stream, capture_output=True, text=True, check=True)
     assert listed.stdout.split() == ["a", "a/b", "a/b/c.txt", "a/link"]
+
+
+def test_wire_host_speaks_nvgre_to_ovs(run: Run) -> None:
+    """What the tests forge is taken by somebody else's switch, and what that sends is read."""
+    underlay = Underlay(run)
+    ovs = OvsHost(run, underlay, "o1", "192.0.2.1/24")
+    guest = ovs.guest("g1", ONE, 5001)
+    wire = WireHost(run, underlay, "w", "192.0.2.2/24")
+    ovs.reach(guest, TWO, "192.0.2.2")
+    guest.configure("10.0.0.1/24")
+    at_guest, at_wire = guest.capture(), wire.capture()
+    inner = Ether(src=TWO, dst=ONE) / IP(src="10.0.0.2", dst="10.0.0.1") / UDP(sport=1, dport=9) / Raw(b"forged")
+    wire.send_nvgre("192.0.2.1", 5001, inner, flow_id=200)
+    assert at_guest.wait(lambda f: f.source == TWO)[0].data == bytes(inner)
+    wire.send_nvgre("192.0.2.1", 5002, inner)
+    guest.send(Ether(src=ONE, dst=TWO) / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=9) / Raw(b"answer"))
+    answer = at_wire.wait(lambda f: f.nvgre and b"answer" in f.data)[0]
+    assert answer.nvgre and answer.nvgre.vsid == 5001 and answer.packet[IP].dst == "192.0.2.2"
+    assert len(at_guest.frames(lambda f: f.source == TWO)) == 1
+    ovs.stop()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import subprocess
@@ -51,7 +52,7 @@ class Capture:
             self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
             if len(self._ports) == 1:
                 self._socket.bind((next(iter(self._ports)), _ETH_P_ALL))
-        self._socket.settimeout(0.2)
+        self._socket.setblocking(False)
         # the kernel stamps with the wall clock
         self._offset = time.monotonic() - time.time()
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -59,8 +60,9 @@ class Capture:
         self._run.defer(self.stop)
 
     def frames(self, wanted: Callable[[Frame], object] | None = None) -> list[Frame]:
-        """What came so far."""
+        """What came so far: everything that reached an interface before the call."""
         with self._changed:
+            self._drain()
             return [frame for frame in self._frames if wanted is None or wanted(frame)]
 
     def wait(self, wanted: Callable[[Frame], object], what: str = "a frame", count: int = 1,
@@ -85,6 +87,7 @@ class Capture:
     def clear(self) -> None:
         """Forgets what came so far."""
         with self._changed:
+            self._drain()
             self._frames.clear()
 
     def stop(self) -> list[Frame]:
@@ -92,6 +95,7 @@ class Capture:
         if not self._stopping:
             self._stopping = True
             self._thread.join()
+            self.frames()
             self._socket.close()
             self._run.forget(self.stop)
         return self.frames()
@@ -119,26 +123,36 @@ class Capture:
         self.stop()
 
     def _read(self) -> None:
+        while not self._stopping:
+            if select.select([self._socket], [], [], 0.2)[0]:
+                with self._changed:
+                    self._drain()
+
+    def _drain(self) -> None:
+        """Takes all frames the kernel has for us. The lock is held."""
+        if self._socket.fileno() < 0:
+            return
+        before = len(self._frames)
         while True:
             try:
                 data, ancillary, _, address = self._socket.recvmsg(self._snaplen, 128)
-            except TimeoutError:
-                if self._stopping:
-                    return
-                continue
-            outgoing = address[2] == _PACKET_OUTGOING
-            if address[0] not in self._ports or (outgoing and not self._outgoing):
-                continue
-            stamp = time.monotonic()
-            for level, kind, body in ancillary:
-                if level == _SOL_PACKET and kind == _PACKET_AUXDATA:
-                    data = _with_tag(data, body)
-                elif level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-                    seconds, nanoseconds = struct.unpack("qq", body[:16])
-                    stamp = seconds + nanoseconds / 1e9 + self._offset
-            with self._changed:
-                self._frames.append(Frame(stamp, address[0], outgoing, data))
-                self._changed.notify_all()
+            except BlockingIOError:
+                break
+            self._take(data, ancillary, address[0], address[2] == _PACKET_OUTGOING)
+        if len(self._frames) > before:
+            self._changed.notify_all()
+
+    def _take(self, data: bytes, ancillary: list[tuple[int, int, bytes]], interface: str, outgoing: bool) -> None:
+        if interface not in self._ports or (outgoing and not self._outgoing):
+            return
+        stamp = time.monotonic()
+        for level, kind, body in ancillary:
+            if level == _SOL_PACKET and kind == _PACKET_AUXDATA:
+                data = _with_tag(data, body)
+            elif level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                seconds, nanoseconds = struct.unpack("qq", body[:16])
+                stamp = seconds + nanoseconds / 1e9 + self._offset
+        self._frames.append(Frame(stamp, interface, outgoing, data))
 
 
 def _with_tag(data: bytes, aux: bytes) -> bytes:

@@ -99,6 +99,7 @@ class FdbMonitor:
         self._underlay = underlay
         self._lines: list[Learned] = []
         self._lock = threading.Lock()
+        self._marks = 0
         self.process: Process = underlay.netns.start(
             f"fdb-{underlay.netns.short}", ["bridge", "monitor", "fdb"], on_line=self._line)
         self._synchronize()
@@ -111,6 +112,8 @@ class FdbMonitor:
 
     def moves(self) -> list[Learned]:
         """Entries that took a MAC address away from another port."""
+        if self.process.status is None:
+            self._synchronize()
         at: dict[str, str] = {}
         moved = []
         for entry in self.learned():
@@ -121,12 +124,14 @@ class FdbMonitor:
 
     def stop(self) -> list[Learned]:
         """Ends it and returns the moves seen."""
+        moved = self.moves()
         self.process.kill()
-        return self.moves()
+        return moved
 
     def _synchronize(self) -> None:
-        """Makes an entry of its own until it is seen: from then on nothing is missed."""
-        mac, tool = "02:fd:b0:00:00:01", f"bridge -n {self._underlay.netns.name} fdb"
+        """Makes an entry of its own until it is seen: changes come in order, so those before it are all here."""
+        self._marks += 1
+        mac, tool = f"02:fd:b0:00:00:{self._marks:02x}", f"bridge -n {self._underlay.netns.name} fdb"
 
         def seen() -> bool:
             self._underlay.netns.sh(f"{tool} replace {mac} dev br0 self local", check=False)
