@@ -6,9 +6,9 @@
 #include <unistd.h>
 #include <linux/mempolicy.h>
 #include <rte_eal.h>
+#include <rte_lcore.h>
 #include <rte_malloc.h>
 
-#include "base/rcu.h"
 #include "policy/mem.h"
 
 #define HUGE_PAGE  ((size_t)2 << 20)
@@ -18,13 +18,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/*
- * rcu_init() follows rte_eal_init(): before it (a configuration check without EAL) EAL's heap must not be
- * asked.
- */
+/* Without EAL (a check of a configuration) its heap must not be asked; it counts its lcores first. */
 static void *from_eal(size_t size, int socket)
 {
-	if (!rcu_qsbr || !rte_eal_has_hugepages())
+	if (rte_lcore_count() == 0 || !rte_eal_has_hugepages())
 		return NULL;
 	return rte_zmalloc_socket("policy", size, CACHE_LINE, socket);
 }

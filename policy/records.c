@@ -7,23 +7,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
-#include "policy/policy_private.h"
-
-/* In `prev`: the record is in no list; workers may still look at the rest of it. */
-#define RECORD_FREE 0xfffffffeu
-
-/* What a set has found out, before anything is changed. */
-struct record_set {
-	const struct record_spec *spec;
-	enum origin origin;
-	uint64_t mac;
-	uint32_t old;		   /* the record with this key, or REC_NONE */
-	const struct mac_ctl *ctl; /* of the new MAC, NULL: nothing known of it yet */
-	uint16_t host;		   /* held */
-	uint8_t pin;		   /* held */
-	struct segment *segment;
-	struct policy_flood *flood; /* prepared, NULL: stays as it is */
-};
+#include "policy/records.h"
 
 int records_init(struct policy *p)
 {
@@ -49,29 +33,18 @@ void records_fini(struct policy *p)
 	mem_free(&p->mem_record_link);
 }
 
-static bool has_ca(const struct record_spec *s)
-{
-	return ip_is_set(&s->ca) && !ip_is_any(&s->ca);
-}
-
 /* Index of the record with the key of spec, or REC_NONE. */
 static uint32_t find(const struct policy *p, const struct record_spec *spec)
 {
 	const struct mac_ctl *c;
 	uint32_t v;
 
-	if (has_ca(spec)) {
+	if (spec_has_ca(spec)) {
 		v = ca_find(p, spec->vsid, &spec->ca);
 		return v == TABLE_MISS || v == CA_GATEWAY ? REC_NONE : v;
 	}
 	c = mac_find(p, spec->vsid, mac_load(&spec->mac));
 	return c ? c->l2 : REC_NONE;
-}
-
-static uint8_t flags_of(const struct record_spec *s)
-{
-	return (uint8_t)((s->unusable ? RECORD_F_UNUSABLE : 0) |
-			 (s->unsynchronized ? RECORD_F_UNSYNCHRONIZED : 0));
 }
 
 static void fill_spec(const struct policy *p, const struct policy_record *r, struct record_spec *s)
@@ -88,7 +61,7 @@ static bool same(const struct policy *p, const struct record_set *a)
 	const struct policy_record *r = &p->records[a->old];
 	struct ip_addr pa = host_pin_address(p, r->host, r->pa);
 
-	return r->origin == a->origin && r->type == a->spec->type && r->flags == flags_of(a->spec) &&
+	return r->origin == a->origin && r->type == a->spec->type && r->flags == spec_flags(a->spec) &&
 	       mac_equal(&r->mac, &a->spec->mac) && strcmp(p->host_ctl[r->host].id, a->spec->host) == 0 &&
 	       ip_equal(&pa, &a->spec->provider_address);
 }
@@ -100,11 +73,11 @@ static int check_gateway(const struct policy *p, const struct record_set *a, str
 	const struct record_spec *s = a->spec;
 	char text[IP_STR];
 
-	if (has_ca(s) && ca_find(p, s->vsid, &s->ca) == CA_GATEWAY)
+	if (spec_has_ca(s) && ca_find(p, s->vsid, &s->ca) == CA_GATEWAY)
 		return err_set(err, EEXIST, "%s is the gateway address of virtual-subnet %u",
 			       format_ip(&s->ca, text), s->vsid);
 	/* Two IPv6 addresses with one hash: 2^-63 for a pair, but never a wrong answer. */
-	if (has_ca(s) && a->old == REC_NONE &&
+	if (spec_has_ca(s) && a->old == REC_NONE &&
 	    table_slot(&p->ca, ca_key(p, s->vsid, &s->ca), 0) != TABLE_NONE)
 		return err_set(err, EEXIST,
 			       "%s shares its hash with another customer address of virtual-subnet %u",
@@ -148,140 +121,6 @@ static int check_host(const struct policy *p, const struct record_set *a, struct
 	return 0;
 }
 
-/* ---- change ---- */
-
-static void unlink_record(struct policy *p, uint32_t i, struct mac_ctl *c)
-{
-	struct policy_record *r = &p->records[i];
-
-	if (r->prev != REC_NONE)
-		p->records[r->prev].next = r->next;
-	else
-		c->head = r->next;
-	if (r->next != REC_NONE)
-		p->records[r->next].prev = r->prev;
-	if (c->l2 == i)
-		c->l2 = REC_NONE;
-	c->n_records--;
-	c->n_unusable -= r->flags & RECORD_F_UNUSABLE;
-}
-
-static void link_record(struct policy *p, uint32_t i, struct mac_ctl *c)
-{
-	struct policy_record *r = &p->records[i];
-
-	r->prev = REC_NONE;
-	r->next = c->head;
-	if (c->head != REC_NONE)
-		p->records[c->head].prev = i;
-	c->head = i;
-	if (!ip_is_set(&r->ca))
-		c->l2 = i;
-	c->n_records++;
-	c->n_unusable += r->flags & RECORD_F_UNUSABLE;
-}
-
-static bool is_remote(const struct policy *p, uint16_t host)
-{
-	return host != p->self;
-}
-
-/* Take a record out of everything but the CA table and the flood set. */
-static void drop_record(struct policy *p, uint32_t i)
-{
-	struct policy_record *r = &p->records[i];
-	struct mac_ctl *c = mac_open(p, r->vsid, mac_load(&r->mac));
-
-	unlink_record(p, i, c);
-	if (is_remote(p, r->host))
-		member_sub(p, r->vsid, r->host, 1);
-	host_unpin(p, r->host, r->pa);
-	host_release(p, r->host);
-	mac_publish(p, r->vsid, mac_load(&r->mac), c);
-	r->prev = RECORD_FREE;
-	grace_push(&p->record_grace, i);
-}
-
-static void set_place(struct policy *p, struct policy_record *r, union record_place to)
-{
-	union record_place was = record_place(r);
-
-	__atomic_store_n(&r->place, to.word, __ATOMIC_RELEASE);
-	if (was.host == to.host)
-		return;
-	if (is_remote(p, to.host))
-		member_add(p, r->vsid, to.host, 1);
-	if (is_remote(p, was.host))
-		member_sub(p, r->vsid, was.host, 1);
-}
-
-/* The same key and MAC: one store says it all, for this record and, if the MAC moves, for its companions. */
-static void change_in_place(struct policy *p, const struct record_set *a)
-{
-	struct mac_ctl *c = mac_open(p, a->spec->vsid, a->mac);
-	struct policy_record *r = &p->records[a->old];
-	union record_place was = record_place(r), to = was;
-	uint32_t i;
-
-	to.host = a->host;
-	to.pa = a->pin;
-	to.type = a->spec->type;
-	to.origin = (uint8_t)a->origin;
-	to.flags = flags_of(a->spec);
-	c->n_unusable += (uint32_t)(to.flags & RECORD_F_UNUSABLE) - (was.flags & RECORD_F_UNUSABLE);
-	for (i = was.host == to.host ? REC_NONE : c->head; i != REC_NONE; i = p->records[i].next) {
-		union record_place o = record_place(&p->records[i]), moved = o;
-
-		if (i == a->old)
-			continue;
-		p->host_ctl[a->host].n_records++;
-		moved.host = a->host;
-		moved.pa = PIN_ANY; /* an address of the host it left */
-		set_place(p, &p->records[i], moved);
-		host_unpin(p, o.host, o.pa);
-		host_release(p, o.host);
-	}
-	set_place(p, r, to);
-	host_unpin(p, was.host, was.pa);
-	host_release(p, was.host);
-	c->host = a->host;
-	c->pin = a->pin;
-	mac_publish(p, a->spec->vsid, a->mac, c);
-}
-
-static void add_record(struct policy *p, const struct record_set *a, uint32_t i)
-{
-	struct policy_record *r = &p->records[i];
-	struct mac_ctl *c = mac_open(p, a->spec->vsid, a->mac);
-	uint64_t key = ca_key(p, a->spec->vsid, &a->spec->ca);
-	uint32_t slot;
-
-	/* Nobody sees the index yet; ca.family says whether there is one. */
-	*r = (struct policy_record){ .host = a->host,
-				     .port = c->port,
-				     .type = a->spec->type,
-				     .origin = (uint8_t)a->origin,
-				     .pa = a->pin,
-				     .flags = flags_of(a->spec),
-				     .vsid = a->spec->vsid,
-				     .mac = a->spec->mac };
-	if (has_ca(a->spec))
-		r->ca = a->spec->ca;
-	link_record(p, i, c);
-	c->host = a->host;
-	c->pin = a->pin;
-	if (is_remote(p, a->host))
-		member_add(p, a->spec->vsid, a->host, 1);
-	mac_publish(p, a->spec->vsid, a->mac, c);
-	if (!has_ca(a->spec))
-		return;
-	slot = table_slot(&p->ca, key, 0);
-	if (slot == TABLE_NONE)
-		table_insert(&p->ca, key, 0, i);
-	else
-		table_set_value(&p->ca, slot, i);
-}
-
 /*
  * How many of the VSID's records leave host `from` when `a` is done: those of the MAC if it moves, else the
  * old one.
@@ -299,9 +138,9 @@ static int prepare_flood(const struct policy *p, struct record_set *a, bool in_p
 
 	if (from == a->host)
 		return 0;
-	if (is_remote(p, a->host) && member_count(p, vsid, a->host) == 0)
+	if (host_is_remote(p, a->host) && member_count(p, vsid, a->host) == 0)
 		c.add_host = a->host;
-	if (from != HOST_NONE && is_remote(p, from) && member_count(p, vsid, from) == leaving(p, a, in_place))
+	if (from != HOST_NONE && host_is_remote(p, from) && member_count(p, vsid, from) == leaving(p, a, in_place))
 		c.del_host = from;
 	if (flood_prepare(a->segment, &c, &a->flood) < 0)
 		return err_set(err, ENOMEM, "no memory for the flood set of virtual-subnet %u", vsid);
@@ -340,11 +179,11 @@ static int replace(struct policy *p, struct record_set *a, bool in_place, struct
 		return r;
 	}
 	if (in_place) {
-		change_in_place(p, a);
+		record_change(p, a);
 	} else {
-		add_record(p, a, index);
+		record_add(p, a, index);
 		if (a->old != REC_NONE) {
-			drop_record(p, a->old);
+			record_drop(p, a->old);
 		} else {
 			p->counts[OBJECT_RECORD]++;
 			a->segment->n_records++;
@@ -422,13 +261,13 @@ static int record_remove(struct policy *p, const void *spec_, enum origin origin
 	if (ret < 0)
 		return ret;
 	s = segment_find(p, r->vsid);
-	if (is_remote(p, r->host) && member_count(p, r->vsid, r->host) == 1)
+	if (host_is_remote(p, r->host) && member_count(p, r->vsid, r->host) == 1)
 		c.del_host = r->host;
 	if (flood_prepare(s, &c, &flood) < 0)
 		return err_set(err, ENOMEM, "no memory for the flood set of virtual-subnet %u", r->vsid);
 	if (ip_is_set(&r->ca))
 		table_remove(&p->ca, table_slot(&p->ca, ca_key(p, r->vsid, &r->ca), 0));
-	drop_record(p, i);
+	record_drop(p, i);
 	if (flood)
 		flood_commit(p, s, flood);
 	p->counts[OBJECT_RECORD]--;
