@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Between manager*.c, reload.c and startup.c: the one structure that is the daemon, and its parts. Main thread only,
+ * but for what the jobs' run functions touch (portctl.c).
+ */
+#ifndef DAEMON_MANAGER_PRIVATE_H
+#define DAEMON_MANAGER_PRIVATE_H
+
+#include "base/meta.h"
+#include "daemon/config.h"
+#include "daemon/eal.h"
+#include "daemon/events.h"
+#include "daemon/jobs.h"
+#include "daemon/mailbox.h"
+#include "daemon/manager.h"
+#include "daemon/objects.h"
+#include "daemon/storectl.h"
+#include "datapath/datapath.h"
+#include "policy/policy.h"
+#include "teaming/teaming.h"
+
+struct control;
+
+/* One port. Found by policy's index; a removed one lives on until portctl has let go of its socket. */
+struct port {
+	struct manager *m;
+	struct port_spec spec; /* as the user wrote it */
+	enum origin origin;
+	uint16_t index;
+	struct vhu_port *vhu;  /* NULL: none yet, or it could not be made */
+	enum port_state state; /* last told */
+	uint16_t guest_mtu;    /* last told as a mismatch; 0: none */
+	bool attached;	       /* workers serve it */
+	bool busy;	       /* portctl works on it */
+	char error[256];
+};
+
+/* What portctl does with the device of a member; by name, since indices are the team's. */
+enum member_work { MEMBER_IDLE, MEMBER_OPENING, MEMBER_CLOSING };
+
+struct member_ctl {
+	char name[ID_SIZE];
+	enum member_work work;
+	bool open;
+	bool again;	/* netdev came or went meanwhile: look again when idle */
+	char error[256];
+};
+
+/* Deferred to the end of the turn, so that a bulk change does them once. */
+#define LATER_REMOTES 0x01 /* teaming: remote provider addresses */
+#define LATER_TUNNELS 0x02 /* datapath: templates of all hosts */
+#define LATER_MEMBERS 0x04 /* datapath: members' queues */
+#define LATER_MTU     0x08 /* provider MTU from the members */
+#define LATER_READY   0x10 /* are ports and policy up? */
+
+struct manager {
+	struct settings settings;
+	char config_file[4096];
+	struct config_index *index;
+	uint64_t started_us;
+	int lock_fd;
+	bool eal_up, ready, stopping;
+	bool hugepages;
+	uint32_t megabytes;
+	unsigned int n_workers;
+	uint64_t salt;
+	uint16_t provider_mtu;
+
+	sd_event *loop;
+	sd_event_source *later_source, *reclaim_source, *watchdog_source;
+	sd_event_source *term_source, *int_source, *hup_source;
+	unsigned int later; /* LATER_* */
+	struct event_bus bus;
+
+	struct policy *policy;
+	struct teaming *teaming;
+	struct datapath *datapath;
+	struct datapath_params knobs;
+	struct rte_mempool *pool;
+	struct mailbox *mailbox;
+	struct jobq *portctl, *background; /* background: parsing for a reload */
+	struct storectl *store;
+	struct control *control;
+	bool vhost_up;
+
+	struct port *ports[POLICY_MAX_PORTS];
+	struct object_list members, pas, provider_routes; /* the team, with origins */
+	struct member_ctl member_ctl[TEAM_MEMBERS];
+	struct team_change *team_change; /* on its way */
+	struct reload *reload;
+	uint64_t reloads, reload_failures, last_reload_us;
+	char last_reload[512];
+};
+
+/* Do something once, at the end of this turn of the loop. */
+void manager_later(struct manager *m, unsigned int what);
+int manager_later_init(struct manager *m);
+
+/* ---- manager_objects.c ---- */
+
+/* Changes of hosts, subnets, records and routes, and what follows from them. @return 0, 1: nothing changed, -errno. */
+int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec, enum origin origin,
+		      struct errbuf *err);
+int objects_apply_remove(struct manager *m, enum object_kind kind, const void *spec, enum origin origin,
+			 struct errbuf *err);
+struct object_list *objects_list(struct manager *m, enum object_kind kind); /* of the team's kinds, else NULL */
+
+
+/* ---- manager_ports.c ---- */
+
+typedef void (*work_done_fn)(void *arg, int r, const char *text);
+
+/*
+ * Make, change, remove a port. `fn` is called later from the loop when portctl is done, also on failure: the port
+ * is then in the table with its error (add, change), so that its owner may decide. A negative return changes nothing and
+ * calls nothing.
+ */
+int ports_add(struct manager *m, const struct port_spec *spec, enum origin origin, work_done_fn fn, void *arg,
+	      struct errbuf *err);
+int ports_change(struct manager *m, struct port *p, const struct port_spec *spec, enum origin origin,
+		 work_done_fn fn, void *arg, struct errbuf *err);
+int ports_remove(struct manager *m, struct port *p, work_done_fn fn, void *arg, struct errbuf *err);
+/* Try again to make the socket of a port that failed. */
+int ports_retry(struct manager *m, struct port *p, work_done_fn fn, void *arg, struct errbuf *err);
+struct port *ports_find(const struct manager *m, const char *id);
+void ports_on_event(const struct vhu_event *ev, void *arg);
+void ports_refresh_all(struct manager *m);
+uint16_t ports_mtu(const struct manager *m, const struct port_spec *spec);
+void ports_stop(struct manager *m); /* at the end: detach and destroy all */
+
+/* ---- manager_team.c ---- */
+
+/* lists: members, provider addresses, provider routes; taken over (zeroed) on success. */
+int team_create(struct manager *m, struct object_list lists[3], struct errbuf *err);
+/* Replace the team. fn is called later from the loop; as ports_add(). -EBUSY while another change is on its way. */
+int team_replace(struct manager *m, struct object_list lists[3], work_done_fn fn, void *arg, struct errbuf *err);
+/* Would these make a team? Pure. */
+int team_check(const struct settings *s, const struct object_list *members, const struct object_list *pas,
+	       const struct object_list *routes, struct errbuf *err);
+void team_on_event(const struct teaming_event *ev, void *arg);
+/* Open what is there and not open, close what is gone. */
+void team_sync(struct manager *m);
+bool team_idle(const struct manager *m);
+void team_update_remotes(struct manager *m);
+void team_update_mtu(struct manager *m);
+void team_stop(struct manager *m); /* at the end: close all */
+
+/* ---- reload.c ---- */
+/* Go on with a reload that waits for portctl. */
+void reload_step(struct manager *m);
+/* End it with -ECANCELED. */
+void reload_stop(struct manager *m);
+
+#endif

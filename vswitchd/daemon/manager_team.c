@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The team: what is configured, devices opened and closed by portctl as their netdevs come and go, and what follows for
+ * the packet path. A change of the team is: close the devices that go, tell teaming, open what came.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/manager_private.h"
+#include "offload/offload.h"
+
+struct member_job {
+	struct job job;
+	struct manager *m;
+	unsigned int index;
+	char name[ID_SIZE];
+	bool open;
+	struct member_config config;
+};
+
+/* A change on its way. */
+struct team_change {
+	struct object_list lists[3]; /* members, pas, provider_routes */
+	work_done_fn fn;
+	void *arg;
+	bool configured; /* teaming has it; waiting for devices to open */
+	int r;
+	struct errbuf err;
+};
+
+static void fill_config(struct manager *m, const struct settings *s, const struct object_list *members,
+			const struct object_list *pas, const struct object_list *routes, struct teaming_config *ret)
+{
+	*ret = (struct teaming_config){
+		.host_id = s->host_id,
+		.mode = s->mode,
+		.hold_down_ms = s->hold_down_ms,
+		.grace_ms = s->grace_ms,
+		.n_members = (uint16_t)members->n,
+		.n_pas = (uint16_t)pas->n,
+		.n_routes = (uint16_t)routes->n,
+		.members = (const struct member_spec *)(const void *)members->specs,
+		.pas = (const struct pa_spec *)(const void *)pas->specs,
+		.routes = (const struct provider_route_spec *)(const void *)routes->specs,
+		.state_dir = s->state_dir,
+		.event = mailbox_post_team,
+		.arg = m->mailbox,
+	};
+}
+
+int team_check(const struct settings *s, const struct object_list *members, const struct object_list *pas,
+	       const struct object_list *routes, struct errbuf *err)
+{
+	struct manager nobody = { 0 };
+	struct teaming_config c;
+
+	if (members->n > TEAM_MEMBERS)
+		return err_set(err, ENOSPC, "at most %d members are allowed", TEAM_MEMBERS);
+	if (pas->n > LOCAL_PAS)
+		return err_set(err, ENOSPC, "at most %d provider addresses are allowed", LOCAL_PAS);
+	fill_config(&nobody, s, members, pas, routes, &c);
+	return teaming_check(&c, err);
+}
+
+/* ---- devices ---- */
+
+static struct member_ctl *ctl_find(struct manager *m, const char *name, bool make)
+{
+	struct member_ctl *free_slot = NULL;
+	unsigned int i;
+
+	for (i = 0; i < TEAM_MEMBERS; i++) {
+		struct member_ctl *c = &m->member_ctl[i];
+
+		if (strcmp(c->name, name) == 0)
+			return c;
+		if (!c->name[0] && !free_slot)
+			free_slot = c;
+	}
+	if (!make || !free_slot)
+		return NULL;
+	memset(free_slot, 0, sizeof(*free_slot));
+	str_copy(free_slot->name, sizeof(free_slot->name), name);
+	return free_slot;
+}
+
+bool team_idle(const struct manager *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < TEAM_MEMBERS; i++)
+		if (m->member_ctl[i].work != MEMBER_IDLE)
+			return false;
+	return true;
+}
+
+static int member_run(struct job *job)
+{
+	struct member_job *j = (struct member_job *)job;
+
+	if (j->open)
+		return teaming_member_open(j->m->teaming, j->index, &j->config, &job->err);
+	teaming_member_close(j->m->teaming, j->index);
+	return 0;
+}
+
+static void change_step(struct manager *m);
+
+static void member_done(struct job *job)
+{
+	struct member_job *j = (struct member_job *)job;
+	struct manager *m = j->m;
+	struct member_ctl *c = ctl_find(m, j->name, true);
+
+	c->work = MEMBER_IDLE;
+	c->open = j->open && job->r == 0;
+	c->error[0] = '\0';
+	if (job->r < 0) {
+		str_copy(c->error, sizeof(c->error), job->err.text);
+		manager_emit(m, EVENT_MEMBER_FAILED, "member", j->name, "error", c->error, NULL);
+	} else {
+		manager_emit(m, j->open ? EVENT_MEMBER_OPEN : EVENT_MEMBER_CLOSED, "member", j->name, NULL);
+	}
+	free(j);
+	/* At once, not at the end of the turn: the next job may reopen it with other queues. */
+	if (datapath_members_update(m->datapath) < 0)
+		log_error("no memory to give the members' queues to workers");
+	manager_later(m, LATER_MTU | LATER_READY);
+	if (c->again) {
+		c->again = false;
+		team_sync(m);
+	}
+	change_step(m);
+}
+
+static void member_config(struct manager *m, const struct member_spec *spec, struct member_config *ret)
+{
+	/* The device takes of this what it can do; its driver is known only on portctl. */
+	struct member_info all = { .max_rxq = UINT16_MAX, .max_txq = UINT16_MAX, .tx_capa = UINT64_MAX,
+				   .rx_capa = UINT64_MAX };
+
+	*ret = (struct member_config){
+		.rxq = spec->queues ? spec->queues : (uint16_t)m->n_workers,
+		.txq = (uint16_t)m->n_workers,
+		.mtu = m->settings.provider_mtu,
+		.pool = m->pool,
+	};
+	offload_member_config(&all, true, ret);
+}
+
+static void member_work(struct manager *m, unsigned int index, const struct member_spec *spec, bool open)
+{
+	struct member_ctl *c = ctl_find(m, spec->name, true);
+	struct member_job *j = calloc(1, sizeof(*j));
+
+	if (!j || !c) {
+		log_error("member %s: out of memory", spec->name);
+		free(j);
+		return;
+	}
+	j->job.run = member_run;
+	j->job.done = member_done;
+	j->m = m;
+	j->index = index;
+	j->open = open;
+	str_copy(j->name, sizeof(j->name), spec->name);
+	member_config(m, spec, &j->config);
+	c->work = open ? MEMBER_OPENING : MEMBER_CLOSING;
+	jobq_submit(m->portctl, &j->job);
+}
+
+void team_sync(struct manager *m)
+{
+	struct teaming_member_status st[TEAM_MEMBERS];
+	unsigned int i, n = teaming_members(m->teaming, st, TEAM_MEMBERS);
+
+	for (i = 0; i < n; i++) {
+		struct member_ctl *c = st[i].spec.name[0] ? ctl_find(m, st[i].spec.name, true) : NULL;
+
+		if (!c)
+			continue;
+		if (c->work != MEMBER_IDLE)
+			c->again = true;
+		else if (st[i].present && !st[i].open && !c->error[0])
+			member_work(m, i, &st[i].spec, true);
+		else if (!st[i].present && st[i].open)
+			member_work(m, i, &st[i].spec, false);
+	}
+}
+
+void team_stop(struct manager *m)
+{
+	struct teaming_member_status st[TEAM_MEMBERS];
+	unsigned int i, n;
+
+	if (!m->teaming)
+		return;
+	jobq_drain(m->portctl);
+	n = teaming_members(m->teaming, st, TEAM_MEMBERS);
+	for (i = 0; i < n; i++)
+		if (st[i].open)
+			member_work(m, i, &st[i].spec, false);
+	jobq_drain(m->portctl);
+}
+
+/* ---- changes ---- */
+
+static bool member_must_close(const struct object_list *to, const struct member_spec *spec)
+{
+	size_t i = object_list_find(to, spec);
+	const struct member_spec *now = i == OBJECT_NONE ? NULL : object_list_spec(to, i);
+
+	return !now || now->type != spec->type || now->queues != spec->queues ||
+	       strcmp(now->devargs, spec->devargs) != 0;
+}
+
+/* Start closing what has to go. @return how many. */
+static unsigned int close_leaving(struct manager *m, const struct object_list *to)
+{
+	struct teaming_member_status st[TEAM_MEMBERS];
+	unsigned int i, n = teaming_members(m->teaming, st, TEAM_MEMBERS), closing = 0;
+
+	for (i = 0; i < n; i++) {
+		if (!st[i].open || !member_must_close(to, &st[i].spec))
+			continue;
+		member_work(m, i, &st[i].spec, false);
+		closing++;
+	}
+	return closing;
+}
+
+/* This host in policy, from its provider addresses, unless the user says what it is. */
+static void update_self(struct manager *m)
+{
+	struct host_spec self;
+	struct errbuf err;
+	size_t i;
+
+	object_default(OBJECT_HOST, &self);
+	str_copy(self.id, sizeof(self.id), m->settings.host_id);
+	for (i = 0; i < m->pas.n && i < HOST_PAS; i++) {
+		const struct pa_spec *pa = object_list_spec(&m->pas, i);
+
+		field_defaults(field_find(object_types[OBJECT_HOST].fields, "pas")->sub, &self.pas[i],
+			       sizeof(self.pas[i]));
+		self.pas[i].address = pa->address;
+		self.n_pas = (uint16_t)(i + 1);
+	}
+	if (!self.n_pas)
+		policy_remove(m->policy, OBJECT_HOST, &self, ORIGIN_LEARNED, NULL);
+	else if (policy_set(m->policy, OBJECT_HOST, &self, ORIGIN_LEARNED, &err) < 0)
+		log_debug("own host object: %s", err.text);
+}
+
+static void forget_members(struct manager *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < TEAM_MEMBERS; i++) {
+		struct member_spec key = { 0 };
+
+		str_copy(key.name, sizeof(key.name), m->member_ctl[i].name);
+		if (key.name[0] && object_list_find(&m->members, &key) == OBJECT_NONE)
+			memset(&m->member_ctl[i], 0, sizeof(m->member_ctl[i]));
+	}
+}
+
+static int configure(struct manager *m, struct object_list lists[3], struct errbuf *err)
+{
+	struct teaming_config c;
+	int r;
+
+	fill_config(m, &m->settings, &lists[0], &lists[1], &lists[2], &c);
+	r = m->teaming ? teaming_configure(m->teaming, &c, err) : teaming_create(&c, &m->teaming, err);
+	if (r < 0)
+		return r;
+	object_list_done(&m->members);
+	object_list_done(&m->pas);
+	object_list_done(&m->provider_routes);
+	m->members = lists[0];
+	m->pas = lists[1];
+	m->provider_routes = lists[2];
+	memset(lists, 0, 3 * sizeof(lists[0]));
+	forget_members(m);
+	update_self(m);
+	return 0;
+}
+
+int team_create(struct manager *m, struct object_list lists[3], struct errbuf *err)
+{
+	return configure(m, lists, err);
+}
+
+static void change_end(struct manager *m)
+{
+	struct team_change *c = m->team_change;
+	unsigned int i;
+
+	m->team_change = NULL;
+	for (i = 0; i < 3; i++)
+		object_list_done(&c->lists[i]);
+	if (c->fn)
+		c->fn(c->arg, c->r, c->r < 0 ? c->err.text : "");
+	free(c);
+}
+
+/* The first error of a member that the change was about, for whoever asked for it. */
+static void collect_errors(struct manager *m, struct team_change *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < TEAM_MEMBERS && c->r == 0; i++)
+		if (m->member_ctl[i].name[0] && m->member_ctl[i].error[0])
+			c->r = err_set(&c->err, EIO, "member %s: %s", m->member_ctl[i].name, m->member_ctl[i].error);
+}
+
+/* Go on with the change when no device is being worked on. */
+static void change_step(struct manager *m)
+{
+	struct team_change *c = m->team_change;
+	unsigned int i;
+
+	if (!c || !team_idle(m))
+		return;
+	if (!c->configured) {
+		c->configured = true;
+		c->r = configure(m, c->lists, &c->err);
+		for (i = 0; i < TEAM_MEMBERS; i++)
+			m->member_ctl[i].error[0] = '\0';
+		manager_later(m, LATER_REMOTES | LATER_TUNNELS | LATER_MEMBERS | LATER_MTU);
+		team_sync(m);
+		if (!team_idle(m))
+			return;
+	}
+	collect_errors(m, c);
+	change_end(m);
+}
+
+/* Through portctl's queue, so that the first step is made from the loop as the others are. */
+struct kick {
+	struct job job;
+	struct manager *m;
+};
+
+static int kick_run(struct job *job)
+{
+	return 0;
+}
+
+static void kick_done(struct job *job)
+{
+	struct kick *k = (struct kick *)job;
+
+	change_step(k->m);
+	free(k);
+}
+
+int team_replace(struct manager *m, struct object_list lists[3], work_done_fn fn, void *arg, struct errbuf *err)
+{
+	struct team_change *c;
+	struct kick *k;
+	int r;
+
+	if (m->team_change || !team_idle(m))
+		return err_set(err, EBUSY, "the team is being changed");
+	r = team_check(&m->settings, &lists[0], &lists[1], &lists[2], err);
+	if (r < 0)
+		return r;
+	c = calloc(1, sizeof(*c));
+	k = calloc(1, sizeof(*k));
+	if (!c || !k) {
+		free(c);
+		free(k);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	memcpy(c->lists, lists, sizeof(c->lists));
+	memset(lists, 0, sizeof(c->lists));
+	c->fn = fn;
+	c->arg = arg;
+	m->team_change = c;
+	close_leaving(m, &c->lists[0]);
+	*k = (struct kick){ .job = { .run = kick_run, .done = kick_done }, .m = m };
+	jobq_submit(m->portctl, &k->job);
+	return 0;
+}
+
+/* ---- what follows ---- */
+
+void team_update_remotes(struct manager *m)
+{
+	uint32_t room = policy_count(m->policy, OBJECT_HOST) * HOST_PAS, n = 0;
+	struct ip_addr *pas = calloc(room + 1, sizeof(*pas));
+	struct host_spec h;
+	enum origin origin;
+	uint64_t cursor = 0;
+	unsigned int i;
+
+	while (pas && policy_next(m->policy, OBJECT_HOST, &cursor, &h, &origin)) {
+		if (strcmp(h.id, m->settings.host_id) == 0)
+			continue;
+		for (i = 0; i < h.n_pas && n < room; i++)
+			pas[n++] = h.pas[i].address;
+	}
+	if (!pas || teaming_remotes_set(m->teaming, pas, n) < 0)
+		log_error("no memory for the provider addresses of the other hosts");
+	free(pas);
+}
+
+void team_update_mtu(struct manager *m)
+{
+	struct teaming_member_status st[TEAM_MEMBERS];
+	unsigned int i, n = teaming_members(m->teaming, st, TEAM_MEMBERS);
+	uint16_t mtu = m->settings.provider_mtu;
+
+	for (i = 0; i < n && !m->settings.provider_mtu; i++)
+		if (st[i].spec.name[0] && st[i].mtu && (!mtu || st[i].mtu < mtu))
+			mtu = st[i].mtu;
+	if (mtu == m->provider_mtu)
+		return;
+	m->provider_mtu = mtu;
+	m->knobs.provider_mtu = mtu;
+	datapath_set_knobs(m->datapath, &m->knobs);
+	manager_later(m, LATER_TUNNELS);
+	ports_refresh_all(m);
+}
+
+/* Tunnels to the hosts behind provider addresses whose paths changed. */
+static void update_paths(struct manager *m)
+{
+	struct ip_addr changed[64];
+	unsigned int i, n;
+
+	do {
+		n = teaming_paths_changed(m->teaming, changed, 64);
+		for (i = 0; i < n; i++) {
+			uint16_t host = policy_host_of_pa(m->policy, &changed[i]);
+
+			/* Out of memory: the old tunnel stays; all of them are tried again. */
+			if (host != HOST_NONE && datapath_host_update(m->datapath, host) < 0)
+				manager_later(m, LATER_TUNNELS);
+		}
+	} while (n == 64);
+}
+
+static void tell_pa(struct manager *m, const struct teaming_event *ev, const char *member)
+{
+	char address[IP_STR];
+
+	manager_emit(m, EVENT_PA_STATE, "address", format_ip(&ev->pa, address), "state",
+		     ev->pa_state <= PA_PREFERRED ? pa_state_names[ev->pa_state] : "", "member", member, "text",
+		     ev->text, NULL);
+}
+
+void team_on_event(const struct teaming_event *ev, void *arg)
+{
+	struct manager *m = arg;
+	struct teaming_member_status st[TEAM_MEMBERS];
+	unsigned int n = teaming_members(m->teaming, st, TEAM_MEMBERS);
+	const char *member = ev->member < n ? st[ev->member].spec.name : "";
+	struct member_ctl *c;
+
+	switch (ev->type) {
+	case TEAMING_VIEW:
+		manager_later(m, LATER_MTU);
+		break;
+	case TEAMING_PATHS:
+		update_paths(m);
+		break;
+	case TEAMING_MEMBER:
+		manager_emit(m, EVENT_MEMBER_STATE, "member", member, "usable",
+			     ev->member < n && st[ev->member].usable ? "true" : "false", "text", ev->text, NULL);
+		manager_later(m, LATER_MTU);
+		break;
+	case TEAMING_PA:
+		tell_pa(m, ev, member);
+		break;
+	case TEAMING_NETDEV:
+		c = ctl_find(m, member, false);
+		if (c)
+			c->error[0] = '\0'; /* a new device deserves a new try */
+		team_sync(m);
+		break;
+	case TEAMING_NONE_USABLE:
+		manager_emit(m, EVENT_TEAM_DOWN, NULL);
+		break;
+	}
+}
