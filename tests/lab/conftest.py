@@ -56,6 +56,7 @@ def _new_fabric(run: Run) -> Iterator[Callable[..., Fabric]]:
         fabric = Fabric(run, **options)
         made.append(fabric)
         return fabric
+
     yield make
     for fabric in made:
         fabric.stop()

@@ -19,7 +19,17 @@ from lab.programs import program
 from lab.traffic import Stream
 from lab.varlink import CallError
 
-LISTS = ("port", "record", "route", "subnet", "provider-address", "provider-route", "host", "member", "neighbour")
+LISTS = (
+    "port",
+    "record",
+    "route",
+    "subnet",
+    "provider-address",
+    "provider-route",
+    "host",
+    "member",
+    "neighbour",
+)
 SHOWN = ("team show", "stats", "drops --all", "workers", "info", "version", "events")
 
 
@@ -33,11 +43,20 @@ def pair(fabric: Fabric) -> tuple[TapGuest, TapGuest]:
 
 def everything(host: Host) -> dict[str, Any]:
     """The policy and the ports in force."""
-    kinds = ("virtual-subnet", "lookup-record", "customer-route", "host", "provider-address", "member", "port")
+    kinds = (
+        "virtual-subnet",
+        "lookup-record",
+        "customer-route",
+        "host",
+        "provider-address",
+        "member",
+        "port",
+    )
     return {kind: sorted(host.objects(kind), key=str) for kind in kinds}
 
 
 # ---- the file ----
+
 
 def test_all_errors_at_once(fabric: Fabric) -> None:
     """Each with file and line, the value and what is allowed; exit status 1; nothing is started."""
@@ -58,7 +77,9 @@ def test_all_errors_at_once(fabric: Fabric) -> None:
         result = sh([program("vswitchd"), *options], host.netns.name, check=False)
         assert result.status == 1
         for number, (_, value, allowed) in enumerate(wrong):
-            line = next((each for each in result.output.splitlines() if f"{path}:{first + number}:" in each), None)
+            line = next(
+                (each for each in result.output.splitlines() if f"{path}:{first + number}:" in each), None
+            )
             assert line, f"nothing about line {first + number} in\n{result.output}"
             assert value in line and allowed in line, line
     assert not (host.run_directory / "control").exists()
@@ -87,14 +108,27 @@ def test_good_file_is_accepted(fabric: Fabric) -> None:
 
 
 CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "one MAC on two hosts": ("records", {"vsid": 5001, "ca": "10.0.0.31", "mac": "02:00:00:00:00:31", "host": "h2"},
-                             "02:00:00:00:00:31"),
-    "one CA with two MACs": ("records", {"vsid": 5001, "ca": "10.0.0.30", "mac": "02:00:00:00:00:39", "host": "h1"},
-                             "10.0.0.30"),
-    "a PA that is another host's": ("provider-addresses", {"address": "192.0.2.21", "prefix-length": 24},
-                                    "192.0.2.21"),
+    "one MAC on two hosts": (
+        "records",
+        {"vsid": 5001, "ca": "10.0.0.31", "mac": "02:00:00:00:00:31", "host": "h2"},
+        "02:00:00:00:00:31",
+    ),
+    "one CA with two MACs": (
+        "records",
+        {"vsid": 5001, "ca": "10.0.0.30", "mac": "02:00:00:00:00:39", "host": "h1"},
+        "10.0.0.30",
+    ),
+    "a PA that is another host's": (
+        "provider-addresses",
+        {"address": "192.0.2.21", "prefix-length": 24},
+        "192.0.2.21",
+    ),
     "a PA of two hosts": ("hosts", {"id": "h9", "pas": [{"address": "192.0.2.21"}]}, "192.0.2.21"),
-    "overlapping subnets": ("subnets", {"vsid": 5003, "rdid": "tenant-a", "gateways": ["10.0.0.129/25"]}, "5001"),
+    "overlapping subnets": (
+        "subnets",
+        {"vsid": 5003, "rdid": "tenant-a", "gateways": ["10.0.0.129/25"]},
+        "5001",
+    ),
     "two ports with one id": ("ports", {"id": "p1", "vsid": 5001, "macs": ["02:00:00:00:00:44"]}, "p1"),
 }
 
@@ -110,10 +144,13 @@ def test_contradictions_are_refused_by_name(fabric: Fabric, case: str) -> None:
     host.config[key].append(entry)
     result = host.check()
     assert result.status == 1
-    assert re.search(rf"{re.escape(str(host.config_file))}:\d+: .*{re.escape(named)}", result.output), result.output
+    assert re.search(
+        rf"{re.escape(str(host.config_file))}:\d+: .*{re.escape(named)}", result.output
+    ), result.output
 
 
 # ---- reload ----
+
 
 @pytest.mark.asan
 def test_reload_applies_the_difference(fabric: Fabric) -> None:
@@ -141,7 +178,9 @@ def test_reload_applies_the_difference(fabric: Fabric) -> None:
 
 @pytest.mark.asan
 def test_reload_with_an_error_changes_nothing(fabric: Fabric) -> None:
-    """Neither by vswitchctl nor by SIGHUP, also when only the last of many changes is wrong; the reason is told."""
+    """Neither by vswitchctl nor by SIGHUP, also when only the last of many changes is wrong; the reason is
+    told.
+    """
     a, _ = pair(fabric)
     host = fabric.hosts["h1"]
     before = everything(host)
@@ -173,20 +212,27 @@ def test_reload_names_what_needs_a_restart(fabric: Fabric) -> None:
 
 # ---- origins ----
 
+
 def test_config_objects_belong_to_the_file(fabric: Fabric) -> None:
     """The command line refuses to change them and names file and line; reload leaves its objects alone."""
     pair(fabric)
     host = fabric.hosts["h1"]
     owned: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         ("virtual-subnet", {"vsid": 5001}, {"rdid": "other"}),
-        ("lookup-record", {"vsid": 5001, "ca": "10.0.0.12", "mac": "02:00:13:89:00:02"}, {"host": "h1"})]
+        ("lookup-record", {"vsid": 5001, "ca": "10.0.0.12", "mac": "02:00:13:89:00:02"}, {"host": "h1"}),
+    ]
     for kind, key, change in owned:
-        calls: list[tuple[str, dict[str, Any]]] = [("Set", {"object": {**key, **change}}), ("Remove", {"key": key})]
+        calls: list[tuple[str, dict[str, Any]]] = [
+            ("Set", {"object": {**key, **change}}),
+            ("Remove", {"key": key}),
+        ]
         for method, parameters in calls:
             with pytest.raises(CallError) as refused:
                 host.call(method, kind=kind, **parameters)
             assert refused.value.name == "OwnedByConfig"
-            assert re.search(rf"{re.escape(str(host.config_file))}:\d+", refused.value.text), refused.value.text
+            assert re.search(
+                rf"{re.escape(str(host.config_file))}:\d+", refused.value.text
+            ), refused.value.text
     mine = {"vsid": 5001, "ca": "10.0.0.60", "mac": "02:00:00:00:06:60", "host": "h2"}
     host.call("Set", kind="lookup-record", object=mine)
     assert host.reload().ok
@@ -194,6 +240,7 @@ def test_config_objects_belong_to_the_file(fabric: Fabric) -> None:
 
 
 # ---- vswitchctl ----
+
 
 def test_every_noun_speaks_json(fabric: Fabric) -> None:
     pair(fabric)
@@ -210,7 +257,9 @@ def test_every_noun_speaks_json(fabric: Fabric) -> None:
 
 
 def test_vswitchctl_changes_policy(fabric: Fabric) -> None:
-    """add, show, remove: visible at once, to the packet path and to the listing; what list prints can be read back."""
+    """add, show, remove: visible at once, to the packet path and to the listing; what list prints can be read
+    back.
+    """
     a, b = pair(fabric)
     host = fabric.hosts["h1"]
     b.run("ip addr add 10.0.0.44/24 dev eth0")
@@ -221,16 +270,28 @@ def test_vswitchctl_changes_policy(fabric: Fabric) -> None:
     assert host.ctl_text("record", "remove", "vsid=5001", "ca=10.0.0.44").ok
     assert "10.0.0.44" in host.refused("record", "show", "vsid=5001", "ca=10.0.0.44")
     path = host.directory / "records"
-    path.write_text("".join(f"vsid=5001 ca=10.0.1.{n} mac=02:00:00:00:01:{n:02x} host=h2\n" for n in range(1, 201)))
+    path.write_text(
+        "".join(f"vsid=5001 ca=10.0.1.{n} mac=02:00:00:00:01:{n:02x} host=h2\n" for n in range(1, 201))
+    )
     before = len(host.objects("lookup-record"))
     assert host.ctl_text("record", "import", str(path)).ok
     assert len(host.objects("lookup-record")) == before + 200
 
 
-@pytest.mark.parametrize("words", [
-    ["nonsense"], ["port", "nonsense"], ["record", "add"], ["port", "list", "--nonsense"], ["port", "show", "nobody"],
-    ["record", "add", "vsid=5001", "ca=300.0.0.1", "mac=02:00:00:00:00:01", "host=h2"],
-    ["subnet", "add", "vsid=12", "rdid=x"], ["record", "remove", "vsid=5001", "ca=10.9.9.9"], ["drops", "--port", "no"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["port", "nonsense"],
+        ["record", "add"],
+        ["port", "list", "--nonsense"],
+        ["port", "show", "nobody"],
+        ["record", "add", "vsid=5001", "ca=300.0.0.1", "mac=02:00:00:00:00:01", "host=h2"],
+        ["subnet", "add", "vsid=12", "rdid=x"],
+        ["record", "remove", "vsid=5001", "ca=10.9.9.9"],
+        ["drops", "--port", "no"],
+    ],
+)
 def test_wrong_commands_say_what_is_allowed(fabric: Fabric, words: list[str]) -> None:
     pair(fabric)
     said = fabric.hosts["h1"].refused(*words)
@@ -255,21 +316,37 @@ def test_completion_is_valid_bash(fabric: Fabric) -> None:
 
 # ---- the control socket ----
 
+
 @pytest.mark.asan
 def test_garbage_on_the_control_socket(fabric: Fabric) -> None:
-    """Bytes that are no message, endless ones, deep ones: an error or the end of the connection, nothing else."""
+    """Bytes that are no message, endless ones, deep ones: an error or the end of the connection, nothing
+    else.
+    """
     a, _ = pair(fabric)
     host = fabric.hosts["h1"]
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     dice = random.Random(seed)
     call = b'{"method":"org.vswitchd.List","parameters":{"kind":"port"},"more":true}'
-    samples = [b"\0" * 100, b"{}\0", b"[]\0", b"{" * 5000 + b"\0", b'{"a":' * 200 + b"1" + b"}" * 200 + b"\0",
-               b"x" * (3 << 20), call, call[:-1] + b"\0", b'{"method":7}\0', b'{"method":"org.vswitchd.Nothing"}\0',
-               b'{"method":"org.vswitchd.Set","parameters":{"kind":"port","object":[]}}\0']
+    samples = [
+        b"\0" * 100,
+        b"{}\0",
+        b"[]\0",
+        b"{" * 5000 + b"\0",
+        b'{"a":' * 200 + b"1" + b"}" * 200 + b"\0",
+        b"x" * (3 << 20),
+        call,
+        call[:-1] + b"\0",
+        b'{"method":7}\0',
+        b'{"method":"org.vswitchd.Nothing"}\0',
+        b'{"method":"org.vswitchd.Set","parameters":{"kind":"port","object":[]}}\0',
+    ]
     for number in range(300):
-        data = samples[number] if number < len(samples) else bytes(
-            dice.randrange(256) if dice.random() < 0.05 else byte for byte in call) + b"\0"
+        data = (
+            samples[number]
+            if number < len(samples)
+            else bytes(dice.randrange(256) if dice.random() < 0.05 else byte for byte in call) + b"\0"
+        )
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(5)
             client.connect(str(host.control))

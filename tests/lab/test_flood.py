@@ -43,9 +43,12 @@ def _many(new_fabric: MAKE) -> Fabric:
 
 
 @pytest.mark.asan
-@pytest.mark.parametrize("destination", [BROADCAST, "01:00:5e:01:02:03", "33:33:00:01:02:03", "02:00:00:00:ee:ee"])
+@pytest.mark.parametrize(
+    "destination", [BROADCAST, "01:00:5e:01:02:03", "33:33:00:01:02:03", "02:00:00:00:ee:ee"]
+)
 def test_row55_one_copy_per_host(many: Fabric, destination: str) -> None:
-    """Five members on h2, which has two provider addresses: one copy on the wire, one delivery to each; rows 56, 58.
+    """Five members on h2, which has two provider addresses: one copy on the wire, one delivery to each; rows
+    56, 58.
 
     h3 has no member and gets nothing; nobody gets a frame back; h2 sends no copy on.
     """
@@ -56,8 +59,11 @@ def test_row55_one_copy_per_host(many: Fabric, destination: str) -> None:
     flood(a, destination, "one copy")
     for capture in members:
         capture.wait(marked("one copy"), "the flooded frame")
-    never(lambda: sender.frames(marked("one copy")) or stranger.frames(marked("one copy")), "a frame where none goes",
-          0.5)
+    never(
+        lambda: sender.frames(marked("one copy")) or stranger.frames(marked("one copy")),
+        "a frame where none goes",
+        0.5,
+    )
     copies = wire.frames(marked("one copy"))
     assert len(copies) == 1 and copies[0].interface.startswith("h1"), copies
     assert copies[0].nvgre and copies[0].nvgre.outer_destination in ("192.0.2.21", "192.0.2.22")
@@ -75,6 +81,7 @@ def test_row56_only_member_hosts(many: Fabric) -> None:
         # the copies of one frame leave in one burst; the answer to a call is later than all of them
         host.call("Version")
         return {f.nvgre.outer_destination.rpartition(".")[2][0] for f in wire.frames(marked(text)) if f.nvgre}
+
     flood(a, BROADCAST, "before")
     assert targets("before") == {"2"}
     record = {"vsid": 5001, "mac": "02:00:00:00:03:33", "host": "h3", "ca": "10.0.0.33"}
@@ -90,8 +97,11 @@ def test_row56_only_member_hosts(many: Fabric) -> None:
 def test_row58_split_horizon(many: Fabric) -> None:
     """All hosts are members and every guest broadcasts: no copy is ever sent on, none comes back."""
     for host in many.hosts.values():
-        host.call("Set", kind="lookup-record", object={
-            "vsid": 5001, "mac": "02:00:00:00:03:33", "host": "h3", "ca": "10.0.0.33"})
+        host.call(
+            "Set",
+            kind="lookup-record",
+            object={"vsid": 5001, "mac": "02:00:00:00:03:33", "host": "h3", "ca": "10.0.0.33"},
+        )
     wire = many.underlay.capture()
     senders = [many.guest(name) for name in ("a", "a2", "b0", "b1", "b2", "b3", "b4")]
     own = [sender.capture() for sender in senders]
@@ -101,7 +111,9 @@ def test_row58_split_horizon(many: Fabric) -> None:
         for other in senders:
             if other is not sender:
                 capture.wait(marked(f"from {other.name};"), f"{other.name}'s frame at {sender.name}")
-    never(lambda: [f for c, s in zip(own, senders) for f in c.frames(marked(f"from {s.name};"))], "an echo", 0.5)
+    never(
+        lambda: [f for c, s in zip(own, senders) for f in c.frames(marked(f"from {s.name};"))], "an echo", 0.5
+    )
     for sender in senders:
         copies = wire.frames(marked(f"from {sender.name};"))
         home = "h1" if sender.name.startswith("a") else "h2"

@@ -108,7 +108,11 @@ def test_row13_intra_host_isolation(new_fabric: MAKE) -> None:
         a1.send(Ether(src=A_MAC, dst=destination) / IP(src="10.0.0.11", dst="10.0.0.12") / ICMP())
     a1.send(Ether(src=A_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="10.0.0.11", pdst="10.0.0.99", hwsrc=A_MAC))
     a1.reaches("10.0.0.12")
-    never(lambda: [frame for capture in others for frame in capture.frames()], "a frame of tenant A at tenant X", 0.5)
+    never(
+        lambda: [frame for capture in others for frame in capture.frames()],
+        "a frame of tenant A at tenant X",
+        0.5,
+    )
 
 
 def test_row16_rdid_wall(new_fabric: MAKE) -> None:

@@ -86,8 +86,11 @@ def test_ovs_speaks_nvgre_to_ovs(run: Run) -> None:
         guests[number].configure(f"10.0.0.{number + 1}/24")
         hosts[number].reach(guests[number], guests[1 - number].mac, hosts[1 - number].provider_address)
     guests[0].reaches("10.0.0.2")
-    seen = {(f.interface, f.nvgre.flags, f.nvgre.protocol, f.nvgre.vsid, f.nvgre.flow_id)
-            for f in wire.frames() if f.nvgre}
+    seen = {
+        (f.interface, f.nvgre.flags, f.nvgre.protocol, f.nvgre.vsid, f.nvgre.flow_id)
+        for f in wire.frames()
+        if f.nvgre
+    }
     assert seen == {("o1a0", 0x2000, 0x6558, 5001, 9), ("o2a0", 0x2000, 0x6558, 5001, 0)}
     for host in hosts:
         host.stop()
@@ -95,8 +98,12 @@ def test_ovs_speaks_nvgre_to_ovs(run: Run) -> None:
 
 def test_verdict_on_numbered_traffic() -> None:
     """Lost, doubled and reordered frames are told apart; another flow's frames in between are no disorder."""
+
     def frame(flow: int, number: int) -> Frame:
-        return Frame(float(number), "eth0", False, numbered((ONE, "10.0.0.1"), (TWO, "10.0.0.2"), flow, number))
+        return Frame(
+            float(number), "eth0", False, numbered((ONE, "10.0.0.1"), (TWO, "10.0.0.2"), flow, number)
+        )
+
     good = judge([frame(n % 2, n) for n in range(10)], 10)
     assert (good.lost, good.duplicated, good.reordered_flows) == (0, 0, set())
     bad = judge([frame(0, 0), frame(0, 2), frame(1, 1), frame(0, 6), frame(0, 4), frame(0, 4)], 7)
@@ -112,8 +119,9 @@ def test_process_status_and_end(run: Run) -> None:
         netns.sh("sleep 5", timeout=0.2)
     lines: list[str] = []
     loop = "while :; do sleep 0.05; done"
-    process = Process(run, "p", ["sh", "-c", f"trap 'echo two; exit 3' TERM; echo one; {loop}"],
-                      on_line=lines.append)
+    process = Process(
+        run, "p", ["sh", "-c", f"trap 'echo two; exit 3' TERM; echo one; {loop}"], on_line=lines.append
+    )
     until(lambda: lines, "its first line")
     assert process.stop() == 3
     assert lines == ["one", "two"]
@@ -125,8 +133,10 @@ def test_process_status_and_end(run: Run) -> None:
 
 
 def test_what_a_dead_run_left_is_swept() -> None:
-    """A run that is killed leaves its namespaces; the next one removes them, and those of living runs stay."""
-    script = textwrap.dedent(f"""
+    """A run that is killed leaves its namespaces; the next one removes them, and those of living runs stay.
+    """
+    script = textwrap.dedent(
+        f"""
         import sys, time
         sys.path.insert(0, {str(LIBRARY)!r})
         from lab.run import Run
@@ -136,7 +146,8 @@ def test_what_a_dead_run_left_is_swept() -> None:
         netns.start("sleeper", ["sleep", "1000"])
         print(run.id, flush=True)
         time.sleep(1000)
-        """)
+        """
+    )
     with Run() as living:
         Netns(living, "alive")
         with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as victim:
@@ -157,6 +168,7 @@ def test_cleaning_up_goes_on_after_an_error() -> None:
     def fail() -> None:
         order.append("b")
         raise RuntimeError("b fails")
+
     run = Run()
     run.defer(lambda: order.append("a"))
     run.defer(fail)
@@ -168,10 +180,14 @@ def test_cleaning_up_goes_on_after_an_error() -> None:
 
 
 def test_configuration_text() -> None:
-    text = conf.render({"a": {"b-c": 1, "d": None, "e": True}, "l": [{"x": "q\"\\"}, {"x": []}], "s": ["1", "2"]})
-    assert text == ('a = { b-c = 1; e = true; };\n'
-                    'l = (\n\t{ x = "q\\"\\\\"; },\n\t{ x = (); }\n);\n'
-                    's = ["1", "2"];\n')
+    text = conf.render(
+        {"a": {"b-c": 1, "d": None, "e": True}, "l": [{"x": "q\"\\"}, {"x": []}], "s": ["1", "2"]}
+    )
+    assert text == (
+        'a = { b-c = 1; e = true; };\n'
+        'l = (\n\t{ x = "q\\"\\\\"; },\n\t{ x = (); }\n);\n'
+        's = ["1", "2"];\n'
+    )
 
 
 def test_archive_is_what_cpio_reads(tmp_path: Path) -> None:
@@ -181,7 +197,9 @@ def test_archive_is_what_cpio_reads(tmp_path: Path) -> None:
     path = tmp_path / "x.cpio"
     path.write_bytes(archive.packed())
     with open(path, "rb") as stream:
-        listed = subprocess.run(["busybox", "cpio", "-t"], stdin=stream, capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["busybox", "cpio", "-t"], stdin=stream, capture_output=True, text=True, check=True
+        )
     assert listed.stdout.split() == ["a", "a/b", "a/b/c.txt", "a/link"]
 
 
@@ -194,11 +212,15 @@ def test_wire_host_speaks_nvgre_to_ovs(run: Run) -> None:
     ovs.reach(guest, TWO, "192.0.2.2")
     guest.configure("10.0.0.1/24")
     at_guest, at_wire = guest.capture(), wire.capture()
-    inner = Ether(src=TWO, dst=ONE) / IP(src="10.0.0.2", dst="10.0.0.1") / UDP(sport=1, dport=9) / Raw(b"forged")
+    inner = (
+        Ether(src=TWO, dst=ONE) / IP(src="10.0.0.2", dst="10.0.0.1") / UDP(sport=1, dport=9) / Raw(b"forged")
+    )
     wire.send_nvgre("192.0.2.1", 5001, inner, flow_id=200)
     assert at_guest.wait(lambda f: f.source == TWO)[0].data == bytes(inner)
     wire.send_nvgre("192.0.2.1", 5002, inner)
-    guest.send(Ether(src=ONE, dst=TWO) / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=9) / Raw(b"answer"))
+    guest.send(
+        Ether(src=ONE, dst=TWO) / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=9) / Raw(b"answer")
+    )
     answer = at_wire.wait(lambda f: f.nvgre and b"answer" in f.data)[0]
     assert answer.nvgre and answer.nvgre.vsid == 5001 and answer.packet[IP].dst == "192.0.2.2"
     assert len(at_guest.frames(lambda f: f.source == TWO)) == 1

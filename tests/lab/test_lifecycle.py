@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Coming and going: guests, queues, rings, the switch itself. Real QEMU guests where the hypervisor matters."""
+"""Coming and going: guests, queues, rings, the switch itself. Real QEMU guests where the hypervisor matters.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +38,7 @@ def stream(a: NetnsGuest, b: NetnsGuest, rate: int = 1000) -> Stream:
 
 # ---- real guests ----
 
+
 def test_two_tenants_with_equal_addresses(new_fabric: MAKE) -> None:
     """Two hosts, two tenants with the same IP and MAC addresses in real guests: each reaches its own."""
     fabric = new_fabric()
@@ -45,18 +47,24 @@ def test_two_tenants_with_equal_addresses(new_fabric: MAKE) -> None:
         fabric.subnet(vsid, f"tenant-{tenant}", "10.0.0.1/24")
         for number, host in ((1, "h1"), (2, "h2")):
             machines[f"{tenant}{number}"] = fabric.machine(
-                host, f"{tenant}{number}", vsid, f"10.0.0.1{number}/24", mac=f"02:00:00:00:0a:0{number}")
+                host, f"{tenant}{number}", vsid, f"10.0.0.1{number}/24", mac=f"02:00:00:00:0a:0{number}"
+            )
     fabric.start()
     wire = fabric.underlay.capture()
     machines["a1"].reaches("10.0.0.12")
     machines["x1"].reaches("10.0.0.12")
     assert {f.nvgre.vsid for f in wire.frames(lambda f: f.nvgre) if f.nvgre} == {5001, 6001}
     for tenant in ("a", "x"):
-        machines[f"{tenant}2"].run(f"echo tenant {tenant} > /run/name; "
-                                   "nc -l -p 7 -e cat /run/name > /dev/null 2>&1 &")
+        machines[f"{tenant}2"].run(
+            f"echo tenant {tenant} > /run/name; " "nc -l -p 7 -e cat /run/name > /dev/null 2>&1 &"
+        )
     for tenant in ("a", "x"):
-        said = until(lambda tenant=tenant: machines[f"{tenant}1"].run("nc 10.0.0.12 7 < /dev/null",  # type: ignore[misc]
-                                                                      check=False).output, "the name of the other end")
+        said = until(
+            lambda tenant=tenant: machines[f"{tenant}1"]
+            .run("nc 10.0.0.12 7 < /dev/null", check=False)  # type: ignore[misc]
+            .output,
+            "the name of the other end",
+        )
         assert said.strip() == f"tenant {tenant}"
 
 
@@ -65,8 +73,15 @@ def test_multiqueue_guest_carries_tcp(new_fabric: MAKE, packed: bool) -> None:
     """Two queue pairs, the guest's own offloads, a TCP stream each way with a namespace on the other host."""
     fabric = new_fabric()
     fabric.subnet(*SUBNET)
-    a = fabric.machine("h1", "a", 5001, "10.0.0.11/24", nic={"queues": 2, "packed": packed, "host_mtu": 1500}, cpus=2,
-                       port={"queues": 2, "packed": packed})
+    a = fabric.machine(
+        "h1",
+        "a",
+        5001,
+        "10.0.0.11/24",
+        nic={"queues": 2, "packed": packed, "host_mtu": 1500},
+        cpus=2,
+        port={"queues": 2, "packed": packed},
+    )
     b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
     fabric.start()
     port = fabric.hosts["h1"].ports()["a"]
@@ -74,7 +89,9 @@ def test_multiqueue_guest_carries_tcp(new_fabric: MAKE, packed: bool) -> None:
     assert port["queues-enabled"] >= 2
     for options in ("", "-R"):
         server = b.start("iperf3 -s -1")
-        until(lambda: ":1451" in b.run("cat /proc/net/tcp /proc/net/tcp6", check=False).output, "iperf3 listens")
+        until(
+            lambda: ":1451" in b.run("cat /proc/net/tcp /proc/net/tcp6", check=False).output, "iperf3 listens"
+        )
         output = a.run(f"iperf3 -c 10.0.0.12 -t 2 -P 4 {options}", timeout=40).output
         server.wait()
         rates = re.findall(r"\[SUM\].* ([\d.]+) ([MG])bits/sec.*receiver", output)
@@ -115,7 +132,9 @@ def test_restart_under_a_real_guest(new_fabric: MAKE, hard: bool) -> None:
 
 
 def test_killed_and_paused_guests(new_fabric: MAKE) -> None:
-    """A machine killed in full flight, and one that stands still: their neighbour does not notice; both come back."""
+    """A machine killed in full flight, and one that stands still: their neighbour does not notice; both come
+    back.
+    """
     fabric = new_fabric(hosts=1)
     fabric.subnet(*SUBNET)
     machine = fabric.machine("h1", "m", 5001, "10.0.0.13/24")
@@ -142,10 +161,13 @@ def test_killed_and_paused_guests(new_fabric: MAKE) -> None:
 
 # ---- our own front-end ----
 
+
 @pytest.mark.asan
 @pytest.mark.parametrize("hard", [False, True], ids=["term", "kill"])
 def test_restart_under_traffic(fabric: Fabric, hard: bool) -> None:
-    """1,000 packets a second through a switch that is restarted: they flow again within a second of its readiness."""
+    """1,000 packets a second through a switch that is restarted: they flow again within a second of its
+    readiness.
+    """
     a, b = pair(fabric)
     run = stream(a, b)
     run.wait_received(300)
@@ -180,8 +202,9 @@ def test_server_mode(fabric: Fabric) -> None:
     """The switch makes the socket, with the rights that are asked for, and removes it with the port."""
     fabric.subnet(*SUBNET)
     host = fabric.hosts["h1"]
-    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"server": 0},
-                         port={"mode": "server", "socket-mode": "0640"})
+    a = fabric.tap_guest(
+        "h1", "a", 5001, "10.0.0.11/24", options={"server": 0}, port={"mode": "server", "socket-mode": "0640"}
+    )
     fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
     fabric.start()
     a.reaches("10.0.0.12")
@@ -203,11 +226,21 @@ def test_ring_forms(fabric: Fabric, ring: str, form: str) -> None:
     """Every form of ring a driver may choose carries pings and TCP."""
     if ring == "packed" and form == "legacy":
         pytest.skip("packed rings need VIRTIO_F_VERSION_1")
-    forms: dict[str, dict[str, object]] = {"plain": {}, "indirect": {"indirect": 1}, "no-mrg": {"mrg": 0},
-                                           "legacy": {"legacy": 1}}
+    forms: dict[str, dict[str, object]] = {
+        "plain": {},
+        "indirect": {"indirect": 1},
+        "no-mrg": {"mrg": 0},
+        "legacy": {"legacy": 1},
+    }
     fabric.subnet(*SUBNET)
-    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"ring": ring, **forms[form]},
-                         port={"packed": ring == "packed"})
+    a = fabric.tap_guest(
+        "h1",
+        "a",
+        5001,
+        "10.0.0.11/24",
+        options={"ring": ring, **forms[form]},
+        port={"packed": ring == "packed"},
+    )
     b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
     fabric.start()
     a.reaches("10.0.0.12", options="-s 1400")
@@ -260,7 +293,9 @@ def test_notifies_its_manager(fabric: Fabric) -> None:
 
 @pytest.mark.asan
 def test_policy_outlives_a_restart(fabric: Fabric) -> None:
-    """What was set at run time is there after kill -9; objects keep their origin; what was removed stays removed."""
+    """What was set at run time is there after kill -9; objects keep their origin; what was removed stays
+    removed.
+    """
     fabric.subnet(*SUBNET)
     fabric.start()
     host = fabric.hosts["h1"]

@@ -28,8 +28,10 @@ def inner_neighbour_frames(frame: Frame) -> bool:
 
 def pair(fabric: Fabric) -> tuple[TapGuest, TapGuest]:
     fabric.subnet(5001, "tenant-a", "10.0.0.1/24", "fd00::1/64")
-    return (fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", "fd00::11/64"),
-            fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", "fd00::12/64"))
+    return (
+        fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", "fd00::11/64"),
+        fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", "fd00::12/64"),
+    )
 
 
 def arp_probe(mac: str, target: str) -> Ether:
@@ -50,8 +52,12 @@ def test_row50_proxy_answers_known_addresses(fabric: Fabric) -> None:
     a.reaches("fd00::12")
     assert a.neighbour("10.0.0.12") == b.mac
     assert a.neighbour("fd00::12") == b.mac
-    about_b = wire.frames(lambda f: inner_neighbour_frames(f) and f.interface.startswith("h1") and
-                          f.nvgre and f.nvgre.inner[0:6] != bytes.fromhex(b.mac.replace(":", "")))
+    about_b = wire.frames(
+        lambda f: inner_neighbour_frames(f)
+        and f.interface.startswith("h1")
+        and f.nvgre
+        and f.nvgre.inner[0:6] != bytes.fromhex(b.mac.replace(":", ""))
+    )
     assert not about_b
     assert not at_b.frames(lambda f: f.destination == BROADCAST)
 
@@ -67,7 +73,11 @@ def test_row50_proxy_on_one_host(new_fabric: MAKE) -> None:
     a.send(Ether(src=a.mac, dst=BROADCAST) / ARP(op=1, hwsrc=a.mac, psrc="10.0.0.11", pdst="10.0.0.12"))
     reply = at_a.wait(lambda f: f.packet.haslayer(ARP) and f.packet[ARP].op == 2, "the answer")[0].packet
     assert (reply[ARP].hwsrc, reply[ARP].psrc, reply[ARP].hwdst, reply[ARP].pdst) == (
-        b.mac, "10.0.0.12", a.mac, "10.0.0.11")
+        b.mac,
+        "10.0.0.12",
+        a.mac,
+        "10.0.0.11",
+    )
     assert reply[Ether].src == b.mac and reply[Ether].dst == a.mac
     assert not at_b.frames(lambda f: f.packet.haslayer(ARP))
 
@@ -85,13 +95,18 @@ def test_row51_unknown_address_is_flooded_once(new_fabric: MAKE) -> None:
     def asks(frame: Frame) -> bool:
         inner = frame.nvgre.packet if frame.nvgre else frame.packet
         return bool(inner.haslayer(ARP) and inner[ARP].op == 1 and inner[ARP].pdst == "10.0.0.77")
+
     a.send(Ether(src=a.mac, dst=BROADCAST) / ARP(op=1, hwsrc=a.mac, psrc="10.0.0.11", pdst="10.0.0.77"))
     at_b.wait(asks, "the question at b")
     at_c.wait(asks, "the question at c")
     sent = wire.frames(asks)
     assert len(sent) == 2 and all(f.interface.startswith("h1") for f in sent)
-    assert {f.nvgre.outer_destination for f in sent if f.nvgre} <= {"192.0.2.21", "192.0.2.22", "192.0.2.31",
-                                                                   "192.0.2.32"}
+    assert {f.nvgre.outer_destination for f in sent if f.nvgre} <= {
+        "192.0.2.21",
+        "192.0.2.22",
+        "192.0.2.31",
+        "192.0.2.32",
+    }
     a.reaches("10.0.0.77")
     assert a.neighbour("10.0.0.77") == b.mac
 
@@ -123,8 +138,11 @@ def test_row52_unicast_probe_reaches_the_guest(fabric: Fabric, target: str) -> N
     at_b = b.capture()
     probe = f"ip neigh replace {target} lladdr {b.mac} dev eth0 nud probe"
     a.run(probe)
-    at_b.wait(lambda f: f.destination == b.mac and (
-        f.packet.haslayer(ARP) and f.packet[ARP].op == 1 or f.packet.haslayer(ICMPv6ND_NS)), "the unicast probe")
+    at_b.wait(
+        lambda f: f.destination == b.mac
+        and (f.packet.haslayer(ARP) and f.packet[ARP].op == 1 or f.packet.haslayer(ICMPv6ND_NS)),
+        "the unicast probe",
+    )
     until(lambda: a.neighbour_state(target) == "REACHABLE", "the living guest is found reachable")
     b.run("ip link set eth0 down")
     a.run(probe)
@@ -139,7 +157,10 @@ def test_row53_duplicate_address_v4(fabric: Fabric) -> None:
     at_a, at_b = a.capture(), b.capture()
 
     def answers(target: str) -> Callable[[Frame], bool]:
-        return lambda f: bool(f.packet.haslayer(ARP) and f.packet[ARP].op == 2 and f.packet[ARP].psrc == target)
+        return lambda f: bool(
+            f.packet.haslayer(ARP) and f.packet[ARP].op == 2 and f.packet[ARP].psrc == target
+        )
+
     a.send(arp_probe(a.mac, "10.0.0.12"))
     reply = at_a.wait(answers("10.0.0.12"), "the defence of b's address")[0].packet
     assert reply[ARP].hwsrc == b.mac
@@ -153,27 +174,37 @@ def test_row53_duplicate_address_v4(fabric: Fabric) -> None:
 
 @pytest.mark.asan
 def test_row53_duplicate_address_v6(fabric: Fabric) -> None:
-    """Linux' own DAD: a duplicate is refused, one's own address is not, and the guest's solicitation says it all."""
+    """Linux' own DAD: a duplicate is refused, one's own address is not, and the guest's solicitation says it
+    all.
+    """
     a, b = pair(fabric)
     fabric.start()
 
     def state(address: str) -> str:
         return a.run(f"ip -6 addr show dev eth0 to {address}").output
+
     a.run("ip addr add fd00::12/64 dev eth0")
     until(lambda: "dadfailed" in state("fd00::12"), "the duplicate is refused")
     a.run("ip addr del fd00::11/64 dev eth0; ip addr add fd00::11/64 dev eth0")
-    until(lambda: "fd00::11" in state("fd00::11") and "tentative" not in state("fd00::11"), "one's own address is good")
+    until(
+        lambda: "fd00::11" in state("fd00::11") and "tentative" not in state("fd00::11"),
+        "one's own address is good",
+    )
     assert "dadfailed" not in state("fd00::11")
     at_a = a.capture()
     probe = Ether(src=a.mac, dst="33:33:ff:00:00:12") / IPv6(src="::", dst="ff02::1:ff00:12", hlim=255)
     a.send(probe / ICMPv6ND_NS(tgt="fd00::12"))
-    answer = at_a.wait(lambda f: f.packet.haslayer(IPv6) and f.packet[IPv6].dst == "ff02::1", "the defence")[0]
+    answer = at_a.wait(lambda f: f.packet.haslayer(IPv6) and f.packet[IPv6].dst == "ff02::1", "the defence")[
+        0
+    ]
     assert answer.packet[IPv6].src == "fd00::12" and answer.packet[IPv6].hlim == 255
     assert b.mac.replace(":", "") in answer.data.hex()
 
 
 def test_claiming_anothers_address_is_refused(fabric: Fabric) -> None:
-    """A guest that says it is somebody else, in ARP, ND or plain packets: counted, not believed, not passed on."""
+    """A guest that says it is somebody else, in ARP, ND or plain packets: counted, not believed, not passed
+    on.
+    """
     a, b = pair(fabric)
     c = fabric.tap_guest("h1", "c", 5001, "10.0.0.13/24", "fd00::13/64")
     fabric.start()

@@ -66,16 +66,31 @@ def test_row17_longest_prefix_then_metric(new_fabric: MAKE) -> None:
     fabric = new_fabric(hosts=3)
     fabric.subnet(5001, "tenant-a", "10.1.0.1/24")
     a = fabric.tap_guest("h1", "a", 5001, "10.1.0.11/24")
-    gateways = [fabric.tap_guest(host, name, 5001, f"{ca}/24") for host, name, ca in
-                (("h2", "g1", "10.1.0.101"), ("h3", "g2", "10.1.0.102"))]
+    gateways = [
+        fabric.tap_guest(host, name, 5001, f"{ca}/24")
+        for host, name, ca in (("h2", "g1", "10.1.0.101"), ("h3", "g2", "10.1.0.102"))
+    ]
     for gateway in gateways:
-        fabric.every_config("records", {"vsid": 5001, "type": "gateway-wildcard", "mac": gateway.mac,
-                                        "host": "h2" if gateway is gateways[0] else "h3"})
-    routes = [("10.9.0.0/16", "10.1.0.101", 10), ("10.9.9.0/24", "10.1.0.102", 20),
-              ("10.8.0.0/16", "10.1.0.101", 7), ("10.8.0.0/16", "10.1.0.102", 5)]
+        fabric.every_config(
+            "records",
+            {
+                "vsid": 5001,
+                "type": "gateway-wildcard",
+                "mac": gateway.mac,
+                "host": "h2" if gateway is gateways[0] else "h3",
+            },
+        )
+    routes = [
+        ("10.9.0.0/16", "10.1.0.101", 10),
+        ("10.9.9.0/24", "10.1.0.102", 20),
+        ("10.8.0.0/16", "10.1.0.101", 7),
+        ("10.8.0.0/16", "10.1.0.102", 5),
+    ]
     for prefix, next_hop, metric in routes:
-        fabric.every_config("routes", {"rdid": "tenant-a", "vsid": 5001, "prefix": prefix, "next-hop": next_hop,
-                                       "metric": metric})
+        fabric.every_config(
+            "routes",
+            {"rdid": "tenant-a", "vsid": 5001, "prefix": prefix, "next-hop": next_hop, "metric": metric},
+        )
     fabric.start()
 
     def goes_to(target: str) -> NetnsGuest:
@@ -83,8 +98,11 @@ def test_row17_longest_prefix_then_metric(new_fabric: MAKE) -> None:
 
         def wanted(frame: Frame) -> bool:
             return frame.ethertype == 0x0800 and frame.packet[IP].dst == target
+
         a.run(f"ping -n -c 3 -i 0.2 -W 1 {target}", check=False)
-        arrived = [gateway for gateway, capture in zip(gateways, captures) if any(map(wanted, capture.stop()))]
+        arrived = [
+            gateway for gateway, capture in zip(gateways, captures) if any(map(wanted, capture.stop()))
+        ]
         assert len(arrived) == 1, f"{target} reached {[gateway.name for gateway in arrived]}"
         return arrived[0]
 
@@ -101,8 +119,10 @@ def test_row17_longest_prefix_then_metric(new_fabric: MAKE) -> None:
 def test_row18_gateway_is_local_and_the_same(fabric: Fabric) -> None:
     """Each host answers ARP, ND and echo for the gateway itself, with one MAC address everywhere."""
     two_subnets(fabric)
-    guests = [fabric.tap_guest("h1", "a", 5001, "10.1.0.11/24", "fd00:1::11/64"),
-              fabric.tap_guest("h2", "b", 5001, "10.1.0.12/24", "fd00:1::12/64")]
+    guests = [
+        fabric.tap_guest("h1", "a", 5001, "10.1.0.11/24", "fd00:1::11/64"),
+        fabric.tap_guest("h2", "b", 5001, "10.1.0.12/24", "fd00:1::12/64"),
+    ]
     fabric.start()
     wire = fabric.underlay.capture()
     for guest in guests:
@@ -111,9 +131,13 @@ def test_row18_gateway_is_local_and_the_same(fabric: Fabric) -> None:
     four = {guest.neighbour("10.1.0.1") for guest in guests}
     six = {guest.neighbour("fd00:1::1") for guest in guests}
     assert len(four) == 1 and four == six and None not in four
-    asked = wire.frames(lambda f: f.nvgre and (
-        (f.nvgre.packet.haslayer(ARP) and f.nvgre.packet[ARP].pdst == "10.1.0.1") or
-        (f.nvgre.packet.haslayer(IP) and f.nvgre.packet[IP].dst == "10.1.0.1")))
+    asked = wire.frames(
+        lambda f: f.nvgre
+        and (
+            (f.nvgre.packet.haslayer(ARP) and f.nvgre.packet[ARP].pdst == "10.1.0.1")
+            or (f.nvgre.packet.haslayer(IP) and f.nvgre.packet[IP].dst == "10.1.0.1")
+        )
+    )
     assert not asked
 
 
@@ -154,13 +178,19 @@ def test_row2_gateway_route_carries_the_next_hops_vsid(fabric: Fabric) -> None:
     two_subnets(fabric)
     a = fabric.tap_guest("h1", "a", 5001, "10.1.0.11/24")
     gateway = fabric.tap_guest("h2", "g", 5002, "10.2.0.2/24")
-    fabric.every_config("records", {"vsid": 5002, "type": "gateway-wildcard", "mac": gateway.mac, "host": "h2"})
-    fabric.every_config("routes", {"rdid": "tenant-a", "vsid": 5002, "prefix": "0.0.0.0/0", "next-hop": "10.2.0.2",
-                                   "metric": 255})
+    fabric.every_config(
+        "records", {"vsid": 5002, "type": "gateway-wildcard", "mac": gateway.mac, "host": "h2"}
+    )
+    fabric.every_config(
+        "routes",
+        {"rdid": "tenant-a", "vsid": 5002, "prefix": "0.0.0.0/0", "next-hop": "10.2.0.2", "metric": 255},
+    )
     fabric.start()
     seen = gateway.capture()
     wire = fabric.underlay.capture()
     a.run("ping -n -c 2 -i 0.2 -W 1 8.8.8.8", check=False)
-    frame = seen.wait(lambda f: f.packet.haslayer(ICMP) and f.packet[IP].dst == "8.8.8.8", "the packet for outside")[0]
+    frame = seen.wait(
+        lambda f: f.packet.haslayer(ICMP) and f.packet[IP].dst == "8.8.8.8", "the packet for outside"
+    )[0]
     assert frame.destination == gateway.mac
     assert {f.nvgre.vsid for f in wire.frames(lambda f: f.nvgre) if f.nvgre} == {5002}

@@ -39,7 +39,9 @@ def inner_number(frame: Frame) -> tuple[int, int] | None:
 @pytest.mark.asan
 @pytest.mark.parametrize("member_type", ["af-packet", "af-xdp"])
 def test_row59_60_61_spread_both_ways(new_fabric: MAKE, member_type: str) -> None:
-    """Many flows leave by both NICs and arrive by both; a flow stays where it is; the switch never relearns a MAC."""
+    """Many flows leave by both NICs and arrive by both; a flow stays where it is; the switch never relearns a
+    MAC.
+    """
     fabric = new_fabric(member_type=member_type)
     a, b = pair(fabric)
     fdb = fabric.underlay.watch_fdb()
@@ -59,8 +61,9 @@ def test_row59_60_61_spread_both_ways(new_fabric: MAKE, member_type: str) -> Non
     for frame in wire.frames(inner_number):
         number = inner_number(frame)
         assert number and frame.nvgre
-        ways.setdefault(number[0], set()).add((frame.interface, frame.nvgre.outer_source,
-                                               frame.nvgre.outer_destination))
+        ways.setdefault(number[0], set()).add(
+            (frame.interface, frame.nvgre.outer_source, frame.nvgre.outer_destination)
+        )
     assert len(ways) == FLOWS
     assert all(len(way) == 1 for way in ways.values())
     pairs = {next(iter(way)) for way in ways.values()}
@@ -70,7 +73,8 @@ def test_row59_60_61_spread_both_ways(new_fabric: MAKE, member_type: str) -> Non
 
 @pytest.mark.parametrize("end", ["sender", "receiver"])
 def test_row62_failover(new_fabric: MAKE, end: str) -> None:
-    """A cable pulled at 1,000 packets a second: at most 50 lost, no surviving flow out of order; then fail-back.
+    """A cable pulled at 1,000 packets a second: at most 50 lost, no surviving flow out of order; then fail-
+    back.
 
     Only the dead member's flows move, and its provider address with its MAC; nobody's records change.
     """
@@ -89,9 +93,12 @@ def test_row62_failover(new_fabric: MAKE, end: str) -> None:
     moved_at = run.mark()
     cable.unplug()
     events.wait("member-state", member="a0", usable="false")
-    announced = wire.wait(lambda f: f.interface == f"{host.name}a1" and f.ethertype == 0x0806 and
-                          f.packet.psrc == f.packet.pdst == str(host.config["provider-addresses"][0]["address"]),
-                          "the gratuitous ARP of the moved address")
+    announced = wire.wait(
+        lambda f: f.interface == f"{host.name}a1"
+        and f.ethertype == 0x0806
+        and f.packet.psrc == f.packet.pdst == str(host.config["provider-addresses"][0]["address"]),
+        "the gratuitous ARP of the moved address",
+    )
     assert announced[0].source == announced[0].packet.hwsrc
     run.wait_received(moved_at + 2 * FLOWS)
     now = ways([f for f in wire.frames(inner_number) if (inner_number(f) or (0, 0))[1] > moved_at + FLOWS])
@@ -152,7 +159,11 @@ def test_spread_record(fabric: Fabric) -> None:
     run = stream(a, b, flows=FLOWS, rate=2000)
     run.wait_received(2 * FLOWS)
     run.stop()
-    used = {(f.interface, f.nvgre.outer_source, f.nvgre.outer_destination) for f in wire.frames(inner_number) if f.nvgre}
+    used = {
+        (f.interface, f.nvgre.outer_source, f.nvgre.outer_destination)
+        for f in wire.frames(inner_number)
+        if f.nvgre
+    }
     assert len(used) == 1, used
 
 
@@ -169,7 +180,9 @@ def test_provider_addresses_answer_on_their_member(fabric: Fabric) -> None:
             assert neighbour["mac"] == macs[neighbour["address"]]
     fabric.underlay.flush()
     fabric.hosts["h2"].restart()
-    answers = wire.wait(lambda f: f.ethertype == 0x0806 and f.packet.op == 2 and f.packet.psrc in macs, "answers", 2)
+    answers = wire.wait(
+        lambda f: f.ethertype == 0x0806 and f.packet.op == 2 and f.packet.psrc in macs, "answers", 2
+    )
     for frame in answers:
         assert frame.source == frame.packet.hwsrc == macs[frame.packet.psrc]
         assert frame.interface == ("h1a0" if frame.packet.psrc.endswith("1") else "h1a1")

@@ -31,8 +31,9 @@ THEIRS = {4: "192.0.2.21", 6: "2001:db8::2:1"}
 PREFIX = {4: 24, 6: 64}
 
 
-def scene(new_fabric: MAKE, run: Run, family: int = 4, start: bool = True, **options: Any
-          ) -> tuple[Fabric, TapGuest, WireHost]:
+def scene(
+    new_fabric: MAKE, run: Run, family: int = 4, start: bool = True, **options: Any
+) -> tuple[Fabric, TapGuest, WireHost]:
     """One vswitchd host with guest b, one host h2 played by the test, where guest a is said to be."""
     fabric = new_fabric(hosts=1, family=family, **options)
     peer = WireHost(run, fabric.underlay, "h2", f"{THEIRS[family]}/{PREFIX[family]}")
@@ -48,19 +49,30 @@ def scene(new_fabric: MAKE, run: Run, family: int = 4, start: bool = True, **opt
 
 def udp(number: int = 1, source_port: int = 4000, size: int = 20) -> Packet:
     """From b to a."""
-    return Ether(src=B_MAC, dst=A_MAC) / IP(src="10.0.0.12", dst="10.0.0.11", id=number) / UDP(
-        sport=source_port, dport=9) / Raw(bytes(range(256)) * 8)[:size]
+    return (
+        Ether(src=B_MAC, dst=A_MAC)
+        / IP(src="10.0.0.12", dst="10.0.0.11", id=number)
+        / UDP(sport=source_port, dport=9)
+        / Raw(bytes(range(256)) * 8)[:size]
+    )
 
 
 def to_b(payload: bytes = b"hello", **ip: Any) -> Packet:
     """From a to b."""
-    return Ether(src=A_MAC, dst=B_MAC) / IP(src="10.0.0.11", dst="10.0.0.12", **ip) / UDP(sport=7, dport=9) / Raw(payload)
+    return (
+        Ether(src=A_MAC, dst=B_MAC)
+        / IP(src="10.0.0.11", dst="10.0.0.12", **ip)
+        / UDP(sport=7, dport=9)
+        / Raw(payload)
+    )
 
 
 @pytest.mark.asan
 @pytest.mark.parametrize("family", [4, 6])
 def test_row20_golden_frame_sent(new_fabric: MAKE, run: Run, family: int, tmp_path: Path) -> None:
-    """What leaves equals what scapy builds byte for byte, but for fields that are ours to choose; tshark agrees."""
+    """What leaves equals what scapy builds byte for byte, but for fields that are ours to choose; tshark
+    agrees.
+    """
     fabric, b, peer = scene(new_fabric, run, family)
     at_peer = peer.capture()
     inner = bytes(udp())
@@ -84,8 +96,11 @@ def test_row20_golden_frame_sent(new_fabric: MAKE, run: Run, family: int, tmp_pa
     capture = fabric.underlay.capture()
     b.send(inner)
     capture.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP))
-    rows = tshark_fields(capture.write_pcap(tmp_path / "wire.pcap"),
-                         ["gre.key", "gre.proto", "gre.flags_and_version", "udp.srcport"], "gre && udp")
+    rows = tshark_fields(
+        capture.write_pcap(tmp_path / "wire.pcap"),
+        ["gre.key", "gre.proto", "gre.flags_and_version", "udp.srcport"],
+        "gre && udp",
+    )
     assert rows and int(rows[0][0], 0) >> 8 == 5001
     assert int(rows[0][1], 0) == 0x6558 and int(rows[0][2], 0) == 0x2000 and rows[0][3] == "4000"
 
@@ -113,13 +128,17 @@ RECEIVER_DROPS: dict[str, Callable[[], Any]] = {
     "gre-protocol": lambda: nvgre(THEIRS[4], OURS[4], 5001, to_b()[IP], proto=0x0800),
     "vsid-reserved": lambda: nvgre(THEIRS[4], OURS[4], 4095, to_b()),
     "vsid-unknown": lambda: nvgre(THEIRS[4], OURS[4], 5999, to_b()),
-    "inner-vlan": lambda: nvgre(THEIRS[4], OURS[4], 5001, Ether(src=A_MAC, dst=B_MAC) / Dot1Q(vlan=5) / to_b()[IP]),
+    "inner-vlan": lambda: nvgre(
+        THEIRS[4], OURS[4], 5001, Ether(src=A_MAC, dst=B_MAC) / Dot1Q(vlan=5) / to_b()[IP]
+    ),
     "inner-runt": lambda: nvgre(THEIRS[4], OURS[4], 5001, bytes(to_b())[:13]),
     "outer-fragment": lambda: fragment(nvgre(THEIRS[4], OURS[4], 5001, to_b(bytes(600))), 400)[0],
-    "not-local": lambda: nvgre(THEIRS[4], OURS[4], 5001, Ether(src=A_MAC, dst="02:00:00:00:0b:0b") / to_b()[IP]),
+    "not-local": lambda: nvgre(
+        THEIRS[4], OURS[4], 5001, Ether(src=A_MAC, dst="02:00:00:00:0b:0b") / to_b()[IP]
+    ),
     "src-pa-unknown": lambda: nvgre("192.0.2.99", OURS[4], 5001, to_b()),
-    "outer-ip": lambda: IP(src=THEIRS[4], dst=OURS[4], flags="DF", chksum=1) / bytes(
-        nvgre(THEIRS[4], OURS[4], 5001, to_b())[IP].payload),
+    "outer-ip": lambda: IP(src=THEIRS[4], dst=OURS[4], flags="DF", chksum=1)
+    / bytes(nvgre(THEIRS[4], OURS[4], 5001, to_b())[IP].payload),
     "src-pa-mismatch": lambda: nvgre("192.0.2.31", OURS[4], 5001, to_b()),
 }
 
@@ -166,7 +185,7 @@ def test_row21_fuzzed_frames_do_no_harm(new_fabric: MAKE, run: Run) -> None:
         for _ in range(dice.randint(1, 6)):
             frame[dice.randrange(20, len(frame))] = dice.randrange(256)
         if dice.random() < 0.3:
-            del frame[dice.randrange(21, len(frame)):]
+            del frame[dice.randrange(21, len(frame)) :]
         frame[10:12] = b"\0\0"
         frame[10:12] = struct.pack("!H", _ip_checksum(bytes(frame[:20])))
         peer.send_raw(ether + bytes(frame))
@@ -185,7 +204,8 @@ def _ip_checksum(header: bytes) -> int:
 
 @pytest.mark.asan
 def test_row22_provider_address_ownership(new_fabric: MAKE, run: Run) -> None:
-    """Frames to an address that is not ours are ignored; an address taken away falls silent, with an event."""
+    """Frames to an address that is not ours are ignored; an address taken away falls silent, with an event.
+    """
     fabric, b, peer = scene(new_fabric, run)
     host = fabric.hosts["h1"]
     at_b, at_peer = b.capture(), peer.capture()
@@ -198,7 +218,9 @@ def test_row22_provider_address_ownership(new_fabric: MAKE, run: Run) -> None:
     at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP))
     assert {f.nvgre.outer_source for f in at_peer.frames() if f.nvgre} <= {OURS[4], OURS_TOO[4]}
     events = host.follow()
-    host.config["provider-addresses"] = [pa for pa in host.config["provider-addresses"] if pa["address"] != OURS[4]]
+    host.config["provider-addresses"] = [
+        pa for pa in host.config["provider-addresses"] if pa["address"] != OURS[4]
+    ]
     assert host.reload().ok
     events.wait("pa-state", address=OURS[4])
     at_peer.clear()
@@ -209,7 +231,9 @@ def test_row22_provider_address_ownership(new_fabric: MAKE, run: Run) -> None:
     peer.send(nvgre(THEIRS[4], OURS[4], 5001, to_b()), mac)
     for port in range(64):
         b.send(udp(source_port=5000 + port))
-    at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "frames from the address that is left", 64)
+    at_peer.wait(
+        lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "frames from the address that is left", 64
+    )
     assert {f.nvgre.outer_source for f in at_peer.frames() if f.nvgre} == {OURS_TOO[4]}
     assert len(at_b.frames()) == before
 
@@ -224,6 +248,7 @@ def test_row23_provider_address_dad(new_fabric: MAKE, run: Run) -> None:
 
     def state(address: str) -> str:
         return str(next(pa["state"] for pa in host.team()["provider-addresses"] if pa["address"] == address))
+
     until(lambda: state(OURS_TOO[4]) == "duplicate", "the duplicate is found")
     until(lambda: state(OURS[4]) == "preferred", "the other one is good")
     probes = wire.frames(lambda f: f.ethertype == 0x0806 and f.packet.psrc == "0.0.0.0")
@@ -246,7 +271,7 @@ def test_row24_flow_id(new_fabric: MAKE, run: Run) -> None:
     templates = [bytes(udp(source_port=1024 + flow)) for flow in range(flows)]
     for turn in range(2):
         for start in range(0, flows, 250):
-            for template in templates[start:start + 250]:
+            for template in templates[start : start + 250]:
                 b.send(template)
             at_peer.wait(lambda f: f.nvgre, "all frames", turn * flows + start + 250, 10)
     ids: dict[int, set[int]] = {}
@@ -288,7 +313,9 @@ def test_row25_mtu_told_and_compared(new_fabric: MAKE, run: Run, family: int, mt
 
 @pytest.mark.asan
 def test_row26_path_mtu_discovery(new_fabric: MAKE, run: Run) -> None:
-    """A packet that does not fit is answered by the gateway's ICMP with the right MTU; the guest then sends less."""
+    """A packet that does not fit is answered by the gateway's ICMP with the right MTU; the guest then sends
+    less.
+    """
     fabric, b, _ = scene(new_fabric, run, mtu=1500)
     wire = fabric.underlay.capture()
     told = b.run("ping -n -c 2 -i 0.3 -W 1 -M do -s 1472 10.0.0.11", check=False).output
@@ -307,11 +334,18 @@ def test_row27_no_outer_fragments(new_fabric: MAKE, run: Run, family: int) -> No
     fabric, b, peer = scene(new_fabric, run, family, mtu=1500)
     at_peer = peer.capture()
     payload = bytes(random.Random(1).randrange(256) for _ in range(1472))
-    b.send(Ether(src=B_MAC, dst=A_MAC) / IP(src="10.0.0.12", dst="10.0.0.11", id=77) / UDP(
-        sport=7, dport=9, chksum=0) / Raw(payload))
+    b.send(
+        Ether(src=B_MAC, dst=A_MAC)
+        / IP(src="10.0.0.12", dst="10.0.0.11", id=77)
+        / UDP(sport=7, dport=9, chksum=0)
+        / Raw(payload)
+    )
 
     def pieces() -> list[Frame]:
-        return at_peer.frames(lambda f: f.nvgre and f.nvgre.packet.haslayer(IP) and f.nvgre.packet[IP].id == 77)
+        return at_peer.frames(
+            lambda f: f.nvgre and f.nvgre.packet.haslayer(IP) and f.nvgre.packet[IP].id == 77
+        )
+
     until(lambda: any(not f.nvgre.packet[IP].flags.MF for f in pieces() if f.nvgre), "the last fragment")
     assert len(pieces()) == 2 and all(len(f.data) <= 1514 for f in pieces())
     assert not any(f.nvgre.fragment for f in pieces() if f.nvgre)
@@ -320,8 +354,8 @@ def test_row27_no_outer_fragments(new_fabric: MAKE, run: Run, family: int) -> No
     for frame in pieces():
         assert frame.nvgre
         packet = frame.nvgre.packet[IP]
-        data = bytes(packet.payload)[:packet.len - packet.ihl * 4]
-        whole[packet.frag * 8:packet.frag * 8 + len(data)] = data
+        data = bytes(packet.payload)[: packet.len - packet.ihl * 4]
+        whole[packet.frag * 8 : packet.frag * 8 + len(data)] = data
     assert bytes(whole[8:]) == payload
     b.reaches("10.0.0.1")
 
@@ -350,8 +384,10 @@ def test_outer_vlan(new_fabric: MAKE, run: Run) -> None:
     wire = fabric.underlay.capture()
     at_b = b.capture()
     b.send(udp())
-    request = wire.wait(lambda f: f.vlan == 77 and f.ethertype == 0x0806 and f.packet.pdst == THEIRS[4],
-                        "the tagged ARP request for the remote address")[0]
+    request = wire.wait(
+        lambda f: f.vlan == 77 and f.ethertype == 0x0806 and f.packet.pdst == THEIRS[4],
+        "the tagged ARP request for the remote address",
+    )[0]
     ours = request.source
     pa = request.packet.psrc
     drops = host.watch_drops()
@@ -371,10 +407,15 @@ def test_corrupt_inner_checksum_is_not_made_good(new_fabric: MAKE, run: Run) -> 
     broken[UDP].chksum = 0x1234
     peer.send_nvgre(OURS[4], 5001, broken, count=5)
     until(lambda: _udp_errors(b) >= before + 5, "the guest's stack sees five bad checksums")
-    peer.send_nvgre(OURS[4], 5001, Ether(src=A_MAC, dst=B_MAC) / IP(src="10.0.0.11", dst="10.0.0.12") / ICMP())
+    peer.send_nvgre(
+        OURS[4], 5001, Ether(src=A_MAC, dst=B_MAC) / IP(src="10.0.0.11", dst="10.0.0.12") / ICMP()
+    )
 
 
 def _udp_errors(guest: TapGuest) -> int:
-    names, values = [line.split()[1:] for line in guest.run("cat /proc/net/snmp").output.splitlines()
-                     if line.startswith("Udp:")]
+    names, values = [
+        line.split()[1:]
+        for line in guest.run("cat /proc/net/snmp").output.splitlines()
+        if line.startswith("Udp:")
+    ]
     return int(values[names.index("InCsumErrors")])

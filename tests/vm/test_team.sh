@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The machine that the other tests here rely on: modules load, two network namespaces talk over a bridge, teamd
-# forms an activebackup team whose active port follows the link.
+# The machine that the other tests here rely on: modules load, two network namespaces talk over a bridge,
+# teamd forms an activebackup team whose active port follows the link.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ -n "${VM:-}" ] || exec "$here/boot" -t 120 "$0" "$@"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Initial RAM disks: busybox, dash, kernel modules in loading order, programs of this machine with their libraries.
+"""Initial RAM disks: busybox, dash, kernel modules in loading order, programs of this machine with their
+libraries.
 
 Not compressed: the host copies faster than an emulated CPU unpacks.
 """
@@ -19,8 +20,13 @@ from . import cache, cpio, kernel
 KEEP_IMAGES = 8
 
 
-def build(linux: kernel.Kernel, init: bytes, modules: Mapping[str, list[str]], programs: Iterable[str] = (),
-          files: Mapping[str, bytes] | None = None) -> Path:
+def build(
+    linux: kernel.Kernel,
+    init: bytes,
+    modules: Mapping[str, list[str]],
+    programs: Iterable[str] = (),
+    files: Mapping[str, bytes] | None = None,
+) -> Path:
     """Path of an image in the cache, built unless one with the same content is there.
 
     `modules`: list name -> module names. /mod/NAME.list holds the file names to insmod, in order.

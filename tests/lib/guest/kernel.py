@@ -22,10 +22,33 @@ from . import cache
 
 META_PACKAGE = "linux-image-amd64"
 # Parts of lib/modules/VERSION/kernel worth keeping: the rest is 300 MB of drivers no such machine has.
-MODULE_TREES = ("arch", "crypto", "fs", "lib", "mm", "net", "virt", "drivers/net", "drivers/virtio", "drivers/char",
-                "drivers/block", "drivers/vhost", "drivers/vfio", "drivers/uio", "drivers/ptp", "drivers/firmware")
-NOT_MODULE_TREES = ("drivers/net/ethernet", "drivers/net/wireless", "drivers/net/usb", "drivers/net/can",
-                    "drivers/net/phy", "drivers/net/dsa", "drivers/net/wwan")
+MODULE_TREES = (
+    "arch",
+    "crypto",
+    "fs",
+    "lib",
+    "mm",
+    "net",
+    "virt",
+    "drivers/net",
+    "drivers/virtio",
+    "drivers/char",
+    "drivers/block",
+    "drivers/vhost",
+    "drivers/vfio",
+    "drivers/uio",
+    "drivers/ptp",
+    "drivers/firmware",
+)
+NOT_MODULE_TREES = (
+    "drivers/net/ethernet",
+    "drivers/net/wireless",
+    "drivers/net/usb",
+    "drivers/net/can",
+    "drivers/net/phy",
+    "drivers/net/dsa",
+    "drivers/net/wwan",
+)
 FRESH_SECONDS = 24 * 3600
 
 
@@ -105,12 +128,15 @@ def _package(update: bool = False) -> tuple[str, str] | None:
     """(name, version) of the package that the meta package stands for."""
     if update:
         subprocess.run(["apt-get", "-qq", "update"], check=False, stdin=subprocess.DEVNULL)
-    depends = subprocess.run(["apt-cache", "depends", META_PACKAGE], capture_output=True, text=True, check=False).stdout
+    depends = subprocess.run(
+        ["apt-cache", "depends", META_PACKAGE], capture_output=True, text=True, check=False
+    ).stdout
     name = re.search(r"Depends: (linux-image-[0-9]\S+)", depends)
     if not name:
         return None
-    show = subprocess.run(["apt-cache", "show", "--no-all-versions", name[1]], capture_output=True, text=True,
-                          check=False).stdout
+    show = subprocess.run(
+        ["apt-cache", "show", "--no-all-versions", name[1]], capture_output=True, text=True, check=False
+    ).stdout
     version = re.search(r"^Version: (\S+)", show, re.MULTILINE)
     return (name[1], version[1]) if version else None
 
@@ -118,15 +144,29 @@ def _package(update: bool = False) -> tuple[str, str] | None:
 def _unpack(package: tuple[str, str], directory: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache.root(), prefix=".kernel-") as scratch_name:
         scratch = Path(scratch_name)
-        subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", f"{package[0]}={package[1]}"],
-                       cwd=scratch, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", f"{package[0]}={package[1]}"],
+            cwd=scratch,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
         deb = next(scratch.glob("*.deb"))
         wanted = ["./boot/vmlinuz-*", "./lib/modules/*/modules.*"]
         wanted += [f"./lib/modules/*/kernel/{tree}" for tree in MODULE_TREES]
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as unpack:
-            subprocess.run(["tar", "-x", "-C", scratch_name, "--wildcards",
-                            *(f"--exclude=*/kernel/{tree}" for tree in NOT_MODULE_TREES), *wanted],
-                           stdin=unpack.stdout, check=True)
+            subprocess.run(
+                [
+                    "tar",
+                    "-x",
+                    "-C",
+                    scratch_name,
+                    "--wildcards",
+                    *(f"--exclude=*/kernel/{tree}" for tree in NOT_MODULE_TREES),
+                    *wanted,
+                ],
+                stdin=unpack.stdout,
+                check=True,
+            )
         deb.unlink()
         version = next((scratch / "lib/modules").iterdir()).name
         subprocess.run(["depmod", "-b", scratch_name, version], check=True)

@@ -31,11 +31,13 @@ _TP_STATUS_VLAN_TPID_VALID = 1 << 6
 class Capture:
     """Frames of some interfaces of one namespace, from construction until stop().
 
-    Without `outgoing`, only frames that the interfaces receive: on the switch, one copy of each frame a host sent.
+    Without `outgoing`, only frames that the interfaces receive: on the switch, one copy of each frame a host
+    sent.
     """
 
-    def __init__(self, netns: Netns, name: str, ports: Iterable[str], outgoing: bool = False,
-                 snaplen: int = 0) -> None:
+    def __init__(
+        self, netns: Netns, name: str, ports: Iterable[str], outgoing: bool = False, snaplen: int = 0
+    ) -> None:
         self.name = f"{netns.short}-{name}"
         self._ports = set(ports)
         self._outgoing = outgoing
@@ -65,8 +67,9 @@ class Capture:
             self._drain()
             return [frame for frame in self._frames if wanted is None or wanted(frame)]
 
-    def wait(self, wanted: Callable[[Frame], object], what: str = "a frame", count: int = 1,
-             timeout: float = 5.0) -> list[Frame]:
+    def wait(
+        self, wanted: Callable[[Frame], object], what: str = "a frame", count: int = 1, timeout: float = 5.0
+    ) -> list[Frame]:
         """At least `count` frames that are wanted, those from before this call included."""
         found: list[Frame] = []
         at = 0
@@ -81,8 +84,10 @@ class Capture:
                     return found
                 if not self._changed.wait(end - time.monotonic()) and time.monotonic() >= end:
                     seen = "\n".join(f"  {frame}" for frame in self._frames[-30:])
-                    raise Timeout(f"{self.name}: {what}: {len(found)} of {count} within {timeout:g} s; "
-                                  f"of {len(self._frames)} frames the last are\n{seen}")
+                    raise Timeout(
+                        f"{self.name}: {what}: {len(found)} of {count} within {timeout:g} s; "
+                        f"of {len(self._frames)} frames the last are\n{seen}"
+                    )
 
     def clear(self) -> None:
         """Forgets what came so far."""
@@ -112,14 +117,17 @@ class Capture:
             for frame in self.frames():
                 stamp = frame.when - self._offset
                 length = len(frame.data)
-                file.write(struct.pack("<IIII", int(stamp), int(stamp % 1 * 1e6), length, length) + frame.data)
+                file.write(
+                    struct.pack("<IIII", int(stamp), int(stamp % 1 * 1e6), length, length) + frame.data
+                )
         return path
 
     def __enter__(self) -> Capture:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _read(self) -> None:
@@ -142,7 +150,9 @@ class Capture:
         if len(self._frames) > before:
             self._changed.notify_all()
 
-    def _take(self, data: bytes, ancillary: list[tuple[int, int, bytes]], interface: str, outgoing: bool) -> None:
+    def _take(
+        self, data: bytes, ancillary: list[tuple[int, int, bytes]], interface: str, outgoing: bool
+    ) -> None:
         if interface not in self._ports or (outgoing and not self._outgoing):
             return
         stamp = time.monotonic()
@@ -188,5 +198,7 @@ def tshark_fields(pcap: Path, fields: list[str], display_filter: str = "") -> li
         command += ["-e", field]
     if display_filter:
         command += ["-Y", display_filter]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=60, stdin=subprocess.DEVNULL
+    )
     return [line.split("\t") for line in done.stdout.splitlines()]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""vswitchd's configuration file from Python data: a dict becomes a group, a list of dicts a list of groups."""
+"""vswitchd's configuration file from Python data: a dict becomes a group, a list of dicts a list of groups.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +25,20 @@ def _value(value: Value, depth: int) -> str:
         return f'"{escaped}"'
     indent = "\t" * (depth + 1)
     if isinstance(value, Mapping):
-        members = " ".join(f"{name} = {_value(each, depth)};" for name, each in value.items() if each is not None)
+        members = " ".join(
+            f"{name} = {_value(each, depth)};" for name, each in value.items() if each is not None
+        )
         return f"{{ {members} }}"
     if isinstance(value, Sequence):
         if not value:
             return "()"
         if any(isinstance(each, (Mapping, list)) for each in value):
-            return "(\n" + ",\n".join(indent + _value(each, depth + 1) for each in value) + "\n" + "\t" * depth + ")"
+            return (
+                "(\n"
+                + ",\n".join(indent + _value(each, depth + 1) for each in value)
+                + "\n"
+                + "\t" * depth
+                + ")"
+            )
         return "[" + ", ".join(_value(each, depth) for each in value) + "]"
     raise TypeError(f"no such thing in a configuration file: {value!r}")

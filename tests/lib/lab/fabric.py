@@ -43,8 +43,15 @@ class Place:
 class Fabric:
     """Hosts h1, h2... on one underlay. Change `hosts[NAME].config` before start() for anything special."""
 
-    def __init__(self, run: Run, hosts: int = 2, nics: int = 2, family: int = 4, mtu: int = DEFAULT_MTU,
-                 member_type: str = "af-packet") -> None:
+    def __init__(
+        self,
+        run: Run,
+        hosts: int = 2,
+        nics: int = 2,
+        family: int = 4,
+        mtu: int = DEFAULT_MTU,
+        member_type: str = "af-packet",
+    ) -> None:
         self.run = run
         self.underlay = Underlay(run, mtu=mtu)
         self.hosts: dict[str, Host] = {}
@@ -54,8 +61,9 @@ class Fabric:
             self._add_host(number, nics, family, member_type)
         for host in self.hosts.values():
             for other in self.hosts.values():
-                host.config["hosts"].append({"id": other.name, "pas": [
-                    {"address": pa} for pa in provider_addresses(other)]})
+                host.config["hosts"].append(
+                    {"id": other.name, "pas": [{"address": pa} for pa in provider_addresses(other)]}
+                )
 
     def _add_host(self, number: int, nics: int, family: int, member_type: str) -> None:
         host = Host(self.run, self.underlay, f"h{number}", nics)
@@ -65,7 +73,8 @@ class Fabric:
             host.config["members"].append({"name": member, "type": member_type})
             address = f"192.0.2.{10 * number + nic + 1}" if family == 4 else f"2001:db8::{number}:{nic + 1}"
             host.config["provider-addresses"].append(
-                {"address": address, "prefix-length": 24 if family == 4 else 64, "member": member})
+                {"address": address, "prefix-length": 24 if family == 4 else 64, "member": member}
+            )
 
     def every_config(self, key: str, entry: dict[str, Any]) -> None:
         """The same object on all hosts."""
@@ -75,38 +84,79 @@ class Fabric:
     def setting(self, group: str, **values: Any) -> None:
         """The same setting on all hosts; underscores stand for dashes."""
         for host in self.hosts.values():
-            host.config.setdefault(group, {}).update({name.replace("_", "-"): v for name, v in values.items()})
+            host.config.setdefault(group, {}).update(
+                {name.replace("_", "-"): v for name, v in values.items()}
+            )
 
     def subnet(self, vsid: int, rdid: str, *gateways: str, **options: Any) -> None:
-        self.every_config("subnets", {"vsid": vsid, "rdid": rdid, "gateways": list(gateways),
-                                      **{name.replace("_", "-"): value for name, value in options.items()}})
+        self.every_config(
+            "subnets",
+            {
+                "vsid": vsid,
+                "rdid": rdid,
+                "gateways": list(gateways),
+                **{name.replace("_", "-"): value for name, value in options.items()},
+            },
+        )
 
     def record(self, vsid: int, host: str, mac: str, ca: str | None = None, **options: Any) -> None:
         self.every_config("records", {"vsid": vsid, "ca": ca, "mac": mac, "host": host, **options})
 
-    def tap_guest(self, host: str, name: str, vsid: int, *addresses: str, options: dict[str, object] | None = None,
-                  **where: Any) -> TapGuest:
+    def tap_guest(
+        self,
+        host: str,
+        name: str,
+        vsid: int,
+        *addresses: str,
+        options: dict[str, object] | None = None,
+        **where: Any,
+    ) -> TapGuest:
         """A guest in a namespace; `options` are vhu-peer's, `where` is that of place()."""
         place = self.place(host, name, vsid, *addresses, **where)
         guest = TapGuest(place.host.netns, name, place.socket, place.mac, options)
         self._guests.append((place, guest))
         return guest
 
-    def machine(self, host: str, name: str, vsid: int, *addresses: str, nic: dict[str, Any] | None = None,
-                kvm: bool = False, cpus: int = 1, **where: Any) -> QemuGuest:
+    def machine(
+        self,
+        host: str,
+        name: str,
+        vsid: int,
+        *addresses: str,
+        nic: dict[str, Any] | None = None,
+        kvm: bool = False,
+        cpus: int = 1,
+        **where: Any,
+    ) -> QemuGuest:
         """A QEMU guest; `nic` has properties of qemu.Nic, `where` is that of place()."""
         place = self.place(host, name, vsid, *addresses, **where)
-        guest = QemuGuest(place.host.netns, name, [Nic(place.socket, place.mac, **(nic or {}))], cpus=cpus,
-                          kvm=kvm)
+        guest = QemuGuest(
+            place.host.netns, name, [Nic(place.socket, place.mac, **(nic or {}))], cpus=cpus, kvm=kvm
+        )
         self._guests.append((place, guest))
         return guest
 
-    def place(self, host: str, name: str, vsid: int, *addresses: str, mac: str = "", record: bool = True,
-              gateway: bool = True, port: dict[str, Any] | None = None) -> Place:
+    def place(
+        self,
+        host: str,
+        name: str,
+        vsid: int,
+        *addresses: str,
+        mac: str = "",
+        record: bool = True,
+        gateway: bool = True,
+        port: dict[str, Any] | None = None,
+    ) -> Place:
         """A port in the configuration of `host`, and lookup records of its addresses in that of all hosts."""
         self._numbers += 1
-        place = Place(self.hosts[host], name, vsid, list(addresses), mac or _mac(vsid, self._numbers),
-                      self._gateways(vsid) if gateway else [])
+        place = Place(
+            self.hosts[host],
+            name,
+            vsid,
+            list(addresses),
+            mac or _mac(vsid, self._numbers),
+            self._gateways(vsid) if gateway else [],
+        )
         place.host.config["ports"].append({"id": name, "vsid": vsid, "macs": [place.mac], **(port or {})})
         if record and vsid:
             for address in addresses:
@@ -115,8 +165,12 @@ class Fabric:
 
     def _gateways(self, vsid: int) -> list[str]:
         subnets = next(iter(self.hosts.values())).config["subnets"]
-        return [str(ipaddress.ip_interface(gateway).ip) for subnet in subnets if subnet["vsid"] == vsid
-                for gateway in subnet["gateways"]]
+        return [
+            str(ipaddress.ip_interface(gateway).ip)
+            for subnet in subnets
+            if subnet["vsid"] == vsid
+            for gateway in subnet["gateways"]
+        ]
 
     def start(self, configure: bool = True) -> None:
         """Starts all switches and guests, waits until every port is active, sets the guests' addresses."""
@@ -156,7 +210,9 @@ class Fabric:
 
     def guest(self, name: str) -> TapGuest:
         """A guest in a namespace, by name."""
-        return next(guest for place, guest in self._guests if place.name == name and isinstance(guest, TapGuest))
+        return next(
+            guest for place, guest in self._guests if place.name == name and isinstance(guest, TapGuest)
+        )
 
     def stop(self) -> None:
         """Ends guests and switches in an orderly way; fails if a switch does not end well."""

@@ -77,7 +77,7 @@ class Frame:
     @cached_property
     def nvgre(self) -> Nvgre | None:
         """The frame as NVGRE: GRE with a key, whatever its flags; None for everything else."""
-        return parse_nvgre(self.data[18 if self._tagged else 14:], self.ethertype)
+        return parse_nvgre(self.data[18 if self._tagged else 14 :], self.ethertype)
 
     @property
     def _tagged(self) -> bool:
@@ -94,20 +94,30 @@ def parse_nvgre(data: bytes, ethertype: int) -> Nvgre | None:
         length = (data[0] & 15) * 4
         frag = struct.unpack_from("!H", data, 6)[0]
         total = struct.unpack_from("!H", data, 2)[0]
-        address = [socket.inet_ntop(socket.AF_INET, data[at:at + 4]) for at in (12, 16)]
+        address = [socket.inet_ntop(socket.AF_INET, data[at : at + 4]) for at in (12, 16)]
         ttl, fragment, dont_fragment = data[8], bool(frag & 0x3FFF), bool(frag & 0x4000)
         payload = data[length:total]
     elif ethertype == 0x86DD and len(data) >= 40 and data[6] == GRE_PROTOCOL:
-        address = [socket.inet_ntop(socket.AF_INET6, data[at:at + 16]) for at in (8, 24)]
+        address = [socket.inet_ntop(socket.AF_INET6, data[at : at + 16]) for at in (8, 24)]
         ttl, fragment, dont_fragment = data[7], False, True
-        payload = data[40:40 + struct.unpack_from("!H", data, 4)[0]]
+        payload = data[40 : 40 + struct.unpack_from("!H", data, 4)[0]]
     else:
         return None
     if len(payload) < 8:
         return None
     flags, protocol, key = struct.unpack_from("!HHI", payload)
-    return Nvgre(address[0], address[1], ttl, dont_fragment, fragment, flags, protocol, key >> 8, key & 0xFF,
-                 payload[8:])
+    return Nvgre(
+        address[0],
+        address[1],
+        ttl,
+        dont_fragment,
+        fragment,
+        flags,
+        protocol,
+        key >> 8,
+        key & 0xFF,
+        payload[8:],
+    )
 
 
 def layer(packet: Packet, kind: Any) -> Any:

@@ -71,7 +71,9 @@ class Guest(ABC):
             lines.append(f"ip -6 route add default via {gateway6} dev eth0")
         self.run("set -e\n" + "\n".join(lines))
 
-    def ping(self, target: str, count: int = 3, interval: float = 0.2, wait: float = 1.0, options: str = "") -> int:
+    def ping(
+        self, target: str, count: int = 3, interval: float = 0.2, wait: float = 1.0, options: str = ""
+    ) -> int:
         """Sends `count` echo requests and returns how many were answered."""
         command = f"ping -n -c {count} -i {interval:g} -W {wait:g} {options} {shlex.quote(target)}"
         result = self.run(command, timeout=count * interval + wait + 15, check=False)

@@ -40,7 +40,12 @@ class Host:
             "paths": {"run-dir": str(self.run_directory), "state-dir": str(self.directory / "state")},
             "memory": {"mbufs": 8192, "hugepages": "off"},
             "team": {"mode": "independent"},
-            "members": [], "provider-addresses": [], "ports": [], "hosts": [], "subnets": [], "records": [],
+            "members": [],
+            "provider-addresses": [],
+            "ports": [],
+            "hosts": [],
+            "subnets": [],
+            "records": [],
         }
         self.control = self.run_directory / "control"
         self.process: Process | None = None
@@ -66,9 +71,11 @@ class Host:
             self.notify.close()
         self.notify = NotifySocket(self.directory / f"notify{self._starts}")
         self._run.defer(self.notify.close)
-        self.process = self.netns.start(f"{self.name}-vswitchd",
-                                        [program("vswitchd"), "--config", str(self.write_config())],
-                                        env={"NOTIFY_SOCKET": str(self.notify.path)})
+        self.process = self.netns.start(
+            f"{self.name}-vswitchd",
+            [program("vswitchd"), "--config", str(self.write_config())],
+            env={"NOTIFY_SOCKET": str(self.notify.path)},
+        )
         if ready:
             self.wait_ready()
         return self.process
@@ -109,7 +116,7 @@ class Host:
     def _check_log(self) -> None:
         found = _SANITIZER.search(self.log())
         if found:
-            at = self.log()[max(0, found.start() - 2000):found.end() + 4000]
+            at = self.log()[max(0, found.start() - 2000) : found.end() + 4000]
             raise AssertionError(f"{self.name}: vswitchd's log has a sanitizer report\n{at}")
 
     def reload(self) -> Result:
@@ -130,8 +137,9 @@ class Host:
 
     def ctl_text(self, *words: str, check: bool = True, timeout: float = 30.0) -> Result:
         """vswitchctl for people."""
-        return sh([program("vswitchctl"), "--socket", str(self.control), *words], check=check,
-                  timeout=timeout)
+        return sh(
+            [program("vswitchctl"), "--socket", str(self.control), *words], check=check, timeout=timeout
+        )
 
     def ctl(self, *words: str, timeout: float = 30.0) -> Any:
         """vswitchctl --json, as data."""
@@ -172,8 +180,11 @@ class Host:
         return {reply["port"]["id"]: reply["port"] for reply in self.stream("Ports")}
 
     def wait_port(self, name: str, state: str = "active", timeout: float = 20.0) -> None:
-        until(lambda: self.ports().get(name, {}).get("state") == state, f"port {name} of {self.name} is {state}",
-              timeout)
+        until(
+            lambda: self.ports().get(name, {}).get("state") == state,
+            f"port {name} of {self.name} is {state}",
+            timeout,
+        )
 
     def team(self) -> dict[str, Any]:
         """Members, provider addresses, buckets."""
@@ -205,10 +216,16 @@ class DropWatch:
     def since(self) -> dict[str, int]:
         """Reasons that counted, with how much."""
         now = self._host.drops()
-        return {name: count - self._before.get(name, 0) for name, count in now.items()
-                if count != self._before.get(name, 0)}
+        return {
+            name: count - self._before.get(name, 0)
+            for name, count in now.items()
+            if count != self._before.get(name, 0)
+        }
 
     def wait(self, reason: str, at_least: int = 1, timeout: float = 5.0) -> int:
         """Until so many packets were dropped for this reason."""
-        return until(lambda: self.since().get(reason, 0) if self.since().get(reason, 0) >= at_least else 0,
-                     f"{at_least} x {reason} on {self._host.name}", timeout)
+        return until(
+            lambda: self.since().get(reason, 0) if self.since().get(reason, 0) >= at_least else 0,
+            f"{at_least} x {reason} on {self._host.name}",
+            timeout,
+        )

@@ -28,8 +28,12 @@ class Counters:
     tx_bytes: int
 
     def __sub__(self, other: Counters) -> Counters:
-        return Counters(self.rx_packets - other.rx_packets, self.tx_packets - other.tx_packets,
-                        self.rx_bytes - other.rx_bytes, self.tx_bytes - other.tx_bytes)
+        return Counters(
+            self.rx_packets - other.rx_packets,
+            self.tx_packets - other.tx_packets,
+            self.rx_bytes - other.rx_bytes,
+            self.tx_bytes - other.tx_bytes,
+        )
 
 
 class Netns:
@@ -70,7 +74,9 @@ class Netns:
 
     def counters(self, interface: str) -> Counters:
         stats = self.links(interface)[0]["stats64"]
-        return Counters(stats["rx"]["packets"], stats["tx"]["packets"], stats["rx"]["bytes"], stats["tx"]["bytes"])
+        return Counters(
+            stats["rx"]["packets"], stats["tx"]["packets"], stats["rx"]["bytes"], stats["tx"]["bytes"]
+        )
 
     @contextmanager
     def entered(self) -> Iterator[None]:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guests that are network namespaces: no machine to boot, and frames can be sent and captured at their interface."""
+"""Guests that are network namespaces: no machine to boot, and frames can be sent and captured at their
+interface.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,24 @@ class _NetnsJob(Job):
         self._netns = netns
         self._script = script
         self._popen = subprocess.Popen(  # pylint: disable=consider-using-with
-            ["ip", "netns", "exec", netns.name, "setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-c", script],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+            [
+                "ip",
+                "netns",
+                "exec",
+                netns.name,
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "--",
+                "/bin/sh",
+                "-c",
+                script,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         netns.run.defer(self._end)
 
     def wait(self, timeout: float = 30.0) -> Result:

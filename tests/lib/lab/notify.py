@@ -36,8 +36,9 @@ class NotifySocket:
         with self._changed:
             while line not in self._lines:
                 if alive and alive.status is not None:
-                    raise AssertionError(f"{alive.name} ended with status {alive.status} before {line}\n"
-                                         f"{alive.tail()}")
+                    raise AssertionError(
+                        f"{alive.name} ended with status {alive.status} before {line}\n" f"{alive.tail()}"
+                    )
                 if time.monotonic() >= end:
                     tail = alive.tail() if alive else ""
                     raise Timeout(f"no {line} within {timeout:g} s, only {self._lines}\n{tail}")

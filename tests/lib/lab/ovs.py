@@ -18,8 +18,8 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 class OvsHost:
     """One NIC, one provider address, an OVS of its own (database and sockets in the run's directory).
 
-    br-phy carries the NIC and the provider address, br-int the guests and the tunnel port. The tunnel id is the whole
-    32-bit GRE key (key=flow): VSID << 8 | FlowID.
+    br-phy carries the NIC and the provider address, br-int the guests and the tunnel port. The tunnel id is
+    the whole 32-bit GRE key (key=flow): VSID << 8 | FlowID.
     """
 
     def __init__(self, run: Run, underlay: Underlay, name: str, provider_address: str) -> None:
@@ -31,8 +31,11 @@ class OvsHost:
         self.directory: Path = run.directory / name
         self.directory.mkdir()
         self.cable: Cable = underlay.attach(self.netns, "a0")
-        self._env = {"OVS_RUNDIR": str(self.directory), "OVS_LOGDIR": str(self.directory),
-                     "OVS_DBDIR": str(self.directory)}
+        self._env = {
+            "OVS_RUNDIR": str(self.directory),
+            "OVS_LOGDIR": str(self.directory),
+            "OVS_DBDIR": str(self.directory),
+        }
         self._db = f"unix:{self.directory}/db.sock"
         self._start()
         self._make_bridges(provider_address)
@@ -41,20 +44,43 @@ class OvsHost:
         database = self.directory / "conf.db"
         sh(["ovsdb-tool", "create", str(database), SCHEMA])
         self.database: Process = self.netns.start(
-            f"{self.name}-ovsdb", ["ovsdb-server", str(database), f"--remote=p{self._db}",
-                                   f"--unixctl={self.directory}/ovsdb.ctl"], env=self._env)
+            f"{self.name}-ovsdb",
+            ["ovsdb-server", str(database), f"--remote=p{self._db}", f"--unixctl={self.directory}/ovsdb.ctl"],
+            env=self._env,
+        )
         until((self.directory / "db.sock").exists, "ovsdb-server listens")
         self.vsctl("--no-wait", "init")
         self.switch: Process = self.netns.start(
-            f"{self.name}-ovs", ["ovs-vswitchd", self._db, f"--unixctl={self.directory}/vswitchd.ctl",
-                                 f"--pidfile={self.directory}/ovs-vswitchd.pid"], env=self._env)
+            f"{self.name}-ovs",
+            [
+                "ovs-vswitchd",
+                self._db,
+                f"--unixctl={self.directory}/vswitchd.ctl",
+                f"--pidfile={self.directory}/ovs-vswitchd.pid",
+            ],
+            env=self._env,
+        )
 
     def _make_bridges(self, provider_address: str) -> None:
         for bridge in ("br-phy", "br-int"):
-            self.vsctl("add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev", "fail-mode=secure")
+            self.vsctl(
+                "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev", "fail-mode=secure"
+            )
         self.vsctl("add-port", "br-phy", "a0", "--", "set", "bridge", "br-phy", "fail-mode=standalone")
-        self.vsctl("add-port", "br-int", "gre0", "--", "set", "interface", "gre0", "type=gre", "ofport_request=100",
-                   "options:remote_ip=flow", "options:key=flow", f"options:local_ip={self.provider_address}")
+        self.vsctl(
+            "add-port",
+            "br-int",
+            "gre0",
+            "--",
+            "set",
+            "interface",
+            "gre0",
+            "type=gre",
+            "ofport_request=100",
+            "options:remote_ip=flow",
+            "options:key=flow",
+            f"options:local_ip={self.provider_address}",
+        )
         # the kernel must not answer for br-phy's address with the NIC's MAC
         self.netns.ip("link set a0 arp off")
         self.netns.ip("link set br-phy addrgenmode none")
@@ -72,8 +98,10 @@ class OvsHost:
         number = len(self._guests) + 1
         self.vsctl("add-port", "br-int", port, "--", "set", "interface", port, f"ofport_request={number}")
         self.flow(f"in_port=100,tun_id={vsid << 8:#x}/0xffffff00,dl_dst={mac},actions=output:{number}")
-        self.flow(f"in_port=100,tun_id={vsid << 8:#x}/0xffffff00,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00,"
-                  f"actions=output:{number}")
+        self.flow(
+            f"in_port=100,tun_id={vsid << 8:#x}/0xffffff00,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00,"
+            f"actions=output:{number}"
+        )
         self._guests[name] = (number, vsid << 8 | flow_id)
         return guest
 

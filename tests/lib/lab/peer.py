@@ -19,18 +19,26 @@ from .wait import Timeout
 
 
 class Peer:
-    """One vhu-peer process with one port; its reports are collected. `flags` are arguments besides the port's."""
+    """One vhu-peer process with one port; its reports are collected. `flags` are arguments besides the
+    port's.
+    """
 
-    def __init__(self, host: Netns, name: str, socket: Path, options: Mapping[str, object], flags: Sequence[str] = ()
-                 ) -> None:
+    def __init__(
+        self, host: Netns, name: str, socket: Path, options: Mapping[str, object], flags: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self._control = host.run.directory / f"{name}-peer.ctl"
         self._events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._listening = threading.Event()
-        group = ",".join(f"{key}={value}" for key, value in {"socket": socket, "name": name, **options}.items())
-        self.process: Process = host.start(f"{name}-peer", [program("vhu-peer"), "--control", str(self._control), *flags,
-                                                            "--port", group], on_line=self._line)
+        group = ",".join(
+            f"{key}={value}" for key, value in {"socket": socket, "name": name, **options}.items()
+        )
+        self.process: Process = host.start(
+            f"{name}-peer",
+            [program("vhu-peer"), "--control", str(self._control), *flags, "--port", group],
+            on_line=self._line,
+        )
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
         with self._changed:
@@ -45,10 +53,14 @@ class Peer:
                     if event.get("event") == name:
                         return event
                 if self.process.status is not None and not self.process.reading:
-                    raise AssertionError(f"{self.name}: vhu-peer ended with status {self.process.status}\n"
-                                         f"{self.process.tail()}")
+                    raise AssertionError(
+                        f"{self.name}: vhu-peer ended with status {self.process.status}\n"
+                        f"{self.process.tail()}"
+                    )
                 if not self._changed.wait(0.2) and time.monotonic() >= end:
-                    raise Timeout(f"{self.name}: no report '{name}' within {timeout:g} s\n{self.process.tail()}")
+                    raise Timeout(
+                        f"{self.name}: no report '{name}' within {timeout:g} s\n{self.process.tail()}"
+                    )
 
     def clear(self) -> None:
         with self._changed:
@@ -87,13 +99,20 @@ class Peer:
 class TapGuest(NetnsGuest):
     """A namespace whose eth0 is a tap device that vhu-peer joins to a vhost-user port."""
 
-    def __init__(self, host: Netns, name: str, socket: Path, mac: str, options: Mapping[str, object] | None = None
-                 ) -> None:
+    def __init__(
+        self, host: Netns, name: str, socket: Path, mac: str, options: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__(host.run, name, mac)
         self._host = host
         self._socket = socket
-        self._options = {"server": 1, "mode": "tap", "tap": "eth0", "netns": self.netns.name, "mac": mac,
-                         **(options or {})}
+        self._options = {
+            "server": 1,
+            "mode": "tap",
+            "tap": "eth0",
+            "netns": self.netns.name,
+            "mac": mac,
+            **(options or {}),
+        }
         self._peer: Peer | None = None
 
     @property
@@ -112,7 +131,9 @@ class TapGuest(NetnsGuest):
         if self._peer and self._peer.process.status is None:
             self._peer.stop()
             final = self._peer.wait("final")
-            assert not final["broken"] and not final["violations"], f"{self.name}: the switch broke the rules: {final}"
+            assert (
+                not final["broken"] and not final["violations"]
+            ), f"{self.name}: the switch broke the rules: {final}"
 
     def kill(self) -> None:
         self.peer.process.kill()

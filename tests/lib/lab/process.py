@@ -37,16 +37,33 @@ def in_netns(argv: Sequence[str], netns: str | None) -> list[str]:
     return ["ip", "netns", "exec", netns, *argv] if netns else list(argv)
 
 
-def sh(argv: Sequence[str] | str, netns: str | None = None, check: bool = True, timeout: float = 30.0,
-       stdin: str = "") -> Result:
+def sh(
+    argv: Sequence[str] | str,
+    netns: str | None = None,
+    check: bool = True,
+    timeout: float = 30.0,
+    stdin: str = "",
+) -> Result:
     """Runs a command (a string is split like a shell does) to its end."""
     words = shlex.split(argv) if isinstance(argv, str) else list(argv)
     full = in_netns([*_BOUND, *words], netns)
     try:
-        done = subprocess.run(full, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", timeout=timeout, check=False)
+        done = subprocess.run(
+            full,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
     except subprocess.TimeoutExpired as late:
-        text = (late.stdout or b"").decode(errors="replace") if isinstance(late.stdout, bytes) else late.stdout or ""
+        text = (
+            (late.stdout or b"").decode(errors="replace")
+            if isinstance(late.stdout, bytes)
+            else late.stdout or ""
+        )
         raise Timeout(f"{shlex.join(words)}: not done within {timeout:g} s\n{text}") from None
     result = Result(_status(done.returncode), done.stdout)
     if check and not result.ok:
@@ -61,12 +78,20 @@ def _status(code: int) -> int:
 class Process:
     """A process in a session of its own, its output in a log file. Ends with the run at the latest.
 
-    Start it on a thread that lives on: the kernel ends it with the thread that started it. With `on_line` every
-    line of stdout is handed over as it comes (on a thread of its own); otherwise it goes to the log with stderr.
+    Start it on a thread that lives on: the kernel ends it with the thread that started it. With `on_line`
+    every line of stdout is handed over as it comes (on a thread of its own); otherwise it goes to the log
+    with stderr.
     """
 
-    def __init__(self, run: Run, name: str, argv: Sequence[str], netns: str | None = None,
-                 env: Mapping[str, str] | None = None, on_line: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        name: str,
+        argv: Sequence[str],
+        netns: str | None = None,
+        env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
         self.name = name
         self.argv = list(argv)
         self.log: Path = run.logs / f"{name}.log"
@@ -76,9 +101,13 @@ class Process:
             log.write(f"+ {shlex.join(argv)}\n".encode())
             log.flush()
             self._popen = subprocess.Popen(  # pylint: disable=consider-using-with
-                in_netns([*_BOUND, *argv], netns), stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if on_line else log, stderr=log, env={**os.environ, **(env or {})},
-                start_new_session=True)
+                in_netns([*_BOUND, *argv], netns),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if on_line else log,
+                stderr=log,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._read, daemon=True) if on_line else None
         if self._reader:
             self._reader.start()

@@ -25,7 +25,9 @@ _HERE = Path(image.__file__).parent
 _MODULES = ["virtio_pci", "virtio_console", "virtio_net"]
 _PROGRAMS = ["ip", "ping", "iperf3", "flock"]
 # nothing here is needed by a guest that lives for seconds; each saves time under emulation
-_KERNEL_LINE = "console=ttyS0 quiet panic=-1 mitigations=off audit=0 net.ifnames=0 cryptomgr.notests rodata=off"
+_KERNEL_LINE = (
+    "console=ttyS0 quiet panic=-1 mitigations=off audit=0 net.ifnames=0 cryptomgr.notests rodata=off"
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ def prepare() -> None:
 class QemuGuest(Guest):
     """A virtual machine. It boots once the switch has connected to its vhost-user sockets."""
 
-    def __init__(self, netns: Netns, name: str, nics: list[Nic], memory: int = 192, cpus: int = 1,
-                 kvm: bool = False) -> None:
+    def __init__(
+        self, netns: Netns, name: str, nics: list[Nic], memory: int = 192, cpus: int = 1, kvm: bool = False
+    ) -> None:
         self.name = name
         self.mac = nics[0].mac
         self.nics = nics
@@ -95,21 +98,56 @@ class QemuGuest(Guest):
     def _argv(self, directory: Path) -> list[str]:
         linux, initrd = _boot_files()
         memory, cpus = self._size
-        argv = ["qemu-system-x86_64", "-name", self.name, "-machine", "q35,memory-backend=ram",
-                "-accel", "kvm" if self.kvm else "tcg",
-                "-cpu", "host" if self.kvm else "max,la57=off", "-smp", str(cpus), "-m", str(memory),
-                "-object", f"memory-backend-memfd,id=ram,size={memory}M,share=on",
-                "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-                "-serial", f"file:{self.console}", "-kernel", str(linux), "-initrd", str(initrd),
-                "-append", _KERNEL_LINE,
-                "-chardev", f"socket,id=qmp,path={directory}/{self.name}.qmp", "-mon", "chardev=qmp,mode=control",
-                "-chardev", f"socket,id=agent,path={directory}/{self.name}.agent",
-                "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent"]
+        argv = [
+            "qemu-system-x86_64",
+            "-name",
+            self.name,
+            "-machine",
+            "q35,memory-backend=ram",
+            "-accel",
+            "kvm" if self.kvm else "tcg",
+            "-cpu",
+            "host" if self.kvm else "max,la57=off",
+            "-smp",
+            str(cpus),
+            "-m",
+            str(memory),
+            "-object",
+            f"memory-backend-memfd,id=ram,size={memory}M,share=on",
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-display",
+            "none",
+            "-serial",
+            f"file:{self.console}",
+            "-kernel",
+            str(linux),
+            "-initrd",
+            str(initrd),
+            "-append",
+            _KERNEL_LINE,
+            "-chardev",
+            f"socket,id=qmp,path={directory}/{self.name}.qmp",
+            "-mon",
+            "chardev=qmp,mode=control",
+            "-chardev",
+            f"socket,id=agent,path={directory}/{self.name}.agent",
+            "-device",
+            "virtio-serial-pci",
+            "-device",
+            "virtserialport,chardev=agent",
+        ]
         for number, nic in enumerate(self.nics):
-            argv += ["-chardev", f"socket,id=vhu{number},path={nic.socket}" +
-                     (",server=on,wait=off" if nic.server else ",reconnect=1"),
-                     "-netdev", f"vhost-user,id=net{number},chardev=vhu{number},queues={nic.queues}",
-                     "-device", _device(number, nic, self.kvm)]
+            argv += [
+                "-chardev",
+                f"socket,id=vhu{number},path={nic.socket}"
+                + (",server=on,wait=off" if nic.server else ",reconnect=1"),
+                "-netdev",
+                f"vhost-user,id=net{number},chardev=vhu{number},queues={nic.queues}",
+                "-device",
+                _device(number, nic, self.kvm),
+            ]
         return argv
 
     def wait_ready(self, timeout: float = 60.0) -> None:
@@ -118,11 +156,15 @@ class QemuGuest(Guest):
         with self._changed:
             while not self._ready:
                 if self.process.status is not None:
-                    raise AssertionError(f"{self.name}: QEMU ended with status {self.process.status}\n"
-                                         f"{self.process.tail()}")
+                    raise AssertionError(
+                        f"{self.name}: QEMU ended with status {self.process.status}\n"
+                        f"{self.process.tail()}"
+                    )
                 if time.monotonic() >= end:
-                    raise Timeout(f"{self.name} did not boot within {timeout:g} s\n{self.process.tail()}\n"
-                                  f"{self._console_tail()}")
+                    raise Timeout(
+                        f"{self.name} did not boot within {timeout:g} s\n{self.process.tail()}\n"
+                        f"{self._console_tail()}"
+                    )
                 self._changed.wait(0.2)
 
     def start(self, script: str) -> Job:
@@ -181,7 +223,9 @@ class QemuGuest(Guest):
     def _console_tail(self) -> str:
         if not self.console.exists():
             return "QEMU made no machine: nobody connected to its vhost-user sockets"
-        return f"--- {self.console}\n" + "\n".join(self.console.read_text(errors="replace").splitlines()[-20:])
+        return f"--- {self.console}\n" + "\n".join(
+            self.console.read_text(errors="replace").splitlines()[-20:]
+        )
 
     def _listen_to_agent(self) -> None:
         self._agent_listener.settimeout(0.5)
@@ -219,9 +263,13 @@ class QemuGuest(Guest):
         with self._changed:
             while job.result is None:
                 if self.process.status is not None:
-                    raise AssertionError(f"{self.name} is gone (status {self.process.status}) during: {job.script}")
+                    raise AssertionError(
+                        f"{self.name} is gone (status {self.process.status}) during: {job.script}"
+                    )
                 if time.monotonic() >= end:
-                    raise Timeout(f"{self.name}: not done within {timeout:g} s: {job.script}\n{self._console_tail()}")
+                    raise Timeout(
+                        f"{self.name}: not done within {timeout:g} s: {job.script}\n{self._console_tail()}"
+                    )
                 self._changed.wait(0.2)
             return job.result
 
@@ -238,8 +286,10 @@ class _QemuJob(Job):
 
     def send_signal(self, number: int) -> None:
         # the script leads a session of its own; it may not have written its pid yet
-        self._guest.run(f"until [ -s /run/job/{self.id}.pid ]; do sleep 0.05; done; "
-                        f"kill -{number} -$(cat /run/job/{self.id}.pid)")
+        self._guest.run(
+            f"until [ -s /run/job/{self.id}.pid ]; do sleep 0.05; done; "
+            f"kill -{number} -$(cat /run/job/{self.id}.pid)"
+        )
 
 
 def _listen(path: Path) -> socket.socket:
@@ -251,8 +301,10 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _device(number: int, nic: Nic, kvm: bool) -> str:
-    parts = [f"virtio-net-pci,netdev=net{number},mac={nic.mac},romfile=",
-             f"rx_queue_size={nic.queue_size},tx_queue_size={nic.queue_size}"]
+    parts = [
+        f"virtio-net-pci,netdev=net{number},mac={nic.mac},romfile=",
+        f"rx_queue_size={nic.queue_size},tx_queue_size={nic.queue_size}",
+    ]
     if nic.queues > 1:
         parts.append("mq=on")
     if nic.packed:

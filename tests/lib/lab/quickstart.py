@@ -61,7 +61,10 @@ class Narrator:
         self.last_output = time.monotonic()
         stamp = f"{time.monotonic() - self.started:4.0f} s"
         for number, part in enumerate(text.splitlines() or [""]):
-            print(f"{stamp if not number else ' ' * len(stamp)}  {mark if not number else '    '} {part}", flush=True)
+            print(
+                f"{stamp if not number else ' ' * len(stamp)}  {mark if not number else '    '} {part}",
+                flush=True,
+            )
 
     def section(self, text: str) -> None:
         print(flush=True)
@@ -112,8 +115,9 @@ def build(narrator: Narrator) -> None:
 
 def _logged(argv: list[str], log: Path) -> int:
     with open(log, "wb") as output:
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                              start_new_session=True) as child:
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        ) as child:
             try:
                 return child.wait()
             except BaseException:
@@ -131,11 +135,12 @@ class Scene:
         self.fabric.subnet(6001, "tenant-b", "10.1.0.1/24")
         self.machines: dict[str, QemuGuest] = {}
         for name, host, vsid, addresses, mac in (
-                ("a1", "h1", 5001, ["10.1.0.11/24"], "02:00:00:00:01:11"),
-                ("a2", "h2", 5001, ["10.1.0.12/24"], "02:00:00:00:01:12"),
-                ("a3", "h2", 5002, ["10.2.0.12/24"], "02:00:00:00:02:12"),
-                ("b1", "h1", 6001, ["10.1.0.11/24"], "02:00:00:00:01:11"),
-                ("b2", "h2", 6001, ["10.1.0.12/24", "10.1.0.99/24"], "02:00:00:00:01:12")):
+            ("a1", "h1", 5001, ["10.1.0.11/24"], "02:00:00:00:01:11"),
+            ("a2", "h2", 5001, ["10.1.0.12/24"], "02:00:00:00:01:12"),
+            ("a3", "h2", 5002, ["10.2.0.12/24"], "02:00:00:00:02:12"),
+            ("b1", "h1", 6001, ["10.1.0.11/24"], "02:00:00:00:01:11"),
+            ("b2", "h2", 6001, ["10.1.0.12/24", "10.1.0.99/24"], "02:00:00:00:01:12"),
+        ):
             # the MTU that fits is the guest's own 1500: the provider network here has room for the tunnel
             self.machines[name] = self.fabric.machine(host, name, vsid, *addresses, mac=mac, kvm=kvm)
 
@@ -147,28 +152,37 @@ class Scene:
 def start(narrator: Narrator, scene: Scene) -> None:
     """Everything up, with a line for each."""
     fabric = scene.fabric
-    with narrator.step("vswitchd on h1 and h2, in the namespaces " +
-                       " and ".join(host.netns.name for host in scene.hosts.values())):
+    with narrator.step(
+        "vswitchd on h1 and h2, in the namespaces "
+        + " and ".join(host.netns.name for host in scene.hosts.values())
+    ):
         for host in scene.hosts.values():
             host.start(ready=False)
         for host in scene.hosts.values():
             host.wait_ready()
     first = next(iter(scene.machines.values()))
-    with narrator.step(f"booting {len(scene.machines)} guests under {'KVM' if first.kvm else 'emulation (TCG)'}"):
+    with narrator.step(
+        f"booting {len(scene.machines)} guests under {'KVM' if first.kvm else 'emulation (TCG)'}"
+    ):
         for guest in scene.machines.values():
             guest.power_on()
         for name, guest in scene.machines.items():
             fabric.finish_by_name(name)
             narrator.line(f"{name} is up after {guest.boot_seconds:.0f} s: {fabric.describe(name)}")
     for name, guest in scene.machines.items():
-        guest.run(f"echo {name} > /run/name; while :; do nc -l -p {NAME_PORT} < /run/name > /dev/null; done "
-                  "> /dev/null 2>&1 &")
+        guest.run(
+            f"echo {name} > /run/name; while :; do nc -l -p {NAME_PORT} < /run/name > /dev/null; done "
+            "> /dev/null 2>&1 &"
+        )
 
 
 def who_is(guest: Guest, address: str) -> str:
     """The name of the machine that answers at an address."""
-    return until(lambda: guest.run(f"nc -w 3 {address} {NAME_PORT} < /dev/null", check=False).output.strip(),
-                 f"{guest.name} asks who is {address}", 15)
+    return until(
+        lambda: guest.run(f"nc -w 3 {address} {NAME_PORT} < /dev/null", check=False).output.strip(),
+        f"{guest.name} asks who is {address}",
+        15,
+    )
 
 
 def reaches(guest: Guest, address: str, name: str) -> str:
@@ -202,8 +216,7 @@ def prove_reachability(narrator: Narrator, scene: Scene) -> None:
     narrator.section("Who reaches whom: tenants A and B use the same IP and MAC addresses")
     narrator.claim("A: a1 on h1 reaches a2 on h2", lambda: reaches(m["a1"], "10.1.0.12", "a2"))
     narrator.claim("B: b1 on h1 reaches b2 on h2", lambda: reaches(m["b1"], "10.1.0.12", "b2"))
-    narrator.claim("the gateway 10.1.0.1 answers both on their own host",
-                   lambda: gateway(m["a1"], m["b1"]))
+    narrator.claim("the gateway 10.1.0.1 answers both on their own host", lambda: gateway(m["a1"], m["b1"]))
     narrator.claim("routed: a1 reaches a3 in A's other subnet", lambda: reaches(m["a1"], "10.2.0.12", "a3"))
     narrator.claim("the way back", lambda: ttl(m["a3"], "10.1.0.11"))
     narrator.section("And who does not")
@@ -221,16 +234,23 @@ def show_frame(narrator: Narrator, scene: Scene, run: Run) -> None:
     def check() -> str:
         frame = capture.wait(lambda f: f.nvgre and f.nvgre.vsid == 5001, "NVGRE of tenant A")[0]
         assert frame.nvgre and frame.nvgre.flags == 0x2000 and frame.nvgre.protocol == 0x6558
-        return (f"left {frame.interface[:2]} by NIC {frame.interface[2:]}, GRE key 0x{frame.nvgre.vsid:06x}"
-                f"{frame.nvgre.flow_id:02x} = VSID {frame.nvgre.vsid}, FlowID {frame.nvgre.flow_id}")
+        return (
+            f"left {frame.interface[:2]} by NIC {frame.interface[2:]}, GRE key 0x{frame.nvgre.vsid:06x}"
+            f"{frame.nvgre.flow_id:02x} = VSID {frame.nvgre.vsid}, FlowID {frame.nvgre.flow_id}"
+        )
+
     narrator.claim("tenant A's packets travel as NVGRE (RFC 7637)", check)
     ping.wait()
     capture.stop()
     pcap = capture.write_pcap(run.directory / "wire.pcap")
     narrator.line("tshark reads it as:")
-    text = sh(["tshark", "-n", "-r", str(pcap), "-Y", "gre.key && icmp", "-c", "200", "-V"], timeout=60).output
-    keep = re.compile(r"^(Frame 1|Ethernet|Internet Protocol|Generic Routing|    Protocol Type|    Key|    Flags|"
-                      r"Internet Control|Frame \d+)")
+    text = sh(
+        ["tshark", "-n", "-r", str(pcap), "-Y", "gre.key && icmp", "-c", "200", "-V"], timeout=60
+    ).output
+    keep = re.compile(
+        r"^(Frame 1|Ethernet|Internet Protocol|Generic Routing|    Protocol Type|    Key|    Flags|"
+        r"Internet Control|Frame \d+)"
+    )
     shown = 0
     for line in text.splitlines():
         shown += line.startswith("Frame")
@@ -255,9 +275,11 @@ def prove_team(narrator: Narrator, scene: Scene) -> None:
     for direction in ("", "-R"):
         server = two.start("iperf3 -s -1")
         with narrator.step(f"iperf3 {'from a2 to a1' if direction else 'from a1 to a2'}"):
+
             def run_client(way: str = direction) -> str:
                 done = one.run(f"iperf3 -c 10.1.0.12 -t 2 -P {STREAMS} {way}", timeout=60, check=False)
                 return done.output if done.ok else ""
+
             output = until(run_client, "iperf3 connects", 60)
             rates = re.findall(r"\[SUM\].*?([\d.]+ \wbits/sec).*receiver", output)
             narrator.line(f"{rates[-1] if rates else 'done'}")
@@ -265,15 +287,25 @@ def prove_team(narrator: Narrator, scene: Scene) -> None:
     used = {cable.port: cable.counters() - before[cable.port] for cable in cables}
     narrator.line(f"{'packets':12} {'sent':>10} {'received':>10}")
     for cable in cables:
-        narrator.line(f"{cable.host.short + ' ' + cable.nic:12} {used[cable.port].tx_packets:>10} "
-                      f"{used[cable.port].rx_packets:>10}")
+        narrator.line(
+            f"{cable.host.short + ' ' + cable.nic:12} {used[cable.port].tx_packets:>10} "
+            f"{used[cable.port].rx_packets:>10}"
+        )
     for name, host in scene.hosts.items():
         for way in ("sent", "received"):
-            narrator.claim(f"{name} has {way} by both NICs", lambda host=host, way=way: _share(  # type: ignore[misc]
-                [used[cable.port].tx_packets if way == "sent" else used[cable.port].rx_packets
-                 for cable in host.cables]))
-    narrator.claim("a NIC of h1 loses its link: traffic goes on by the other", lambda: _unplugged(
-        one, scene.hosts["h1"].cables[0]))
+            narrator.claim(
+                f"{name} has {way} by both NICs",
+                lambda host=host, way=way: _share(  # type: ignore[misc]
+                    [
+                        used[cable.port].tx_packets if way == "sent" else used[cable.port].rx_packets
+                        for cable in host.cables
+                    ]
+                ),
+            )
+    narrator.claim(
+        "a NIC of h1 loses its link: traffic goes on by the other",
+        lambda: _unplugged(one, scene.hosts["h1"].cables[0]),
+    )
 
 
 def _share(packets: list[int]) -> str:
@@ -297,8 +329,11 @@ def stay(narrator: Narrator, scene: Scene) -> None:
     narrator.section("Everything is left running")
     for name, host in scene.hosts.items():
         narrator.line(f"{name}: {program('vswitchctl')} --socket {host.control} team show")
-    narrator.line("NAME COMMAND runs a command in a guest (a1 ping -c 2 10.1.0.12) or a host (h1 vswitchctl port list);\n"
-                  "Ctrl-D ends")
+    narrator.line(
+        "NAME COMMAND runs a command in a guest (a1 ping -c 2 10.1.0.12) or a host (h1 vswitchctl port list);"
+        "\n"
+        "Ctrl-D ends"
+    )
     if not sys.stdin.isatty():
         signal.pause()
     while True:
@@ -368,8 +403,20 @@ def main() -> int:
         if os.geteuid() != 0:
             shutil.rmtree(narrator.logs)
             narrator.line("network namespaces need root: going on with sudo")
-            os.execvp("sudo", ["sudo", "env", f"PYTHONPATH={os.environ['PYTHONPATH']}", "PYTHONDONTWRITEBYTECODE=1",
-                               sys.executable, "-m", "lab.quickstart", "--built", *sys.argv[1:]])
+            os.execvp(
+                "sudo",
+                [
+                    "sudo",
+                    "env",
+                    f"PYTHONPATH={os.environ['PYTHONPATH']}",
+                    "PYTHONDONTWRITEBYTECODE=1",
+                    sys.executable,
+                    "-m",
+                    "lab.quickstart",
+                    "--built",
+                    *sys.argv[1:],
+                ],
+            )
         demonstrate(narrator, options)
     except Interrupted as signalled:
         print(f"\nquickstart: {signalled}: everything is removed", flush=True)
@@ -382,7 +429,10 @@ def main() -> int:
         narrator.doing = ""
         children.end_all()
     total = narrator.proven + len(narrator.failed)
-    print(f"\n{narrator.proven} of {total} claims proved in {time.monotonic() - narrator.started:.0f} s", flush=True)
+    print(
+        f"\n{narrator.proven} of {total} claims proved in {time.monotonic() - narrator.started:.0f} s",
+        flush=True,
+    )
     for text in narrator.failed:
         print(f"  not proved: {text}")
     if narrator.failed:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""pytest plugin (-p lab.results): one JSON line per test in the file $TESTS_RESULTS, as soon as the test is over."""
+"""pytest plugin (-p lab.results): one JSON line per test in the file $TESTS_RESULTS, as soon as the test is
+over.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,12 @@ class _Writer:
         if nodeid in self._done:
             return
         self._done.add(nodeid)
-        entry = {"name": nodeid.removeprefix("tests/lab/"), "outcome": outcome, "seconds": round(seconds, 3),
-                 "detail": detail}
+        entry = {
+            "name": nodeid.removeprefix("tests/lab/"),
+            "outcome": outcome,
+            "seconds": round(seconds, 3),
+            "detail": detail,
+        }
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""One test run: a unique prefix for everything it makes, a directory, and the order in which all of it goes away.
+"""One test run: a unique prefix for everything it makes, a directory, and the order in which all of it goes
+away.
 
-Everything is found again by the prefix. A run holds a lock as long as it lives; sweep() removes what runs left
-behind whose lock nobody holds any more.
+Everything is found again by the prefix. A run holds a lock as long as it lives; sweep() removes what runs
+left behind whose lock nobody holds any more.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Run:
         return len(self._undo)
 
     def unwind(self, mark: int = 0) -> None:
-        """Undoes everything since the mark. One that fails does not keep the others; the first error is raised."""
+        """Undoes everything since the mark. One that fails does not keep the others; the first error is
+        raised.
+        """
         first: BaseException | None = None
         while len(self._undo) > mark:
             undo = self._undo.pop()
@@ -113,7 +116,9 @@ def _remove(name: str) -> None:
         netns = line.split()[0] if line else ""
         if not netns.startswith(f"{name}-"):
             continue
-        pids = subprocess.run(["ip", "netns", "pids", netns], capture_output=True, text=True, check=False).stdout
+        pids = subprocess.run(
+            ["ip", "netns", "pids", netns], capture_output=True, text=True, check=False
+        ).stdout
         for pid in pids.split():
             try:
                 os.kill(int(pid), 9)

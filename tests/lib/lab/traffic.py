@@ -21,18 +21,24 @@ _OFFSET = 14 + 20 + 8
 FIRST_PORT = 20000
 
 
-def numbered(source: tuple[str, str], destination: tuple[str, str], flow: int, number: int, size: int = 64) -> bytes:
+def numbered(
+    source: tuple[str, str], destination: tuple[str, str], flow: int, number: int, size: int = 64
+) -> bytes:
     """A frame from (MAC, IPv4 address) to (MAC, IPv4 address): flow gives the UDP source port."""
     payload = _MAGIC + struct.pack("!II", flow, number)
-    frame = Ether(src=source[0], dst=destination[0]) / IP(src=source[1], dst=destination[1]) / UDP(
-        sport=FIRST_PORT + flow, dport=9) / Raw(payload.ljust(size - _OFFSET, b"\0"))
+    frame = (
+        Ether(src=source[0], dst=destination[0])
+        / IP(src=source[1], dst=destination[1])
+        / UDP(sport=FIRST_PORT + flow, dport=9)
+        / Raw(payload.ljust(size - _OFFSET, b"\0"))
+    )
     return bytes(frame)
 
 
 def number_of(frame: Frame | bytes) -> tuple[int, int] | None:
     """(flow, number) of such a frame."""
     data = frame.data if isinstance(frame, Frame) else frame
-    if data[_OFFSET:_OFFSET + 4] != _MAGIC:
+    if data[_OFFSET : _OFFSET + 4] != _MAGIC:
         return None
     flow, number = struct.unpack_from("!II", data, _OFFSET + 4)
     return flow, number
@@ -56,13 +62,23 @@ class Verdict:
 class Stream:
     """Sends numbered frames at a steady rate on a thread, flows in turn, until stop()."""
 
-    def __init__(self, sender: NetnsGuest, receiver: NetnsGuest, source: str, destination: str, flows: int = 16,
-                 rate: int = 1000, destination_mac: str = "") -> None:
+    def __init__(
+        self,
+        sender: NetnsGuest,
+        receiver: NetnsGuest,
+        source: str,
+        destination: str,
+        flows: int = 16,
+        rate: int = 1000,
+        destination_mac: str = "",
+    ) -> None:
         self._sender = sender
         self._flows = flows
         self._rate = rate
-        self._frames = [numbered((sender.mac, source), (destination_mac or receiver.mac, destination), flow, 0)
-                        for flow in range(flows)]
+        self._frames = [
+            numbered((sender.mac, source), (destination_mac or receiver.mac, destination), flow, 0)
+            for flow in range(flows)
+        ]
         self.capture: Capture = receiver.capture()
         self._stopping = threading.Event()
         self.sent = 0
@@ -75,8 +91,13 @@ class Stream:
     def _frame(self, number: int) -> bytes:
         template = self._frames[number % self._flows]
         # a UDP checksum of zero means none, so that the number can change
-        return (template[:_OFFSET - 2] + b"\0\0" + template[_OFFSET:_OFFSET + 8] + struct.pack("!I", number) +
-                template[_OFFSET + 12:])
+        return (
+            template[: _OFFSET - 2]
+            + b"\0\0"
+            + template[_OFFSET : _OFFSET + 8]
+            + struct.pack("!I", number)
+            + template[_OFFSET + 12 :]
+        )
 
     def _run(self) -> None:
         start = time.monotonic()

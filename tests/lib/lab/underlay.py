@@ -34,7 +34,10 @@ class Cable:
 
     def plug(self) -> None:
         self.underlay.netns.ip(f"link set {self.port} up")
-        until(lambda: self.host.links(self.nic)[0]["operstate"] == "UP", f"carrier of {self.host.short} {self.nic}")
+        until(
+            lambda: self.host.links(self.nic)[0]["operstate"] == "UP",
+            f"carrier of {self.host.short} {self.nic}",
+        )
 
     def counters(self) -> Counters:
         """As the host sees them: tx left the host."""
@@ -42,7 +45,8 @@ class Cable:
 
 
 class Underlay:
-    """A bridge in a namespace of its own: learns, floods what it does not know, has no STP and no snooping."""
+    """A bridge in a namespace of its own: learns, floods what it does not know, has no STP and no snooping.
+    """
 
     def __init__(self, run: Run, name: str = "sw", mtu: int = DEFAULT_MTU) -> None:
         self.run = run
@@ -57,8 +61,10 @@ class Underlay:
         """A new NIC in `host`, plugged into the switch. Its kernel side has no addresses."""
         port = f"{host.short}{nic}"[-15:]
         address = f"address {mac}" if mac else ""
-        self.netns.ip(f"link add {port} mtu {self.mtu} type veth peer name {nic} {address} mtu {self.mtu} "
-                      f"netns {host.name}")
+        self.netns.ip(
+            f"link add {port} mtu {self.mtu} type veth peer name {nic} {address} mtu {self.mtu} "
+            f"netns {host.name}"
+        )
         for netns, end in ((self.netns, port), (host, nic)):
             # frames must reach captures and user space with their checksums filled in
             netns.sh(f"ethtool -K {end} tx off", check=False)
@@ -72,6 +78,7 @@ class Underlay:
     def capture(self, snaplen: int = 0) -> Capture:
         """Everything hosts send, once per frame, with the port it came in by."""
         from .capture import Capture  # pylint: disable=import-outside-toplevel
+
         return Capture(self.netns, "wire", ports=set(self.cables), snaplen=snaplen)
 
     def flush(self) -> None:
@@ -101,14 +108,18 @@ class FdbMonitor:
         self._lock = threading.Lock()
         self._marks = 0
         self.process: Process = underlay.netns.start(
-            f"fdb-{underlay.netns.short}", ["bridge", "monitor", "fdb"], on_line=self._line)
+            f"fdb-{underlay.netns.short}", ["bridge", "monitor", "fdb"], on_line=self._line
+        )
         self._synchronize()
 
     def learned(self, mac: str = "") -> list[Learned]:
         """What was learned, in order; a MAC address that moves is learned again."""
         with self._lock:
-            return [entry for entry in self._lines if entry.port in self._underlay.cables
-                    and mac.lower() in ("", entry.mac)]
+            return [
+                entry
+                for entry in self._lines
+                if entry.port in self._underlay.cables and mac.lower() in ("", entry.mac)
+            ]
 
     def moves(self) -> list[Learned]:
         """Entries that took a MAC address away from another port."""
@@ -129,7 +140,8 @@ class FdbMonitor:
         return moved
 
     def _synchronize(self) -> None:
-        """Makes an entry of its own until it is seen: changes come in order, so those before it are all here."""
+        """Makes an entry of its own until it is seen: changes come in order, so those before it are all here.
+        """
         self._marks += 1
         mac, tool = f"02:fd:b0:00:00:{self._marks:02x}", f"bridge -n {self._underlay.netns.name} fdb"
 
@@ -138,6 +150,7 @@ class FdbMonitor:
             self._underlay.netns.sh(f"{tool} del {mac} dev br0 self local", check=False)
             with self._lock:
                 return any(entry.mac == mac for entry in self._lines)
+
         until(seen, "the switch's address table can be followed")
 
     def _line(self, line: str) -> None:

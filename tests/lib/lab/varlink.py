@@ -137,4 +137,5 @@ def _flat(event: dict[str, Any]) -> dict[str, Any]:
 
 def _matches(event: dict[str, Any], name: str, values: dict[str, str]) -> bool:
     return name in ("", event.get("name")) and all(
-        str(event.get(key.replace("_", "-"))) == value for key, value in values.items())
+        str(event.get(key.replace("_", "-"))) == value for key, value in values.items()
+    )

@@ -20,8 +20,9 @@ from .wait import until
 GRE_PROTOCOL = 47
 
 
-def nvgre(outer_source: str, outer_destination: str, vsid: int, inner: Packet | bytes, flow_id: int = 0,
-          **gre: Any) -> Packet:
+def nvgre(
+    outer_source: str, outer_destination: str, vsid: int, inner: Packet | bytes, flow_id: int = 0, **gre: Any
+) -> Packet:
     """From the outer IP header on, as RFC 7637 wants it; `gre` overrides fields of scapy's GRE layer."""
     fields = {"key_present": 1, "proto": 0x6558, "key": vsid << 8 | flow_id, **gre}
     if ":" in outer_destination:
@@ -32,7 +33,8 @@ def nvgre(outer_source: str, outer_destination: str, vsid: int, inner: Packet | 
 
 
 class WireHost:
-    """One NIC with provider addresses. The kernel answers ARP and ND for them; NVGRE is the test's business."""
+    """One NIC with provider addresses. The kernel answers ARP and ND for them; NVGRE is the test's business.
+    """
 
     def __init__(self, run: Run, underlay: Underlay, name: str, *provider_addresses: str) -> None:
         self.name = name
@@ -57,10 +59,12 @@ class WireHost:
 
     def resolve(self, address: str) -> str:
         """MAC address of a provider address, asked for by the kernel."""
+
         def lladdr() -> str:
             self.netns.sh(f"ping -c 1 -W 0.2 {address}", check=False)
             words = self.netns.ip(f"neigh show {address} dev a0").split()
             return words[words.index("lladdr") + 1] if "lladdr" in words else ""
+
         return until(lladdr, f"{self.name} resolves {address}")
 
     def send(self, packet: Packet, mac: str = "", vlan: int = 0, count: int = 1) -> None:
@@ -69,8 +73,16 @@ class WireHost:
         ether = Ether(src=self.mac, dst=mac or self.resolve(packet.dst))
         self._injector.send(ether / tag / packet if tag else ether / packet, count)
 
-    def send_nvgre(self, destination: str, vsid: int, inner: Packet | bytes, flow_id: int = 0, source: str = "",
-                   count: int = 1, **gre: Any) -> None:
+    def send_nvgre(
+        self,
+        destination: str,
+        vsid: int,
+        inner: Packet | bytes,
+        flow_id: int = 0,
+        source: str = "",
+        count: int = 1,
+        **gre: Any,
+    ) -> None:
         """An inner frame to a provider address, from our first one of that family."""
         own = source or next(a for a in self.provider_addresses if (":" in a) == (":" in destination))
         self.send(nvgre(own, destination, vsid, inner, flow_id, **gre), count=count)

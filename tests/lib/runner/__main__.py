@@ -40,8 +40,14 @@ def main(argv: list[str]) -> int:
     # what the build runs is Debian's, whatever else comes first for the user
     os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ.get("PATH", "")
     report = Report()
-    context = layers.Context(report, builds.Builder(report, source, base, logs), source, logs,
-                             argv[1] if len(argv) > 1 else "", os.environ.get("TESTS_ASAN") != "no")
+    context = layers.Context(
+        report,
+        builds.Builder(report, source, base, logs),
+        source,
+        logs,
+        argv[1] if len(argv) > 1 else "",
+        os.environ.get("TESTS_ASAN") != "no",
+    )
     children.adopt_orphans()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

@@ -72,9 +72,16 @@ class Done:
         return self.log.read_text(errors="replace")
 
 
-def run(report: Report, name: str, argv: Sequence[str], log: Path, timeout: float,
-        env: Mapping[str, str] | None = None, cwd: Path | None = None,
-        progress: Callable[[], None] = lambda: None) -> Done:
+def run(
+    report: Report,
+    name: str,
+    argv: Sequence[str],
+    log: Path,
+    timeout: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> Done:
     """Runs a command to its end. `progress` is called several times a second meanwhile.
 
     Interrupted or out of time, the whole process group gets SIGINT, and SIGKILL after a grace.
@@ -84,8 +91,15 @@ def run(report: Report, name: str, argv: Sequence[str], log: Path, timeout: floa
     with open(log, "wb") as output:
         output.write(f"+ {shlex.join(argv)}\n".encode())
         output.flush()
-        child = subprocess.Popen([*_BOUND, *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                 cwd=cwd, env={**os.environ, **(env or {})}, start_new_session=True)
+        child = subprocess.Popen(
+            [*_BOUND, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
     timed_out = False
     try:
         while child.poll() is None and not stopping.is_set():

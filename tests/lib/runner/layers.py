@@ -67,12 +67,21 @@ def machine(context: Context) -> None:
         context.skip("vm", "the build failed")
 
 
-def _scripts(context: Context, layer: str, directory: Path, glob: str, env: dict[str, str] | None = None) -> None:
+def _scripts(
+    context: Context, layer: str, directory: Path, glob: str, env: dict[str, str] | None = None
+) -> None:
     for path in sorted(directory.glob(glob)):
         if path.is_file() and os.access(path, os.X_OK) and context.wanted(path.name):
             name = f"{layer} {path.name}"
-            done = children.run(context.report, name, [str(path)], context.logs / layer / f"{path.name}.log",
-                                SCRIPT_TIMEOUT, env=env, cwd=context.source)
+            done = children.run(
+                context.report,
+                name,
+                [str(path)],
+                context.logs / layer / f"{path.name}.log",
+                SCRIPT_TIMEOUT,
+                env=env,
+                cwd=context.source,
+            )
             _add(context.report, name, done)
 
 
@@ -91,10 +100,17 @@ def _meson_suite(context: Context, suite: str) -> None:
         if not context.builder.build(flavour):
             context.skip(layer, f"the {flavour.name} build failed")
             continue
-        listed = subprocess.run(["meson", "introspect", "--tests", str(context.builder.directory(flavour))],
-                                capture_output=True, text=True, check=True).stdout
-        tests = [test for test in json.loads(listed)
-                 if suite in {name.rpartition(":")[2] for name in test["suite"]} and context.wanted(test["name"])]
+        listed = subprocess.run(
+            ["meson", "introspect", "--tests", str(context.builder.directory(flavour))],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        tests = [
+            test
+            for test in json.loads(listed)
+            if suite in {name.rpartition(":")[2] for name in test["suite"]} and context.wanted(test["name"])
+        ]
         pool = ThreadPoolExecutor(os.cpu_count() or 2)
         try:
             for future in [pool.submit(_meson_test, context, layer, test) for test in tests]:
@@ -109,8 +125,9 @@ def _meson_test(context: Context, layer: str, test: dict[str, Any]) -> None:
     env = {**builds.SANITIZER_ENV, **test["env"]}
     cwd = Path(test["workdir"]) if test["workdir"] else context.source
     slower = 1 if layer == "unit" else 4  # fuzz corpora and sanitizers
-    done = children.run(context.report, name, test["cmd"],
-                        log, slower * test["timeout"] or SCRIPT_TIMEOUT, env=env, cwd=cwd)
+    done = children.run(
+        context.report, name, test["cmd"], log, slower * test["timeout"] or SCRIPT_TIMEOUT, env=env, cwd=cwd
+    )
     if not children.stopping.is_set():
         _add_cmocka(context.report, name, done)
 
@@ -141,7 +158,9 @@ def _add_cmocka(report: Report, name: str, done: children.Done) -> None:
             elif word == "OK":
                 report.count(Outcome.PASSED)
         if not bad and done.status == 0:
-            report.line(f"pass {name}: {sum(word == 'OK' for word in cases.values())} cases ({done.seconds:.1f} s)")
+            report.line(
+                f"pass {name}: {sum(word == 'OK' for word in cases.values())} cases ({done.seconds:.1f} s)"
+            )
         for case in bad:
             report.add(Outcome.FAILED, f"{name} {case}", done.seconds, _case_log(done.text(), case))
         if not bad and done.status != 0:
@@ -150,8 +169,11 @@ def _add_cmocka(report: Report, name: str, done: children.Done) -> None:
 
 def _case_log(text: str, case: str) -> str:
     """From the start of a case to its verdict."""
-    found = re.search(rf"^\[\s*RUN\s*\] {re.escape(case)}$.*?^\[\s*(?:FAILED|ERROR)\s*\] {re.escape(case)}$", text,
-                      re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^\[\s*RUN\s*\] {re.escape(case)}$.*?^\[\s*(?:FAILED|ERROR)\s*\] {re.escape(case)}$",
+        text,
+        re.MULTILINE | re.DOTALL,
+    )
     return found[0] if found else text
 
 
@@ -172,21 +194,47 @@ def _pytest(context: Context, layer: str, flavour: builds.Flavour) -> None:
     results = context.logs / layer / "results.jsonl"
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text("")
-    argv = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-p", "lab.results", "--timeout=180",
-            "-q", "-rs", str(context.source / "tests/lab")]
+    argv = [
+        "/usr/bin/python3",
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "lab.results",
+        "--timeout=180",
+        "-q",
+        "-rs",
+        str(context.source / "tests/lab"),
+    ]
     if flavour is builds.ASAN:
         argv += ["-m", "asan"]
     if context.pattern:
         argv += ["-k", context.pattern]
-    env = {**builds.SANITIZER_ENV, "VSWITCHD_BUILD": str(context.builder.directory(flavour)),
-           "TESTS_LOG": str(context.logs / layer), "TESTS_RESULTS": str(results),
-           "PYTHONPATH": str(context.source / "tests/lib"), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {
+        **builds.SANITIZER_ENV,
+        "VSWITCHD_BUILD": str(context.builder.directory(flavour)),
+        "TESTS_LOG": str(context.logs / layer),
+        "TESTS_RESULTS": str(results),
+        "PYTHONPATH": str(context.source / "tests/lib"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     tail = _Results(context.report, layer, results)
-    done = children.run(context.report, layer, argv, context.logs / f"{layer.replace('/', '-')}.log", LAB_TIMEOUT,
-                        env=env, cwd=context.source, progress=tail.read)
+    done = children.run(
+        context.report,
+        layer,
+        argv,
+        context.logs / f"{layer.replace('/', '-')}.log",
+        LAB_TIMEOUT,
+        env=env,
+        cwd=context.source,
+        progress=tail.read,
+    )
     # pytest: 0 passed, 1 some failed (counted one by one), 5 none selected
     if done.status not in (0, 1, 5) or (done.status == 1 and not tail.failed):
-        context.report.add(Outcome.FAILED, f"{layer}: pytest", done.seconds, f"{done.text()}\nstatus {done.status}")
+        context.report.add(
+            Outcome.FAILED, f"{layer}: pytest", done.seconds, f"{done.text()}\nstatus {done.status}"
+        )
 
 
 class _Results:
@@ -213,7 +261,12 @@ class _Results:
 
 
 LAYERS: dict[str, Callable[[Context], None]] = {
-    "build": build, "lint": lint, "unit": unit, "fuzz": fuzz, "lab": lab, "vm": machine,
+    "build": build,
+    "lint": lint,
+    "unit": unit,
+    "fuzz": fuzz,
+    "lab": lab,
+    "vm": machine,
 }
 
 

@@ -72,6 +72,8 @@ class Report:
         ran = self.counts[Outcome.PASSED] + self.counts[Outcome.FAILED]
         if not ran:
             self.line("nothing ran")
-        self.line(f"{self.counts[Outcome.PASSED]} passed, {self.counts[Outcome.FAILED]} failed, "
-                  f"{self.counts[Outcome.SKIPPED]} skipped")
+        self.line(
+            f"{self.counts[Outcome.PASSED]} passed, {self.counts[Outcome.FAILED]} failed, "
+            f"{self.counts[Outcome.SKIPPED]} skipped"
+        )
         return 0 if ran and not self.counts[Outcome.FAILED] else 1
