@@ -141,8 +141,8 @@ static uint16_t vhu_tx(struct port_queue *pq, struct rte_mbuf **pkts, uint16_t n
 }
 
 /*
- * What waits. A chain that the library refuses without passing it (and an empty buffer pool) would look like work
- * for ever: if nothing has moved since the last question, it does not count.
+ * What waits. A chain that the library refuses without passing it would look like work for ever, and so does an empty
+ * buffer pool: what has not moved since the last question does not count.
  */
 static int pending_split(struct vhu_queue *q)
 {
@@ -150,13 +150,21 @@ static int pending_split(struct vhu_queue *q)
 
 	queue_count_bad(q);
 	count = rte_vhost_rx_queue_count(q->vid, q->rx_vring);
-	if (!count)
+	if (!count) {
+		q->stuck_count = 0;
 		return 0;
-	if (q->seen == q->stuck_at && (uint16_t)count == q->stuck_count)
-		return 0;
-	q->stuck_at = q->seen;
-	q->stuck_count = (uint16_t)count;
-	return (int)RTE_MIN(count, 0x8000u);
+	}
+	if (q->seen != q->stuck_at || (uint16_t)count != q->stuck_count) {
+		q->stuck_at = q->seen;
+		q->stuck_count = (uint16_t)count;
+		q->stuck_counted = false;
+		return (int)RTE_MIN(count, 0x8000u);
+	}
+	if (!q->stuck_counted && rte_mempool_avail_count(q->pool) > VHU_BURST) {
+		q->stuck_counted = true;
+		stat_add(&q->bad_chains, 1);
+	}
+	return 0;
 }
 
 static int vhu_pending(struct port_queue *pq)

@@ -139,7 +139,8 @@ struct vhu_queue {
 	uint64_t bad_chains __rte_cache_aligned;
 	uint16_t seen; /* library's position when bad_chains was last brought up to date */
 	uint16_t got;  /* packets since */
-	uint16_t stuck_at, stuck_count;
+	uint16_t stuck_at, stuck_count; /* where nothing moved, and what waited there */
+	bool stuck_counted;
 
 	/* Packed rings: keeps a burst and the saving of its position together. */
 	rte_spinlock_t tx_lock __rte_cache_aligned;
