@@ -136,6 +136,8 @@ struct datapath {
 
 /* worker.c */
 int worker_main(void *arg);
+/* One turn: poll everything, carry it all the way, flush. @return packets seen. */
+unsigned int worker_turn(struct worker *w);
 
 /* plan.c: build and publish every worker's plan from the attached ports and open members. Main thread. */
 int plan_publish(struct datapath *dp);

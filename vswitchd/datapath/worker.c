@@ -135,8 +135,7 @@ void egress_flush(struct worker *w)
 			flush_member(w, m, &w->wire[m]);
 }
 
-/* One turn. @return packets seen. */
-static unsigned int turn(struct worker *w)
+unsigned int worker_turn(struct worker *w)
 {
 	const struct plan *plan = rcu_dereference(w->plan);
 	unsigned int n;
@@ -175,7 +174,7 @@ int worker_main(void *arg)
 	rcu_register(w->id);
 	w->now = rte_rdtsc();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-		unsigned int n = turn(w);
+		unsigned int n = worker_turn(w);
 		uint64_t end = rte_rdtsc();
 
 		stat_add(&w->turns, 1);

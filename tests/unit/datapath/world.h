@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A packet path without threads and devices: the real policy and datapath, a team that says what the test wants, ports and
+ * members in memory. One call of world_turn() is one turn of the only worker.
+ *
+ * Host "self": ports a (5001, 10.0.0.2), b (5001, 10.0.0.3), c (5002, 10.0.1.2), x (6001, 10.0.0.2, another tenant, same
+ * MAC as a). Host "far" has PA 192.0.2.21 and 192.0.2.22; far's guests: 10.0.0.9 in 5001, 10.0.1.9 in 5002. Members 0 and 1
+ * with PAs 192.0.2.11 and 192.0.2.12.
+ */
+#ifndef TESTS_UNIT_DATAPATH_WORLD_H
+#define TESTS_UNIT_DATAPATH_WORLD_H
+
+#include "../unit.h"
+
+#include <rte_mempool.h>
+
+#include "datapath/dp.h"
+#include "frame.h"
+
+#define Q_MAX 64
+
+enum { A, B, C, X, N_PORTS };
+
+struct fake_queue {
+	struct port_queue q;
+	struct rte_mbuf *rx[Q_MAX];
+	unsigned int n_rx;
+	uint8_t got[Q_MAX][2048]; /* what the guest received */
+	uint16_t got_len[Q_MAX];
+	unsigned int n_got, room;
+};
+
+struct fake_member {
+	struct rte_mbuf *rx[Q_MAX];
+	unsigned int n_rx;
+	uint8_t sent[Q_MAX][2048];
+	uint16_t sent_len[Q_MAX];
+	unsigned int n_sent, room;
+};
+
+struct world {
+	struct rte_mempool *pool;
+	struct policy *policy;
+	struct datapath *dp;
+	struct fake_queue ports[N_PORTS];
+	struct fake_member members[2];
+	struct team_view view;
+	bool resolved;	/* remote PAs have a next hop */
+	unsigned int avail; /* mbufs at the beginning */
+};
+
+extern struct world world;
+
+extern const uint8_t mac_a[6], mac_b[6], mac_c[6], mac_far[6], mac_far_c[6], mac_pa[2][6], mac_next[6];
+#define IP_A	 FRAME_IPV4(10, 0, 0, 2)
+#define IP_B	 FRAME_IPV4(10, 0, 0, 3)
+#define IP_C	 FRAME_IPV4(10, 0, 1, 2)
+#define IP_GW	 FRAME_IPV4(10, 0, 0, 1)
+#define IP_FAR	 FRAME_IPV4(10, 0, 0, 9)
+#define IP_FAR_C FRAME_IPV4(10, 0, 1, 9)
+#define PA(n)	 FRAME_IPV4(192, 0, 2, n)
+
+int world_setup(void **state);
+/* Checks that no packet buffer is lost. */
+int world_teardown(void **state);
+
+/* A finished frame from a guest, or on a member. */
+void guest_sends(unsigned int port, struct frame *f);
+void wire_brings(unsigned int member, struct frame *f);
+void world_turn(void);
+
+uint64_t drops_of(enum drop_reason why);
+struct mac gateway_mac(uint32_t vsid);
+
+#endif
