@@ -79,8 +79,13 @@ static void answer_drop(struct worker *w, struct rxq *rxq, const struct policy_s
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	struct rte_mbuf *err;
+	bool routed;
 
-	if (!s || (meta->drop != DROP_TOO_BIG && meta->drop != DROP_TTL && !(meta->flags & META_ROUTED)))
+	if (!s)
+		return;
+	/* A packet that the router could not forward keeps its MACs: it still names the gateway. */
+	routed = mac_load(rte_pktmbuf_mtod(m, const uint8_t *)) == s->gateway_mac;
+	if (meta->drop != DROP_TOO_BIG && !routed)
 		return;
 	if (!rate_take(&rxq->neigh, 1, w->now))
 		return;

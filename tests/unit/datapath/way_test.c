@@ -291,6 +291,21 @@ static void ttl_exceeded_is_told(void **state)
 	assert_int_equal(world.ports[C].n_got, 0);
 }
 
+static void unreachable_is_told(void **state)
+{
+	struct mac gw = gateway_mac(5001);
+	uint8_t buf[SIZE];
+
+	guest_sends(A, udp(buf, &gw, mac_a, IP_A, FRAME_IPV4(10, 9, 9, 9), 20));
+	world_turn();
+	expect_icmp4(3, 0, 0, buf);
+	assert_int_equal(drops_of(DROP_NO_ROUTE), 1);
+	guest_sends(A, udp(buf, &gw, mac_a, IP_A, FRAME_IPV4(10, 0, 1, 77), 20));
+	world_turn();
+	expect_icmp4(3, 1, 0, buf);
+	assert_int_equal(drops_of(DROP_NO_RECORD), 1);
+}
+
 static void no_error_about_an_error(void **state)
 {
 	struct mac gw = gateway_mac(5001);
@@ -458,6 +473,7 @@ int main(void)
 		T(row18_gateway_answers_echo),
 		T(row26_too_big_is_told),
 		T(ttl_exceeded_is_told),
+		T(unreachable_is_told),
 		T(no_error_about_an_error),
 		T(guest_drops_have_names),
 		T(priority_tag_is_removed),
