@@ -85,7 +85,7 @@ struct mac_ctl {
 	uint32_t l2;   /* the record without CA, or REC_NONE */
 	uint32_t n_records, n_unusable;
 	uint16_t port, host; /* host of all its records */
-	uint8_t pin;	     /* of the record set last */
+	uint8_t pin;	     /* of the record set last, or of another one that is there */
 	bool gateway;
 };
 

@@ -16,6 +16,8 @@ static void unlink_record(struct policy *p, uint32_t i, struct mac_ctl *c)
 		c->l2 = REC_NONE;
 	c->n_records--;
 	c->n_unusable -= r->flags & RECORD_F_UNUSABLE;
+	/* The record may have been the one that held the number of this address. */
+	c->pin = c->head == REC_NONE ? PIN_ANY : p->records[c->head].pa;
 }
 
 static void link_record(struct policy *p, uint32_t i, struct mac_ctl *c)

@@ -195,7 +195,7 @@ static void deliver(const struct policy *p, const struct policy_subnet *s, const
 	uint8_t *data = rte_pktmbuf_mtod(a->m, uint8_t *);
 	uint64_t mac = mac_load(&p->records[h->record].mac);
 
-	if (h->place.port == meta->src) {
+	if (h->place.port != PORT_NONE && h->place.port == meta->src) {
 		meta_drop(meta, DROP_SPLIT_HORIZON);
 		return;
 	}
