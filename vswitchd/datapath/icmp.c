@@ -148,6 +148,30 @@ static void fill6(uint8_t *f, const struct icmp_kind *k, const uint8_t *src, con
 	memcpy(&icmp->csum, &sum, 2);
 }
 
+/*
+ * MAC of the sender. A packet that was routed and found too big afterwards carries the gateway's by now: then the source
+ * address' record knows, or the port has only one.
+ */
+static void sender_mac(const struct worker *w, const struct rte_mbuf *m, uint8_t *ret)
+{
+	const struct policy *p = w->dp->params.policy;
+	const struct pkt_meta *meta = pkt_meta(m);
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *), *l3 = data + meta->pkt.l3_off;
+	const struct policy_port *port = policy_port(p, meta->src);
+	struct ip_addr src;
+	uint32_t record;
+
+	memcpy(ret, data + 6, 6);
+	if (!(meta->flags & META_ROUTED))
+		return;
+	src = meta->pkt.kind == PKT_IPV4 ? ip4_from(l3 + 12) : ip6_from(l3 + 8);
+	record = policy_ca_lookup(p, meta->vsid_in, &src);
+	if (record != REC_NONE)
+		memcpy(ret, &policy_record(p, record)->mac, 6);
+	else if (port && port->n_macs)
+		memcpy(ret, &port->macs[0], 6);
+}
+
 struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, struct rte_mbuf *m,
 			    enum drop_reason why, uint16_t mtu)
 {
@@ -179,7 +203,7 @@ struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, str
 	pkt_meta(e)->vsid_in = pkt_meta(e)->vsid_out = meta->vsid_in;
 	pkt_meta(e)->src = meta->src;
 	pkt_meta(e)->flags = META_INJECT;
-	memcpy(f, data + 6, 6); /* a routed packet that failed keeps its MACs: the sender's is still the source */
+	sender_mac(w, m, f);
 	mac_store(f + 6, s->gateway_mac);
 	store_be16(f + 12, v4 ? ETHERTYPE_IPV4_ : ETHERTYPE_IPV6_);
 	memcpy(f + ETH_HLEN_ + hdr + sizeof(struct icmp_hdr), data + meta->pkt.l3_off, quote);

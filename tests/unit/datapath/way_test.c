@@ -273,6 +273,16 @@ static void row26_too_big_is_told(void **state)
 	assert_int_equal(world.members[0].n_sent ? world.members[0].sent_len[0] : world.members[1].sent_len[0], 1514);
 }
 
+static void row26_routed_too_big_is_told(void **state)
+{
+	struct mac gw = gateway_mac(5001);
+	uint8_t buf[SIZE];
+
+	guest_sends(A, udp(buf, &gw, mac_a, IP_A, IP_FAR_C, 1472));
+	world_turn();
+	expect_icmp4(3, 4, 1458, buf);
+}
+
 static void ttl_exceeded_is_told(void **state)
 {
 	struct mac gw = gateway_mac(5001);
@@ -472,6 +482,7 @@ int main(void)
 		T(previous_home_is_accepted_for_a_while),
 		T(row18_gateway_answers_echo),
 		T(row26_too_big_is_told),
+		T(row26_routed_too_big_is_told),
 		T(ttl_exceeded_is_told),
 		T(unreachable_is_told),
 		T(no_error_about_an_error),
