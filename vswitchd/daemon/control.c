@@ -102,11 +102,13 @@ void call_reply(struct call *c, struct json_object *parameters)
 void call_fail(struct call *c, int r, const char *text)
 {
 	struct conn *conn = c->conn;
+	struct json_object *message;
 
 	if (!conn)
 		return;
+	message = error_new(r, text); /* text may lie in the call, which is freed next */
 	call_detach(c);
-	conn_send(conn, error_new(r, text));
+	conn_send(conn, message);
 }
 
 int call_stream(struct call *c, struct json_object *parameters)
