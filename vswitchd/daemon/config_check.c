@@ -12,7 +12,6 @@
 #include "daemon/config_private.h"
 #include "policy/policy.h"
 
-#define KEY_MAX 256
 
 struct check {
 	const struct config *c;
@@ -45,7 +44,7 @@ struct kind_of {
 static bool key_equal(const void *key, size_t index, const void *arg)
 {
 	const struct kind_of *k = arg;
-	char other[KEY_MAX];
+	char other[OBJECT_KEY_MAX];
 
 	return object_key(k->kind, config_spec(k->c, k->kind, index), other, sizeof(other)) >= 0 &&
 	       strcmp(key, other) == 0;
@@ -55,7 +54,7 @@ static bool key_equal(const void *key, size_t index, const void *arg)
 static size_t find_object(const struct check *ck, enum object_kind kind, const void *spec)
 {
 	struct kind_of arg = { ck->c, kind };
-	char key[KEY_MAX];
+	char key[OBJECT_KEY_MAX];
 	int n = object_key(kind, spec, key, sizeof(key));
 
 	return n < 0 ? CONFIG_SET_NONE :
@@ -64,7 +63,7 @@ static size_t find_object(const struct check *ck, enum object_kind kind, const v
 
 static void check_keys(struct check *ck, enum object_kind kind)
 {
-	char key[KEY_MAX], place[CONFIG_PLACE_STR];
+	char key[OBJECT_KEY_MAX], place[CONFIG_PLACE_STR];
 	size_t i, first;
 
 	for (i = 0; i < LIST_OF(ck, kind).n; i++) {

@@ -11,7 +11,7 @@
 #include "policy/policy.h"
 #include "teaming/teaming.h"
 
-/* The longest name made inside: "<run-dir>/control.sock" has to fit sun_path. */
+/* The longest name made inside: "<run-dir>/control" has to fit sun_path. */
 #define RUN_DIR_MAX 88
 
 static struct config_where group_where(const struct config *c, const char *name)

@@ -5,7 +5,6 @@
 
 #include "daemon/config_private.h"
 
-#define KEY_MAX 256
 
 uint64_t config_hash(const void *data, size_t len, uint64_t seed)
 {
@@ -74,7 +73,7 @@ struct config_index {
 
 static uint64_t key_hash(enum object_kind kind, const void *spec)
 {
-	char key[KEY_MAX];
+	char key[OBJECT_KEY_MAX];
 	int n = object_key(kind, spec, key, sizeof(key));
 	uint64_t h = n < 0 ? 0 : config_hash(key, (size_t)n, kind + 1);
 

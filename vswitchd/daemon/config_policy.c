@@ -41,7 +41,7 @@ static int check_twice(const struct config *c, const struct object_list *others,
 	struct config_index *index = NULL;
 	const char *file;
 	unsigned int k, line;
-	char key[256];
+	char key[OBJECT_KEY_MAX];
 	size_t i;
 	int r = config_index_new(c, &index);
 

@@ -141,8 +141,8 @@ static_assert(sizeof(settings_groups) / sizeof(settings_groups[0]) <= SETTINGS_G
 void settings_defaults(struct settings *s)
 {
 	const struct settings_group *g;
+	char name[ID_SIZE] = "";
 	const struct field *f;
-	char *dot;
 
 	memset(s, 0, sizeof(*s));
 	for (g = settings_groups; g->name; g++)
@@ -150,10 +150,11 @@ void settings_defaults(struct settings *s)
 			if (f->def)
 				field_set(f, s, 0, f->def, NULL);
 	/* The short name, so that a host keeps its id when its domain changes. */
-	if (gethostname(s->host_id, sizeof(s->host_id) - 1) == 0 && (dot = strchr(s->host_id, '.')))
-		*dot = '\0';
-	if (!str_is_id(s->host_id))
-		s->host_id[0] = '\0';
+	if (gethostname(name, sizeof(name) - 1) < 0)
+		return;
+	name[strcspn(name, ".")] = '\0';
+	if (str_is_id(name))
+		str_copy(s->host_id, sizeof(s->host_id), name);
 }
 
 void settings_complete(struct settings *s)
@@ -185,7 +186,7 @@ int settings_reloadable(const struct settings *a, const struct settings *b, stru
 	}
 	if (!used)
 		return 0;
-	return err_set(err, EPERM, "cannot change without a restart: %s", names);
+	return err_set(err, EINVAL, "cannot change without a restart: %s", names);
 }
 
 int settings_syslog_level(const struct settings *s)

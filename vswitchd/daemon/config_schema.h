@@ -72,7 +72,7 @@ void settings_complete(struct settings *s);
 
 /*
  * May the running daemon change from `a` to `b`? Every difference must be in a FIELD_RELOAD row.
- * @return 0, or -EPERM with a reason that names all the settings that need a restart.
+ * @return 0, or -EINVAL with a reason that names all the settings that need a restart.
  */
 int settings_reloadable(const struct settings *a, const struct settings *b, struct errbuf *err);
 

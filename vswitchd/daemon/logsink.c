@@ -9,6 +9,7 @@
 #include <rte_log.h>
 
 #include "base/log.h"
+#include "base/tick.h"
 #include "daemon/logsink.h"
 
 #define LINE_MAX_ 1024
@@ -39,18 +40,46 @@ void log_open(void)
 		log_set_sink(journal_sink);
 }
 
+/*
+ * DPDK's vhost library reports what guests do; a guest must not be able to fill the log. So many lines a second pass, the
+ * rest is counted.
+ */
+#define DPDK_LINES_PER_SECOND 20
+
+static bool dpdk_may_log(void)
+{
+	static uint64_t second;	      /* threads race here; a line more or less does not matter */
+	static unsigned int lines;
+	uint64_t now = tick_ms() / 1000;
+
+	if (__atomic_exchange_n(&second, now, __ATOMIC_RELAXED) != now) {
+		unsigned int n = __atomic_exchange_n(&lines, 0, __ATOMIC_RELAXED);
+
+		if (n > DPDK_LINES_PER_SECOND)
+			log_warning("dpdk: %u messages left out", n - DPDK_LINES_PER_SECOND);
+	}
+	return __atomic_add_fetch(&lines, 1, __ATOMIC_RELAXED) <= DPDK_LINES_PER_SECOND;
+}
+
+static int dpdk_level(const char *text)
+{
+	static const int levels[] = { LOG_ERR, LOG_ERR, LOG_ERR, LOG_ERR, LOG_WARNING, LOG_DEBUG, LOG_DEBUG, LOG_DEBUG };
+	int dpdk = rte_log_cur_msg_loglevel();
+
+	/* An absent front-end, for instance, is a warning there and everyday life here. */
+	if (dpdk == RTE_LOG_WARNING && strncmp(text, "VHOST_", 6) == 0)
+		return LOG_DEBUG;
+	return dpdk > 0 && dpdk <= 8 ? levels[dpdk - 1] : LOG_DEBUG;
+}
+
 /* One complete line of DPDK's. */
 static void dpdk_line(const char *text, size_t len)
 {
-	static const int levels[] = { LOG_ERR, LOG_ERR, LOG_ERR, LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
-	int dpdk = rte_log_cur_msg_loglevel(), level = levels[dpdk > 0 && dpdk <= 8 ? dpdk - 1 : 6];
+	int level = dpdk_level(text);
 
 	while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		len--;
-	/* DPDK calls ordinary things notices and infos. */
-	if (level > LOG_WARNING)
-		level = LOG_DEBUG;
-	if (len)
+	if (len && level <= log_level() && dpdk_may_log())
 		log_full(level, "dpdk: %.*s", len > LINE_MAX_ ? LINE_MAX_ : (int)len, text);
 }
 

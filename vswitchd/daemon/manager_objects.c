@@ -10,7 +10,6 @@
 #include "base/str.h"
 #include "daemon/manager_private.h"
 
-#define KEY_MAX 256
 
 /* One change on its way. */
 struct op {
@@ -169,7 +168,7 @@ static void op_end(struct op *op, int r, const char *text)
 static void tell_change(struct op *op)
 {
 	const char *change = op->remove ? "removed" : op->existed ? "changed" : "added";
-	char key[KEY_MAX] = "";
+	char key[OBJECT_KEY_MAX] = "";
 
 	object_key(op->kind, op->spec, key, sizeof(key));
 	manager_emit(op->m, EVENT_OBJECT, "kind", object_types[op->kind].name, "key", key, "change", change, "origin",
@@ -347,7 +346,7 @@ static int check_origin(const struct manager *m, enum object_kind kind, const vo
 {
 	union object_spec old;
 	struct object_info info;
-	char key[KEY_MAX] = "";
+	char key[OBJECT_KEY_MAX] = "";
 
 	object_key(kind, spec, key, sizeof(key));
 	memcpy(&old, spec, object_types[kind].size);
@@ -410,7 +409,7 @@ static int check_socket_dir(const struct manager *m, const struct port_spec *p, 
 		return 0;
 	if (strncmp(p->socket, m->settings.socket_dir, n) != 0 || *rest != '/' || strstr(rest, "/../") ||
 	    strstr(rest, "/./"))
-		return err_set(err, EPERM, "socket: %s is not below %s, where sockets named at run time have to be",
+		return err_set(err, EINVAL, "socket: %s is not below %s, where sockets named at run time have to be",
 			       p->socket, m->settings.socket_dir);
 	return 0;
 }

@@ -5,7 +5,6 @@
 
 #include "daemon/objects.h"
 
-#define KEY_MAX 256
 
 void object_list_done(struct object_list *l)
 {
@@ -73,7 +72,7 @@ int object_list_copy(struct object_list *ret, const struct object_list *l)
 
 size_t object_list_find(const struct object_list *l, const void *spec)
 {
-	char key[KEY_MAX], other[KEY_MAX];
+	char key[OBJECT_KEY_MAX], other[OBJECT_KEY_MAX];
 	size_t i;
 
 	if (object_key(l->kind, spec, key, sizeof(key)) < 0)
@@ -108,7 +107,7 @@ static void keyed_free(struct keyed *k, size_t n)
 static struct keyed *sorted(const struct object_list *l)
 {
 	struct keyed *k = calloc(l->n + 1, sizeof(*k));
-	char key[KEY_MAX];
+	char key[OBJECT_KEY_MAX];
 	size_t i;
 
 	for (i = 0; k && i < l->n; i++) {

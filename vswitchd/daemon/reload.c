@@ -315,42 +315,40 @@ static void remove_ports(struct reload *rl)
 	}
 }
 
-static void set_port(struct reload *rl, const struct port_spec *spec, bool anew, bool *ret_refused)
+/* @return false: refused because of what another port still is. */
+static bool set_port(struct reload *rl, const struct port_spec *spec, bool last)
 {
 	struct port *p = ports_find(rl->m, spec->id);
 	struct errbuf err;
-	int r;
+	int r = p ? ports_change(rl->m, p, spec, ORIGIN_CONFIG, on_work, rl, &err) :
+		    ports_add(rl->m, spec, ORIGIN_CONFIG, on_work, rl, &err);
 
-	if (p && anew) {
-		started(rl, ports_remove(rl->m, p, on_work, rl, &err), &err);
-		p = ports_find(rl->m, spec->id);
-	}
-	r = p ? ports_change(rl->m, p, spec, ORIGIN_CONFIG, on_work, rl, &err) :
-		ports_add(rl->m, spec, ORIGIN_CONFIG, on_work, rl, &err);
-	if (r < 0 && ret_refused)
-		*ret_refused = true;
-	else
-		started(rl, r, &err);
+	if (r < 0 && !last)
+		return false;
+	started(rl, r, &err);
+	return true;
 }
 
-/* As for the other kinds: what is refused because of what another port still is, is made anew after all others. */
+/* As for the other kinds: what is refused is taken away, all of it, and made anew after all others. */
 static void set_ports(struct reload *rl)
 {
 	struct object_diff *d = &rl->diff[OBJECT_PORT];
 	struct errbuf err;
 	size_t i;
 
-	for (i = 0; i < d->n; i++) {
-		bool refused = false;
-
-		if (d->steps[i].to)
-			set_port(rl, d->steps[i].to, false, &refused);
-		if (!refused)
+	for (i = 0; i < d->n; i++)
+		if (d->steps[i].to && set_port(rl, d->steps[i].to, false))
 			d->steps[i].to = NULL;
+	for (i = 0; i < d->n; i++) {
+		const struct port_spec *spec = d->steps[i].to;
+		struct port *p = spec ? ports_find(rl->m, spec->id) : NULL;
+
+		if (p)
+			started(rl, ports_remove(rl->m, p, on_work, rl, &err), &err);
 	}
 	for (i = 0; i < d->n; i++)
 		if (d->steps[i].to)
-			set_port(rl, d->steps[i].to, true, NULL);
+			set_port(rl, d->steps[i].to, true);
 	/* What failed before may work now: a directory made, a stale socket removed. */
 	for (i = 0; i < POLICY_MAX_PORTS; i++) {
 		struct port *p = rl->m->ports[i];

@@ -365,7 +365,7 @@ static int start_services(struct manager *m, struct errbuf *err)
 {
 	char path[PATH_SIZE + 16];
 
-	snprintf(path, sizeof(path), "%s/control.sock", m->settings.run_dir);
+	snprintf(path, sizeof(path), "%s/control", m->settings.run_dir);
 	return control_new(m, path, &m->control, err);
 }
 
