@@ -16,6 +16,7 @@
 
 #include "base/encap_ops.h"
 #include "base/errs.h"
+#include "base/flowhash.h"
 #include "base/member_ops.h"
 #include "base/object.h"
 #include "base/rcu.h"
@@ -138,6 +139,15 @@ unsigned int teaming_paths_changed(struct teaming *t, struct ip_addr *ret, unsig
 
 /* MACs of the plain segment to announce on failover (plain-uplink). Main thread. */
 int teaming_plain_macs(struct teaming *t, const struct mac *macs, unsigned int n);
+
+/*
+ * Bucket of a MAC of the plain segment in an independent team: its frames leave by view->bucket[] of it, and failover
+ * announces it there. Pure, any thread.
+ */
+static inline uint8_t teaming_mac_bucket(const struct mac *mac)
+{
+	return (uint8_t)FLOW_BUCKET((uint32_t)flowhash_mix(mac_load(mac), 0x9e3779b97f4a7c15u));
+}
 
 /* ---- workers ---- */
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening and closing the members' devices, on portctl. The slow part is done without the lock. */
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/rcu.h"
+#include "teaming/ethdev.h"
+#include "teaming/team.h"
+#include "teaming/xdp.h"
+
+#define MTU_DEFAULT 1500
+
+void teaming_member_ops(struct teaming *t, unsigned int member, const struct member_ops *ops)
+{
+	if (member >= TEAM_MEMBERS)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->core.members[member].ops = ops;
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Take the slot for opening. */
+static int begin(struct teaming *t, unsigned int member, struct member_spec *ret, const struct member_ops **ret_ops,
+		 struct errbuf *err)
+{
+	struct tw_member *m = member < TEAM_MEMBERS ? &t->core.members[member] : NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (!m || !m->used || m->leaving)
+		r = err_set(err, ENOENT, "there is no member %u", member);
+	else if (m->dev || m->busy)
+		r = err_set(err, EALREADY, "%s is open already", m->spec.name);
+	if (r == 0) {
+		m->busy = true;
+		*ret = m->spec;
+		*ret_ops = m->ops ? m->ops : &tw_ethdev_ops;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
+static int open_device(const struct member_ops *ops, const struct member_spec *spec, const struct member_config *c,
+		       struct member_dev *dev, struct member_info *info, struct errbuf *err)
+{
+	int r = ops->open(spec, dev, err);
+
+	if (r < 0)
+		return r;
+	r = dev->ops->configure(dev, c, err);
+	if (r == 0) {
+		r = dev->ops->info(dev, info);
+		if (r < 0)
+			err_set(err, -r, "%s: no information about the device: %s", spec->name, strerror(-r));
+	}
+	if (r < 0)
+		dev->ops->close(dev);
+	return r;
+}
+
+/* An XDP program that a killed process left has to go before the driver attaches its own. */
+static int prepare_xdp(struct teaming *t, const struct member_spec *spec, int *ret_claim, struct errbuf *err)
+{
+	uint32_t if_index = if_nametoindex(spec->name);
+
+	if (!if_index)
+		return err_set(err, ENODEV, "no network device '%s'", spec->name);
+	return tw_xdp_claim(spec->name, if_index, t->state_dir, ret_claim, err);
+}
+
+static int open_locked_out(struct teaming *t, const struct member_spec *spec, const struct member_ops *ops,
+			   const struct member_config *c, struct member_dev *dev, struct member_info *info,
+			   int *ret_claim, struct errbuf *err)
+{
+	CLEANUP_CLOSE int claim = -1;
+	bool xdp = spec->type == MEMBER_AF_XDP && ops == &tw_ethdev_ops;
+	int r = xdp ? prepare_xdp(t, spec, &claim, err) : 0;
+
+	if (r == 0)
+		r = open_device(ops, spec, c, dev, info, err);
+	if (r < 0)
+		return r;
+	if (xdp)
+		tw_xdp_note(spec->name, info->if_index, t->state_dir);
+	*ret_claim = TAKE_FD(claim);
+	return 0;
+}
+
+int teaming_member_open(struct teaming *t, unsigned int member, const struct member_config *c, struct errbuf *err)
+{
+	CLEANUP_FREE struct member_dev *dev = calloc(1, sizeof(*dev));
+	struct member_info info = { 0 };
+	const struct member_ops *ops = NULL;
+	struct member_spec spec;
+	struct tw_member *m;
+	int r, claim = -1;
+
+	if (!dev)
+		return err_set(err, ENOMEM, "out of memory");
+	r = begin(t, member, &spec, &ops, err);
+	if (r < 0)
+		return r;
+	r = open_locked_out(t, &spec, ops, c, dev, &info, &claim, err);
+
+	tw_lock(t);
+	m = &t->core.members[member];
+	m->busy = false;
+	if (r == 0) {
+		t->xdp_claim[member] = claim;
+		tw_member_device(&t->core, member, TAKE(dev), &info, c->mtu ? c->mtu : MTU_DEFAULT);
+		tw_team_follow(t, member);
+		tw_team_ports(t);
+	} else if (m->leaving) {
+		tw_member_free_slot(&t->core, member);
+		tw_team_follow(t, member);
+	}
+	tw_unlock(t);
+	return r;
+}
+
+void teaming_member_close(struct teaming *t, unsigned int member)
+{
+	struct tw_io *punt = NULL;
+	struct member_dev *dev;
+	struct tw_member *m;
+
+	if (member >= TEAM_MEMBERS)
+		return;
+	m = &t->core.members[member];
+	tw_lock(t);
+	dev = m->dev;
+	if (!dev) {
+		pthread_mutex_unlock(&t->lock);
+		return;
+	}
+	m->busy = true;
+	tw_member_device(&t->core, member, NULL, NULL, 0);
+	tw_team_settle(t); /* the view without it; the packet socket goes, rings stay until workers have left */
+	punt = t->io[member];
+	rcu_assign(t->io[member], NULL);
+	pthread_mutex_unlock(&t->lock);
+	tw_watch_wake(t);
+
+	rcu_synchronize();
+	if (punt)
+		punt->ops->close(punt);
+	dev->ops->close(dev);
+	closep(&t->xdp_claim[member]);
+	t->xdp_claim[member] = -1;
+
+	tw_lock(t);
+	m->busy = false;
+	tw_retire(t, dev);
+	if (m->leaving)
+		tw_member_free_slot(&t->core, member);
+	tw_team_follow(t, member);
+	tw_team_ports(t);
+	tw_member_evaluate(&t->core, member);
+	tw_unlock(t);
+}

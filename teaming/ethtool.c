@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "teaming/ethtool.h"
+
+static int request(const char *name, unsigned long code, struct ifreq *ifr)
+{
+	CLEANUP_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (str_copy(ifr->ifr_name, sizeof(ifr->ifr_name), name) < 0)
+		return -ENODEV;
+	return ioctl(fd, code, ifr) < 0 ? -errno : 0;
+}
+
+static int ethtool(const char *name, void *command)
+{
+	struct ifreq ifr = { .ifr_data = command };
+
+	return request(name, SIOCETHTOOL, &ifr);
+}
+
+uint32_t tw_ethtool_speed(const char *name)
+{
+	struct {
+		struct ethtool_link_settings base;
+		uint32_t masks[3 * 127];
+	} s = { .base.cmd = ETHTOOL_GLINKSETTINGS };
+
+	/* The first request only says how long the masks are. */
+	if (ethtool(name, &s) < 0 || s.base.link_mode_masks_nwords >= 0)
+		return 0;
+	s.base.link_mode_masks_nwords = (int8_t)-s.base.link_mode_masks_nwords;
+	s.base.cmd = ETHTOOL_GLINKSETTINGS;
+	if (ethtool(name, &s) < 0 || s.base.speed == (uint32_t)SPEED_UNKNOWN)
+		return 0;
+	return s.base.speed;
+}
+
+unsigned int tw_ethtool_rx_queues(const char *name)
+{
+	struct ethtool_channels c = { .cmd = ETHTOOL_GCHANNELS };
+
+	if (ethtool(name, &c) < 0)
+		return 1;
+	return c.rx_count + c.combined_count ? c.rx_count + c.combined_count : 1;
+}
+
+int tw_ethtool_no_merging(const char *name)
+{
+	struct ethtool_value gro = { .cmd = ETHTOOL_SGRO }, flags = { .cmd = ETHTOOL_GFLAGS };
+	int r = ethtool(name, &gro);
+
+	if (ethtool(name, &flags) == 0 && flags.data & ETH_FLAG_LRO) {
+		flags.cmd = ETHTOOL_SFLAGS;
+		flags.data &= ~(uint32_t)ETH_FLAG_LRO;
+		r = ethtool(name, &flags) < 0 ? -EIO : r;
+	}
+	return r;
+}
+
+int tw_netdev_mtu(const char *name)
+{
+	struct ifreq ifr = { .ifr_mtu = 0 };
+	int r = request(name, SIOCGIFMTU, &ifr);
+
+	return r < 0 ? r : ifr.ifr_mtu;
+}

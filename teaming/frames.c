@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "teaming/frames.h"
+
+#define HOP_LIMIT 64
+
+static const struct mac broadcast = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
+
+static uint8_t *put_eth(uint8_t *p, const struct mac *dst, const struct mac *src, uint16_t vlan, uint16_t type)
+{
+	memcpy(p, dst, 6);
+	memcpy(p + 6, src, 6);
+	p += 12;
+	if (vlan) {
+		store_be16(p, ETHERTYPE_VLAN_);
+		store_be16(p + 2, vlan);
+		p += 4;
+	}
+	store_be16(p, type);
+	return p + 2;
+}
+
+/* Zeros up to the smallest Ethernet frame: not every driver pads. */
+static uint32_t finish(uint8_t *buf, const uint8_t *end)
+{
+	uint32_t len = (uint32_t)(end - buf);
+
+	if (len < TW_FRAME_MIN) {
+		memset(buf + len, 0, TW_FRAME_MIN - len);
+		len = TW_FRAME_MIN;
+	}
+	return len;
+}
+
+static uint8_t *put_arp(uint8_t *p, uint16_t op, const struct mac *sha, const uint8_t *spa, const struct mac *tha,
+			const uint8_t *tpa)
+{
+	struct arp_hdr *arp = (void *)p;
+
+	memset(arp, 0, sizeof(*arp));
+	store_be16(&arp->htype, 1);
+	store_be16(&arp->ptype, ETHERTYPE_IPV4_);
+	arp->hlen = 6;
+	arp->plen = 4;
+	store_be16(&arp->op, op);
+	arp->sha = *sha;
+	if (tha)
+		arp->tha = *tha;
+	if (spa)
+		memcpy(arp->spa, spa, 4);
+	if (tpa)
+		memcpy(arp->tpa, tpa, 4);
+	return p + sizeof(*arp);
+}
+
+uint32_t tw_frame_arp(uint8_t *buf, uint16_t op, const struct tw_frame_from *from, const struct mac *to,
+		   const struct ip_addr *target, const struct mac *target_mac)
+{
+	uint8_t *p = put_eth(buf, to ? to : &broadcast, &from->mac, from->vlan, ETHERTYPE_ARP_);
+
+	return finish(buf, put_arp(p, op, &from->mac, from->address.b, target_mac, target->b));
+}
+
+uint32_t tw_frame_rarp(uint8_t *buf, const struct mac *mac)
+{
+	uint8_t *p = put_eth(buf, &broadcast, mac, 0, ETHERTYPE_RARP_);
+
+	return finish(buf, put_arp(p, RARP_REQUEST, mac, NULL, mac, NULL));
+}
+
+/* RFC 4443 2.3 */
+static void icmp6_checksum(struct ipv6_hdr *ip, uint8_t *msg, uint32_t len)
+{
+	uint8_t tail[8] = { [7] = IPPROTO_ICMP6_ };
+	uint16_t sum;
+
+	store_be32(tail, len);
+	memset(msg + 2, 0, 2);
+	sum = csum_fold(csum_partial(msg, len, csum_partial(tail, 8, csum_partial(ip->src, 32, 0))));
+	memcpy(msg + 2, &sum, 2);
+}
+
+static struct ipv6_hdr *put_ip6(uint8_t *p, const struct ip_addr *src, const uint8_t *dst, uint16_t len, uint8_t hlim)
+{
+	struct ipv6_hdr *ip = (void *)p;
+
+	memset(ip, 0, sizeof(*ip));
+	store_be32(&ip->vtf, 6u << 28);
+	store_be16(&ip->plen, len);
+	ip->next = IPPROTO_ICMP6_;
+	ip->hlim = hlim;
+	memcpy(ip->src, src->b, 16);
+	memcpy(ip->dst, dst, 16);
+	return ip;
+}
+
+/* NS and NA: header, target and at most one link-layer address option. */
+static uint32_t put_nd(uint8_t *buf, uint8_t *p, uint8_t type, uint32_t flags, const struct tw_frame_from *from,
+		       const uint8_t *dst, const uint8_t *target, uint8_t option)
+{
+	uint16_t len = sizeof(struct nd_hdr) + (option ? 8 : 0);
+	struct ipv6_hdr *ip = put_ip6(p, &from->address, dst, len, 255);
+	struct nd_hdr *nd = (void *)(ip + 1);
+	uint8_t *opt = (void *)(nd + 1);
+
+	memset(nd, 0, sizeof(*nd));
+	nd->type = type;
+	store_be32(&nd->flags, flags);
+	memcpy(nd->target, target, 16);
+	if (option) {
+		opt[0] = option;
+		opt[1] = 1;
+		memcpy(opt + 2, &from->mac, 6);
+	}
+	icmp6_checksum(ip, (void *)nd, len);
+	return finish(buf, (uint8_t *)nd + len);
+}
+
+/* RFC 2464 7 */
+static struct mac group_mac(const uint8_t *address)
+{
+	return (struct mac){ { 0x33, 0x33, address[12], address[13], address[14], address[15] } };
+}
+
+uint32_t tw_frame_ns(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to, const struct ip_addr *target)
+{
+	uint8_t group[16] = { 0xff, 0x02, [11] = 1, 0xff, target->b[13], target->b[14], target->b[15] };
+	struct mac dst = to ? *to : group_mac(group);
+	uint8_t *p = put_eth(buf, &dst, &from->mac, from->vlan, ETHERTYPE_IPV6_);
+
+	return put_nd(buf, p, ND_NS, 0, from, to ? target->b : group, target->b,
+		      ip_is_set(&from->address) ? ND_OPT_SOURCE_MAC : 0);
+}
+
+uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to, const struct ip_addr *to_address,
+		  uint32_t flags)
+{
+	static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
+	struct mac dst = to ? *to : group_mac(all_nodes);
+	uint8_t *p = put_eth(buf, &dst, &from->mac, from->vlan, ETHERTYPE_IPV6_);
+
+	return put_nd(buf, p, ND_NA, flags, from, to ? to_address->b : all_nodes, from->address.b, ND_OPT_TARGET_MAC);
+}
+
+static void swap(void *a, void *b, uint32_t len)
+{
+	uint8_t t[16];
+
+	memcpy(t, a, len);
+	memcpy(a, b, len);
+	memcpy(b, t, len);
+}
+
+static uint32_t echo4(uint8_t *buf, const struct pkt_info *info)
+{
+	struct ipv4_hdr *ip = (void *)(buf + info->l3_off);
+	uint32_t icmp_len = info->l3_end - info->l4_off;
+	uint8_t *icmp = buf + info->l4_off;
+	uint16_t sum;
+
+	if (csum_fold(csum_partial(ip, sizeof(*ip), 0)) || csum_fold(csum_partial(icmp, icmp_len, 0)))
+		return 0;
+	swap(ip->src, ip->dst, 4);
+	ip->ttl = HOP_LIMIT;
+	memset(&ip->csum, 0, 2);
+	sum = csum_fold(csum_partial(ip, sizeof(*ip), 0));
+	memcpy(&ip->csum, &sum, 2);
+	icmp[0] = 0;
+	memset(icmp + 2, 0, 2);
+	sum = csum_fold(csum_partial(icmp, icmp_len, 0));
+	memcpy(icmp + 2, &sum, 2);
+	return info->l3_end;
+}
+
+static uint32_t echo6(uint8_t *buf, const struct pkt_info *info)
+{
+	struct ipv6_hdr *ip = (void *)(buf + info->l3_off);
+	uint32_t icmp_len = info->l3_end - info->l4_off;
+	uint8_t *icmp = buf + info->l4_off, before[2];
+
+	memcpy(before, icmp + 2, 2);
+	icmp6_checksum(ip, icmp, icmp_len);
+	if (memcmp(before, icmp + 2, 2))
+		return 0;
+	swap(ip->src, ip->dst, 16);
+	ip->hlim = HOP_LIMIT;
+	icmp[0] = 129;
+	icmp6_checksum(ip, icmp, icmp_len);
+	return info->l3_end;
+}
+
+uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, uint32_t len, const struct pkt_info *info)
+{
+	uint32_t reply;
+
+	/* Options and extension headers of a request are nobody's in a reply: not answered. */
+	if (info->flags & (PKT_F_FRAGMENT | PKT_F_OPTIONS) || !(info->flags & PKT_F_L4) || info->l3_end > len ||
+	    info->l3_end > size)
+		return 0;
+	memcpy(buf, data, info->l3_end);
+	swap(buf, buf + 6, 6);
+	reply = info->kind == PKT_IPV4 ? echo4(buf, info) : echo6(buf, info);
+	return reply && size >= TW_FRAME_MIN ? finish(buf, buf + reply) : 0;
+}

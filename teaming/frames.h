@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Frames that teamwatch sends. Each function writes a whole frame with its 802.1Q tag (vlan 0: none) and returns its length. */
+#ifndef TEAMING_FRAMES_H
+#define TEAMING_FRAMES_H
+
+#include <stdint.h>
+
+#include "base/pkt.h"
+#include "base/wire.h"
+
+#define TW_FRAME_MIN	60
+#define TW_FRAME_FIXED_MAX 128 /* the longest of all but echo */
+
+#define ARP_REQUEST 1
+#define ARP_REPLY   2
+#define RARP_REQUEST 3
+#define ND_NS	    135
+#define ND_NA	    136
+#define NA_SOLICITED 0x40000000u
+#define NA_OVERRIDE  0x20000000u
+
+/* Who speaks. */
+struct tw_frame_from {
+	struct mac mac;
+	uint16_t vlan;
+	struct ip_addr address; /* in a probe: unset */
+};
+
+/* RFC 826. to NULL: broadcast. @param target_mac NULL: zeros. */
+uint32_t tw_frame_arp(uint8_t *buf, uint16_t op, const struct tw_frame_from *from, const struct mac *to,
+		   const struct ip_addr *target, const struct mac *target_mac);
+
+/*
+ * RFC 4861 4.3. to NULL: the target's solicited-node group; else unicast. An unset from->address is ::, the form of
+ * duplicate address detection (RFC 4862 5.4.2): no source link-layer address then.
+ */
+uint32_t tw_frame_ns(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to, const struct ip_addr *target);
+
+/* RFC 4861 4.4 for from->address. to NULL: all nodes. @param flags NA_*. */
+uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to, const struct ip_addr *to_address,
+		  uint32_t flags);
+
+/* RFC 903 request, which only makes switches learn a MAC. */
+uint32_t tw_frame_rarp(uint8_t *buf, const struct mac *mac);
+
+/*
+ * Answer to an echo request (RFC 792, RFC 4443): `data`, parsed as `info`, from our side. The caller has checked that it is one.
+ * @return the length, 0 when the request is malformed, has a wrong checksum or does not fit.
+ */
+uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, uint32_t len, const struct pkt_info *info);
+
+#endif

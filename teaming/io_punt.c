@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rings between teamwatch and the workers, for a member without a netdev. */
+#include <errno.h>
+#include <stdlib.h>
+#include <rte_ring.h>
+
+#include "teaming/io.h"
+
+#define IN_SIZE	 1024
+#define OUT_SIZE 512
+#define BURST	 32
+
+struct punt {
+	struct tw_io io;
+	struct rte_mempool *pool;
+	struct rte_ring *in;   /* workers -> teamwatch */
+	struct rte_ring *read; /* what teamwatch has read, for a worker to free */
+	struct rte_ring *out;  /* teamwatch -> one worker */
+};
+
+static struct punt *punt_of(struct tw_io *io)
+{
+	return (struct punt *)io;
+}
+
+static int punt_fd(const struct tw_io *io)
+{
+	return -1;
+}
+
+static int punt_send(struct tw_io *io, const uint8_t *frame, uint32_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(punt_of(io)->pool);
+	char *p;
+
+	if (!m)
+		return -ENOBUFS;
+	p = len <= UINT16_MAX ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
+	if (!p) {
+		rte_pktmbuf_free(m);
+		return -EMSGSIZE;
+	}
+	memcpy(p, frame, len);
+	if (rte_ring_enqueue(punt_of(io)->out, m) < 0) {
+		rte_pktmbuf_free(m);
+		return -ENOBUFS;
+	}
+	return 0;
+}
+
+static int punt_recv(struct tw_io *io, uint8_t *buf, uint32_t size)
+{
+	struct punt *p = punt_of(io);
+	uint32_t len;
+	const void *data;
+	void *obj;
+
+	if (rte_ring_dequeue(p->in, &obj) < 0)
+		return 0;
+	len = rte_pktmbuf_pkt_len((struct rte_mbuf *)obj);
+	if (len > size)
+		len = size;
+	data = rte_pktmbuf_read(obj, 0, len, buf);
+	if (data && data != buf)
+		memcpy(buf, data, len);
+	if (rte_ring_enqueue(p->read, obj) < 0)
+		rte_pktmbuf_free(obj);
+	return data ? (int)len : 0;
+}
+
+static int punt_filter(struct tw_io *io, const struct tw_io_filter *f)
+{
+	return 0; /* the driver is promiscuous, tw_io_punt_rx() chooses by kind */
+}
+
+static void drain(struct rte_ring *ring)
+{
+	void *obj;
+
+	while (ring && rte_ring_dequeue(ring, &obj) == 0)
+		rte_pktmbuf_free(obj);
+	free(ring);
+}
+
+static void punt_close(struct tw_io *io)
+{
+	struct punt *p = punt_of(io);
+
+	drain(p->in);
+	drain(p->read);
+	drain(p->out);
+	free(p);
+}
+
+/* ARP, ICMP, ICMPv6 not behind extension headers; with one tag or none. */
+static bool is_ours(const struct rte_mbuf *m)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t type, at = ETH_HLEN_;
+
+	if (m->data_len < 42)
+		return false;
+	type = load_be16(d + 12);
+	if (type == ETHERTYPE_VLAN_) {
+		type = load_be16(d + 16);
+		at += 4;
+	}
+	switch (type) {
+	case ETHERTYPE_ARP_:
+		return true;
+	case ETHERTYPE_IPV4_:
+		return d[at + 9] == IPPROTO_ICMP_;
+	case ETHERTYPE_IPV6_:
+		return d[at + 6] == IPPROTO_ICMP6_;
+	default:
+		return false;
+	}
+}
+
+uint16_t tw_io_punt_rx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct punt *p = punt_of(io);
+	uint16_t i;
+
+	for (i = 0; i < n && is_ours(pkts[i]); i++)
+		if (rte_ring_enqueue(p->in, pkts[i]) < 0)
+			break;
+	return i;
+}
+
+uint16_t tw_io_punt_tx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct punt *p = punt_of(io);
+	void *done[BURST];
+	unsigned int k;
+
+	k = rte_ring_dequeue_burst(p->read, done, BURST, NULL);
+	while (k)
+		rte_pktmbuf_free(done[--k]);
+	return (uint16_t)rte_ring_dequeue_burst(p->out, (void **)pkts, n, NULL);
+}
+
+static const struct tw_io_ops punt_ops = {
+	.name = "punt-ring",
+	.fd = punt_fd,
+	.send = punt_send,
+	.recv = punt_recv,
+	.filter = punt_filter,
+	.close = punt_close,
+};
+
+static struct rte_ring *make_ring(unsigned int size, unsigned int flags)
+{
+	ssize_t bytes = rte_ring_get_memsize(size);
+	struct rte_ring *r = bytes > 0 ? aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN((size_t)bytes, RTE_CACHE_LINE_SIZE))
+				       : NULL;
+
+	if (r && rte_ring_init(r, "teamwatch", size, flags) < 0) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+int tw_io_punt_open(struct rte_mempool *pool, struct tw_io **ret)
+{
+	struct punt *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->io.ops = &punt_ops;
+	p->pool = pool;
+	p->in = make_ring(IN_SIZE, RING_F_SC_DEQ);
+	p->read = make_ring(2 * IN_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	p->out = make_ring(OUT_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (!p->in || !p->read || !p->out) {
+		punt_close(&p->io);
+		return -ENOMEM;
+	}
+	*ret = &p->io;
+	return 0;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which member a provider address is at home with and where it lies now; announcements of the plain segment's MACs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "teaming/core.h"
+#include "teaming/frames.h"
+
+#define PREV_GRACE_MS 500 /* a switch that forgot the MAC floods to the old member as well */
+
+static unsigned int count_homes(const struct tw_core *c, unsigned int m, uint8_t family)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < LOCAL_PAS; i++)
+		n += c->pas[i].used && c->pas[i].home == m && c->pas[i].spec.address.family == family;
+	return n;
+}
+
+/* The member with fewest PAs of the family at home. */
+static uint8_t next_home(const struct tw_core *c, uint8_t family)
+{
+	unsigned int best = TEAM_NO_MEMBER, fewest = 0;
+
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
+		unsigned int n = count_homes(c, m, family);
+
+		if (!c->members[m].used || c->members[m].leaving || (best != TEAM_NO_MEMBER && n >= fewest))
+			continue;
+		best = m;
+		fewest = n;
+	}
+	return (uint8_t)best;
+}
+
+/* A function of the configuration alone: after a restart everything is where it was. */
+void tw_place_homes(struct tw_core *c)
+{
+	for (unsigned int i = 0; i < LOCAL_PAS; i++)
+		c->pas[i].home = TEAM_NO_MEMBER;
+	for (unsigned int i = 0; i < c->n_pas; i++) {
+		struct tw_pa *pa = &c->pas[c->pa_order[i]];
+		int m = *pa->spec.member ? tw_member_find(c, pa->spec.member) : -ENOENT;
+
+		if (m >= 0)
+			pa->home = (uint8_t)m;
+	}
+	for (unsigned int i = 0; i < c->n_pas; i++) {
+		struct tw_pa *pa = &c->pas[c->pa_order[i]];
+
+		if (pa->home == TEAM_NO_MEMBER)
+			pa->home = next_home(c, pa->spec.address.family);
+	}
+	c->dirty |= TW_DIRTY_VIEW;
+}
+
+static unsigned int count_guests(const struct tw_core *c, unsigned int m)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < LOCAL_PAS; i++)
+		n += c->pas[i].used && c->pas[i].now == m;
+	return n;
+}
+
+/* Its home; else where it is; else the usable member with fewest PAs. */
+static uint8_t place_for(const struct tw_core *c, const struct tw_pa *pa)
+{
+	unsigned int best = TEAM_NO_MEMBER, fewest = 0;
+
+	if (tw_member_usable(c, pa->home))
+		return pa->home;
+	if (tw_member_usable(c, pa->now))
+		return pa->now;
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
+		unsigned int n = count_guests(c, m);
+
+		if (!tw_member_usable(c, m) || (best != TEAM_NO_MEMBER && n >= fewest))
+			continue;
+		best = m;
+		fewest = n;
+	}
+	return (uint8_t)best;
+}
+
+void tw_place_pas(struct tw_core *c)
+{
+	for (unsigned int i = 0; i < LOCAL_PAS; i++) {
+		struct tw_pa *pa = &c->pas[i];
+		uint8_t before = pa->now, now;
+
+		if (!pa->used)
+			continue;
+		now = place_for(c, pa);
+		if (now == before)
+			continue;
+		if (before != TEAM_NO_MEMBER) {
+			pa->prev = before;
+			pa->prev_until = c->env.tsc(c->env.arg) + c->env.tsc_hz * PREV_GRACE_MS / 1000;
+		}
+		pa->now = now;
+		tw_pa_placed(c, pa, before);
+	}
+}
+
+/* ---- plain segment (VSID 0) ---- */
+
+static const uint64_t plain_at[] = { 0, 100 * MS_NS, 500 * MS_NS };
+#define PLAIN_NUM (sizeof(plain_at) / sizeof(plain_at[0]))
+
+static void on_plain(struct tw_timer *t, void *arg)
+{
+	struct tw_core *c = arg;
+	uint8_t buf[TW_FRAME_FIXED_MAX];
+	bool more = false;
+
+	for (unsigned int i = 0; i < c->n_plain; i++) {
+		struct tw_plain *p = &c->plain[i];
+
+		if (!p->left || p->member == TEAM_NO_MEMBER)
+			continue;
+		c->env.send(c->env.arg, p->member, buf, tw_frame_rarp(buf, &p->mac));
+		more |= --p->left;
+	}
+	if (more && ++c->plain_round < PLAIN_NUM)
+		tw_timer_set(&c->timers, t, tw_now(c) + plain_at[c->plain_round] - plain_at[c->plain_round - 1]);
+}
+
+void tw_plain_init(struct tw_core *c)
+{
+	tw_timer_init(&c->plain_timer, on_plain, c);
+}
+
+/* Those whose bucket lies with another member: the switch has to learn it. */
+void tw_plain_moved(struct tw_core *c)
+{
+	bool moved = false;
+
+	for (unsigned int i = 0; i < c->n_plain; i++) {
+		struct tw_plain *p = &c->plain[i];
+		uint8_t now = c->select.now[teaming_mac_bucket(&p->mac)];
+
+		if (now == p->member)
+			continue;
+		p->member = now;
+		p->left = now == TEAM_NO_MEMBER ? 0 : PLAIN_NUM;
+		moved |= p->left;
+	}
+	if (!moved || !tw_independent(c))
+		return;
+	c->plain_round = 0;
+	tw_timer_set(&c->timers, &c->plain_timer, tw_now(c));
+}
+
+int tw_plain_set(struct tw_core *c, const struct mac *macs, unsigned int n)
+{
+	struct tw_plain *list = n ? calloc(n, sizeof(*list)) : NULL;
+
+	if (n && !list)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++) {
+		list[i].mac = macs[i];
+		list[i].member = c->select.now[teaming_mac_bucket(&macs[i])];
+	}
+	free(c->plain);
+	c->plain = list;
+	c->n_plain = n;
+	return 0;
+}

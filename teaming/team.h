@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* struct teaming: the core with its thread, its lock, its sockets and its devices. */
+#ifndef TEAMING_TEAM_H
+#define TEAMING_TEAM_H
+
+#include <pthread.h>
+
+#include "teaming/core.h"
+#include "teaming/io.h"
+#include "teaming/provider.h"
+
+struct tw_retired {
+	void *memory;
+	uint64_t token, at;
+};
+
+struct teaming {
+	const struct team_view *view; /* rcu_dereference() */
+	struct tw_io *io[TEAM_MEMBERS]; /* rcu_dereference() by workers, who use punt rings only */
+
+	pthread_mutex_t lock; /* all below; held for as long as a batch of events takes, never over a wait */
+	struct tw_core core;
+	const struct provider_ops *pops;
+	struct provider *provider;
+	uint32_t io_if_index[TEAM_MEMBERS]; /* of the packet socket, 0: none or rings */
+	int xdp_claim[TEAM_MEMBERS];
+	bool filter_stale; /* addresses or MACs changed: sockets have to be told */
+	struct rte_mempool *punt_pool;
+	struct tw_timer punt_timer, link_timer;
+	struct teaming_event *events; /* for teamwatch to deliver */
+	size_t n_events, space_events;
+	struct tw_retired *retired;
+	size_t n_retired, space_retired;
+	uint64_t token; /* of the last publication */
+	uint64_t began; /* when the lock was taken: how long a view took */
+	char *state_dir;
+	struct tw_state_pa saved[LOCAL_PAS];
+	unsigned int n_saved;
+	teaming_event_fn event;
+	void *event_arg;
+
+	pthread_t thread;
+	bool running, stop;
+	int epoll, timer, wake;
+};
+
+/* teaming.c */
+void tw_lock(struct teaming *t);
+/* Settle, bring sockets in line, unlock, and have teamwatch look at its timers and events. */
+void tw_unlock(struct teaming *t);
+/* The part of tw_unlock() that needs the lock. */
+void tw_team_settle(struct teaming *t);
+/* Tell the provider whom to follow, and the core what it says. */
+void tw_team_follow(struct teaming *t, unsigned int member);
+void tw_team_ports(struct teaming *t);
+/* Free memory that workers (and control threads for a short while) may have seen. */
+void tw_retire(struct teaming *t, void *memory);
+void tw_reclaim(struct teaming *t, bool all);
+
+/* watch.c */
+int tw_watch_start(struct teaming *t);
+void tw_watch_stop(struct teaming *t);
+void tw_watch_wake(struct teaming *t);
+int tw_watch_add(struct teaming *t, int fd, uint64_t tag);
+#define TW_TAG_MEMBER(m) (16 + (uint64_t)(m))
+
+/* sockets.c */
+void tw_sockets_sync(struct teaming *t);
+void tw_sockets_close(struct teaming *t);
+/* Frames that have come by a member. At most a batch. */
+void tw_sockets_read(struct teaming *t, unsigned int member);
+void tw_sockets_send(void *arg, unsigned int member, const uint8_t *frame, uint32_t len);
+void tw_sockets_init(struct teaming *t);
+
+#endif
