@@ -219,6 +219,29 @@ static void job_start(struct port_job *j)
 
 /* ---- changes ---- */
 
+/* MACs that are announced on the wire when a member fails: those of ports without a virtual subnet. */
+void ports_update_plain(struct manager *m)
+{
+	struct mac *macs = calloc((size_t)POLICY_MAX_PORTS * PORT_MACS, sizeof(*macs));
+	unsigned int i, k, n = 0;
+
+	for (i = 0; macs && i < POLICY_MAX_PORTS; i++) {
+		const struct port *p = m->ports[i];
+
+		for (k = 0; p && !p->spec.vsid && k < p->spec.n_macs; k++)
+			macs[n++] = p->spec.macs[k];
+	}
+	if (!macs || teaming_plain_macs(m->teaming, macs, n) < 0)
+		log_error("no memory for the MACs of the plain segment");
+	free(macs);
+}
+
+static void plain_changed(struct manager *m)
+{
+	if (m->settings.plain_uplink)
+		manager_later(m, LATER_PLAIN);
+}
+
 static int check_spec(struct manager *m, const struct port_spec *spec, struct errbuf *err)
 {
 	char path[PATH_SIZE];
@@ -248,6 +271,7 @@ int ports_add(struct manager *m, const struct port_spec *spec, enum origin origi
 	p->index = policy_port_index(m->policy, spec->id);
 	m->ports[p->index] = p;
 	job_start(j);
+	plain_changed(m);
 	return 0;
 }
 
@@ -318,6 +342,7 @@ int ports_change(struct manager *m, struct port *p, const struct port_spec *spec
 	}
 	p->spec = *spec;
 	p->origin = origin;
+	plain_changed(m);
 	if (j) {
 		job_start(j);
 		return 0;
@@ -346,6 +371,7 @@ int ports_remove(struct manager *m, struct port *p, work_done_fn fn, void *arg, 
 		return r;
 	}
 	m->ports[p->index] = NULL;
+	plain_changed(m);
 	p->state = PORT_ABSENT;
 	manager_emit(m, EVENT_PORT_STATE, "port", p->spec.id, "state", port_state_names[PORT_ABSENT], NULL);
 	job_start(j);

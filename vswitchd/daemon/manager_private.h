@@ -52,6 +52,7 @@ struct member_ctl {
 #define LATER_MEMBERS 0x04 /* datapath: members' queues */
 #define LATER_MTU     0x08 /* provider MTU from the members */
 #define LATER_READY   0x10 /* are ports and policy up? */
+#define LATER_PLAIN   0x20 /* teaming: MACs of the plain segment */
 
 struct manager {
 	struct settings settings;
@@ -126,6 +127,7 @@ struct port *ports_find(const struct manager *m, const char *id);
 void ports_on_event(const struct vhu_event *ev, void *arg);
 void ports_refresh_all(struct manager *m);
 uint16_t ports_mtu(const struct manager *m, const struct port_spec *spec);
+void ports_update_plain(struct manager *m);
 void ports_stop(struct manager *m); /* at the end: detach and destroy all */
 
 /* ---- manager_team.c ---- */

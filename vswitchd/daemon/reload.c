@@ -4,6 +4,7 @@
  * and only then applied as differences. Until that moment nothing has changed; afterwards only a socket that cannot be made or a
  * lack of memory can go wrong, and that is reported with the object.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -94,6 +95,7 @@ static void finish(struct reload *rl, int r, const char *text)
 	if (rl->done)
 		rl->done(rl->arg, r, text);
 	reload_free(rl);
+	malloc_trim(0);
 }
 
 static void finish_errors(struct reload *rl, int r)

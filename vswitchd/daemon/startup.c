@@ -3,6 +3,7 @@
  * From a configuration to the running switch, and back in the reverse order. Everything that can be judged is judged
  * before anything is started.
  */
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,10 +80,15 @@ static int judge(struct startup *s, struct errbuf *err)
 	CLEANUP(config_errors_free) struct config_errors errors = { 0 };
 	CLEANUP_FREE char *text = NULL;
 	unsigned int k;
+	size_t n = 0;
 	int r;
 
-	for (k = 0; k < OBJECT_COUNT; k++)
+	for (k = 0; k < OBJECT_COUNT; k++) {
 		s->stored[k].kind = k;
+		n += s->stored[k].n;
+	}
+	if (!n)
+		return 0; /* the configuration alone has been judged before */
 	r = config_check_policy(s->config, s->stored, &errors);
 	if (r == 0)
 		return 0;
@@ -416,6 +422,7 @@ int manager_new(struct config *config, const char *config_file, struct manager *
 		r = start(m, &s, err);
 	}
 	startup_done(&s);
+	malloc_trim(0); /* a large configuration leaves much behind that is not needed again */
 	if (r < 0)
 		manager_free(m);
 	else
