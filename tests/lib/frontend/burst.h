@@ -192,6 +192,8 @@ static inline int send_chain(struct vhu_queue *q, const struct vhu_frame *f, con
 	if (n_ids > q->cfg.size || n_ids >= VHU_MAX_CHAIN || n_ids + 1 > q->table_len)
 		return -1;
 	if (n_ids > q->n_free)
+		burst_reclaim(q, prims);
+	if (n_ids > q->n_free)
 		return 1;
 	for (unsigned int i = 0; i < n_ids; i++)
 		ids[i] = q->free[(q->free_head + i) & mask];
@@ -350,21 +352,20 @@ vhu_inline bool take_first(struct vhu_queue *q, struct vhu_burst *b, struct vhu_
 }
 
 /* Chains 2..num_buffers of a merged packet: no header, data from the first byte on. */
-static inline bool take_merged(struct vhu_queue *q, struct vhu_burst *b, struct vhu_pkt *pkt, const uint16_t *ids,
-			       const uint32_t *lens, unsigned int n)
+static inline void take_merged(struct vhu_queue *q, struct vhu_burst *b, struct vhu_pkt *pkt, const uint16_t *ids,
+			       const uint32_t *lens, unsigned int n, bool *good)
 {
-	bool good = true;
+	uint32_t hdr = q->cfg.hdr_len;
 
 	for (unsigned int i = 0; i < n; i++) {
-		uint32_t hdr = q->cfg.hdr_len;
-
 		b->id[b->n_ids++] = ids[i];
-		if (lens[i] > hdr + q->cfg.buf_len)
-			good = false;
-		else
+		if (lens[i] > hdr + q->cfg.buf_len) {
+			q->stats.violations[VHU_BAD_LENGTH]++;
+			*good = false;
+		} else {
 			add_iov(b, pkt, buf_data(q, ids[i]) - hdr, lens[i]);
+		}
 	}
-	return good;
 }
 
 /* Number of chains of the packet whose first one is id; 0 when the header says nonsense. */
@@ -387,11 +388,11 @@ static inline unsigned int receive_merged(struct vhu_queue *q, struct vhu_burst 
 	uint16_t more_ids[VHU_MAX_CHAIN];
 	uint32_t more_lens[VHU_MAX_CHAIN];
 
-	*good &= take_merged(q, b, pkt, ids + 1, lens + 1, here - 1);
+	take_merged(q, b, pkt, ids + 1, lens + 1, here - 1, good);
 	if (more) {
 		unsigned int got = prims->used(q, more_ids, more_lens, more);
 
-		*good &= take_merged(q, b, pkt, more_ids, more_lens, got);
+		take_merged(q, b, pkt, more_ids, more_lens, got, good);
 		if (got < more) {
 			q->stats.violations[VHU_BAD_MERGE]++;
 			*good = false;

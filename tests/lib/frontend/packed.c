@@ -130,11 +130,6 @@ vhu_inline unsigned int packed_used(struct vhu_queue *q, uint16_t *ids, uint32_t
 		const struct vring_packed_desc *d = &p->desc[p->used_idx];
 		uint16_t id = d->id;
 
-		if (unlikely(!q->in_flight)) {
-			q->stats.violations[VHU_BAD_INDEX]++;
-			q->broken = true;
-			break;
-		}
 		if (unlikely(!take_back(q, id)))
 			break;
 		ids[n] = id;

@@ -45,9 +45,9 @@ static inline const struct virtio_net_hdr_v1 *vhu_pkt_hdr(const struct vhu_pkt *
 	return pkt->iov[0].iov_base;
 }
 
-/* What the back-end did against the specification. After one of the first three the queue is broken, as in a guest. */
+/* What the back-end did against the specification. After one of the first two the queue is broken, as in a guest. */
 enum vhu_violation {
-	VHU_BAD_INDEX,	/* used index beyond what is in flight */
+	VHU_BAD_INDEX,	/* split: used index beyond what is in flight */
 	VHU_BAD_ID,	/* a used element that is not in flight */
 	VHU_BAD_LENGTH,	/* more bytes written than the buffers hold, or less than a header */
 	VHU_BAD_MERGE,	/* num_buffers promises buffers that are not there */

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""dpdk-testpmd as the back-end: what comes in at one port goes out at the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.netns import Netns
+from lab.process import Process
+
+
+class Testpmd:
+    """Two vhost ports joined. As clients they connect to listening front-ends, and again after these went away."""
+
+    __test__ = False
+
+    def __init__(self, host: Netns, name: str, first: Path, second: Path, client: bool = True, queues: int = 1,
+                 vhost: str = "") -> None:
+        self._host = host
+        self._name = name
+        self._sockets = [first, second]
+        self._options = f",client={int(client)},queues={queues}{vhost}"
+        self._queues = queues
+        self._starts = 0
+        self.process: Process = self.start()
+
+    def start(self) -> Process:
+        devices = [f"--vdev=net_vhost{i},iface={path}{self._options}" for i, path in enumerate(self._sockets)]
+        self._starts += 1
+        self.process = self._host.start(f"{self._name}-{self._starts}", [
+            "dpdk-testpmd", "--lcores=0,1", "--no-pci", "--no-huge", "-m", "256", "--no-telemetry",
+            f"--file-prefix={self._host.name}-{self._name}", *devices, "--", "--forward-mode=io", "--auto-start",
+            "--nb-cores=1", "--stats-period=3600", "--total-num-mbufs=8192", f"--rxq={self._queues}",
+            f"--txq={self._queues}",
+            "--max-pkt-len=9600", "--no-flush-rx"])
+        return self.process
+
+    def kill(self) -> None:
+        self.process.kill()
