@@ -96,7 +96,8 @@ void tw_place_pas(struct tw_core *c)
 			continue;
 		if (before != TEAM_NO_MEMBER) {
 			pa->prev = before;
-			pa->prev_until = c->env.tsc(c->env.arg) + c->env.tsc_hz * PREV_GRACE_MS / 1000;
+			pa->prev_until = c->env.tsc(c->env.arg) +
+					 c->env.tsc_hz * (c->grace_ms ? c->grace_ms : PREV_GRACE_MS) / 1000;
 		}
 		pa->now = now;
 		tw_pa_placed(c, pa, before);

@@ -65,7 +65,7 @@ static const struct field team_rows[] = {
 		  "aggregation. auto: what the provider says." },
 	{ .name = "hold-down-ms", .type = FIELD_UINT, PLACE(hold_down_ms), .max = 600000, .def = "2000",
 	  .flags = FIELD_RELOAD, .text = "A member is used again after its link was good for this long." },
-	{ .name = "grace-ms", .type = FIELD_UINT, PLACE(grace_ms), .max = 10000, .def = "500",
+	{ .name = "grace-ms", .type = FIELD_UINT, PLACE(grace_ms), .min = 1, .max = 10000, .def = "500",
 	  .flags = FIELD_RELOAD,
 	  .text = "How long frames are still accepted on the previous member of a provider address after a move." },
 	{ 0 },

@@ -42,7 +42,6 @@ struct member_ctl {
 	char name[ID_SIZE];
 	enum member_work work;
 	bool open;
-	bool again;	/* netdev came or went meanwhile: look again when idle */
 	char error[256];
 };
 

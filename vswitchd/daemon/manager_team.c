@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The team: what is configured, devices opened and closed by portctl as their netdevs come and go, and what follows for
- * the packet path. A change of the team is: close the devices that go, tell teaming, open what came.
+ * The team: what is configured, devices opened and closed by portctl as teaming wants it (netdevs come and go, members are
+ * configured, changed, removed), and what follows for the packet path. A change of the team ends when portctl has
+ * done all that teaming wants because of it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,21 @@ bool team_idle(const struct manager *m)
 	return true;
 }
 
+/* What was said about members that are gone. */
+static void forget_members(struct manager *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < TEAM_MEMBERS; i++) {
+		struct member_ctl *c = &m->member_ctl[i];
+		struct member_spec key = { 0 };
+
+		str_copy(key.name, sizeof(key.name), c->name);
+		if (key.name[0] && c->work == MEMBER_IDLE && object_list_find(&m->members, &key) == OBJECT_NONE)
+			memset(c, 0, sizeof(*c));
+	}
+}
+
 static int member_run(struct job *job)
 {
 	struct member_job *j = (struct member_job *)job;
@@ -128,10 +144,8 @@ static void member_done(struct job *job)
 	if (datapath_members_update(m->datapath) < 0)
 		log_error("no memory to give the members' queues to workers");
 	manager_later(m, LATER_MTU | LATER_READY);
-	if (c->again) {
-		c->again = false;
-		team_sync(m);
-	}
+	forget_members(m);
+	team_sync(m); /* what came up meanwhile, or was waiting for this */
 	change_step(m);
 }
 
@@ -182,8 +196,8 @@ void team_sync(struct manager *m)
 		if (!c)
 			continue;
 		if (c->work != MEMBER_IDLE)
-			c->again = true;
-		else if (st[i].present && !st[i].open && !c->error[0])
+			continue;
+		if (st[i].present && !st[i].open && !c->error[0])
 			member_work(m, i, &st[i].spec, true);
 		else if (!st[i].present && st[i].open)
 			member_work(m, i, &st[i].spec, false);
@@ -207,30 +221,6 @@ void team_stop(struct manager *m)
 
 /* ---- changes ---- */
 
-static bool member_must_close(const struct object_list *to, const struct member_spec *spec)
-{
-	size_t i = object_list_find(to, spec);
-	const struct member_spec *now = i == OBJECT_NONE ? NULL : object_list_spec(to, i);
-
-	return !now || now->type != spec->type || now->queues != spec->queues ||
-	       strcmp(now->devargs, spec->devargs) != 0;
-}
-
-/* Start closing what has to go. @return how many. */
-static unsigned int close_leaving(struct manager *m, const struct object_list *to)
-{
-	struct teaming_member_status st[TEAM_MEMBERS];
-	unsigned int i, n = teaming_members(m->teaming, st, TEAM_MEMBERS), closing = 0;
-
-	for (i = 0; i < n; i++) {
-		if (!st[i].open || !member_must_close(to, &st[i].spec))
-			continue;
-		member_work(m, i, &st[i].spec, false);
-		closing++;
-	}
-	return closing;
-}
-
 /* This host in policy, from its provider addresses, unless the user says what it is. */
 static void update_self(struct manager *m)
 {
@@ -252,19 +242,6 @@ static void update_self(struct manager *m)
 		policy_remove(m->policy, OBJECT_HOST, &self, ORIGIN_LEARNED, NULL);
 	else if (policy_set(m->policy, OBJECT_HOST, &self, ORIGIN_LEARNED, &err) < 0)
 		log_debug("own host object: %s", err.text);
-}
-
-static void forget_members(struct manager *m)
-{
-	unsigned int i;
-
-	for (i = 0; i < TEAM_MEMBERS; i++) {
-		struct member_spec key = { 0 };
-
-		str_copy(key.name, sizeof(key.name), m->member_ctl[i].name);
-		if (key.name[0] && object_list_find(&m->members, &key) == OBJECT_NONE)
-			memset(&m->member_ctl[i], 0, sizeof(m->member_ctl[i]));
-	}
 }
 
 static int configure(struct manager *m, struct object_list lists[3], struct errbuf *err)
@@ -316,29 +293,32 @@ static void collect_errors(struct manager *m, struct team_change *c)
 			c->r = err_set(&c->err, EIO, "member %s: %s", m->member_ctl[i].name, m->member_ctl[i].error);
 }
 
-/* Go on with the change when no device is being worked on. */
+/* End the change when no device is being worked on any more. */
 static void change_step(struct manager *m)
 {
 	struct team_change *c = m->team_change;
-	unsigned int i;
 
-	if (!c || !team_idle(m))
+	if (!c || !c->configured || !team_idle(m))
 		return;
-	if (!c->configured) {
-		c->configured = true;
-		c->r = configure(m, c->lists, &c->err);
-		for (i = 0; i < TEAM_MEMBERS; i++)
-			m->member_ctl[i].error[0] = '\0';
-		manager_later(m, LATER_REMOTES | LATER_TUNNELS | LATER_MEMBERS | LATER_MTU);
-		team_sync(m);
-		if (!team_idle(m))
-			return;
-	}
 	collect_errors(m, c);
 	change_end(m);
 }
 
-/* Through portctl's queue, so that the first step is made from the loop as the others are. */
+static void change_start(struct manager *m)
+{
+	struct team_change *c = m->team_change;
+	unsigned int i;
+
+	c->configured = true;
+	c->r = configure(m, c->lists, &c->err);
+	for (i = 0; i < TEAM_MEMBERS; i++)
+		m->member_ctl[i].error[0] = '\0'; /* a change is a reason to try again */
+	manager_later(m, LATER_REMOTES | LATER_TUNNELS | LATER_MEMBERS | LATER_MTU);
+	team_sync(m);
+	change_step(m);
+}
+
+/* Started through portctl's queue, so that `fn` is never called before team_replace() has returned. */
 struct kick {
 	struct job job;
 	struct manager *m;
@@ -353,7 +333,7 @@ static void kick_done(struct job *job)
 {
 	struct kick *k = (struct kick *)job;
 
-	change_step(k->m);
+	change_start(k->m);
 	free(k);
 }
 
@@ -380,7 +360,6 @@ int team_replace(struct manager *m, struct object_list lists[3], work_done_fn fn
 	c->fn = fn;
 	c->arg = arg;
 	m->team_change = c;
-	close_leaving(m, &c->lists[0]);
 	*k = (struct kick){ .job = { .run = kick_run, .done = kick_done }, .m = m };
 	jobq_submit(m->portctl, &k->job);
 	return 0;
