@@ -65,8 +65,8 @@ void *frame_eth(struct frame *f, const void *dst, const void *src, int type)
 	return p;
 }
 
-/* The tag's TPID takes the place of the ethertype in front of it, so the layer starts two bytes early: at the TPID.
- * What stands before gets no ethertype of its own in frame_finish. */
+/* The tag's TPID takes the place of the ethertype in front of it, so the layer starts two bytes early: at
+ * the TPID. What stands before gets no ethertype of its own in frame_finish. */
 void *frame_vlan(struct frame *f, uint16_t tpid, uint16_t tci, int type)
 {
 	uint8_t *p;
@@ -201,7 +201,8 @@ int frame_parse_mac(const char *s, uint8_t out[6])
 	unsigned int v[6];
 	int used = 0;
 
-	if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &used) != 6 || s[used])
+	if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &used) != 6 ||
+	    s[used])
 		return -EINVAL;
 	for (int i = 0; i < 6; i++)
 		out[i] = (uint8_t)v[i];

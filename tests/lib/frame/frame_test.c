@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#define DST FRAME_MAC(2, 0, 0, 0, 0, 2)
-#define SRC FRAME_MAC(2, 0, 0, 0, 0, 1)
+#define DST  FRAME_MAC(2, 0, 0, 0, 0, 2)
+#define SRC  FRAME_MAC(2, 0, 0, 0, 0, 1)
 #define IP_A FRAME_IPV4(10, 0, 0, 1)
 #define IP_B FRAME_IPV4(10, 0, 0, 2)
 
@@ -78,8 +78,14 @@ static void test_vlan_tcp4_options(void **state)
 	(void)state;
 	begin(&f);
 	frame_vlan(&f, 0x8100, 3 << 13 | 100, FRAME_AUTO);
-	frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = IP_B, .ttl = 17, .tos = 0x10, .id = 0x1234,
-						.frag = 0x4000, .opts = router_alert, .opts_len = 4 });
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A,
+						.dst = IP_B,
+						.ttl = 17,
+						.tos = 0x10,
+						.id = 0x1234,
+						.frag = 0x4000,
+						.opts = router_alert,
+						.opts_len = 4 });
 	frame_tcp_opts(&f, 80, 5000, 1, 2, 0x12, mss, sizeof(mss));
 	frame_fill(&f, 5, 0);
 	IS(&f, known_vlan_tcp4_options);
@@ -265,7 +271,8 @@ static void test_partial_is_innermost(void **state)
 	assert_true(frame_finish(&f) > 0);
 	assert_int_equal(f.csum_start, 84);
 	outer = frame_at(&f, FRAME_UDP, 0);
-	assert_int_equal(frame_csum(outer, f.len - 34, 0x0a00 + 1 + 0x0a00 + 2 + 17 + (uint32_t)(f.len - 34)), 0);
+	assert_int_equal(frame_csum(outer, f.len - 34, 0x0a00 + 1 + 0x0a00 + 2 + 17 + (uint32_t)(f.len - 34)),
+			 0);
 }
 
 /* RFC 768: a checksum that comes out as 0 is sent as all ones. */

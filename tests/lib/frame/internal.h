@@ -20,7 +20,7 @@ enum {
 enum {
 	ETYPE_IP4 = 0x0800,
 	ETYPE_ARP = 0x0806,
-	ETYPE_TEB = 0x6558,	/* transparent Ethernet bridging, the payload of NVGRE */
+	ETYPE_TEB = 0x6558, /* transparent Ethernet bridging, the payload of NVGRE */
 	ETYPE_IP6 = 0x86dd,
 };
 
@@ -51,7 +51,8 @@ static inline uint16_t get16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-/* Room for a header of hlen bytes, all zero, recorded as a layer. next as in frame_eth(): a number or FRAME_AUTO. */
+/* Room for a header of hlen bytes, all zero, recorded as a layer. next as in frame_eth(): a number or
+ * FRAME_AUTO. */
 uint8_t *frame_push(struct frame *f, enum frame_kind kind, size_t hlen, int next);
 
 /* Sum of 16-bit words, an odd last byte counts as the high one. Not folded, not inverted. */

@@ -16,8 +16,8 @@ void *frame_udp(struct frame *f, uint16_t sport, uint16_t dport)
 	return p;
 }
 
-void *frame_tcp_opts(struct frame *f, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack, uint8_t flags,
-		     const void *opts, size_t opts_len)
+void *frame_tcp_opts(struct frame *f, uint16_t sport, uint16_t dport, uint32_t seq, uint32_t ack,
+		     uint8_t flags, const void *opts, size_t opts_len)
 {
 	size_t padded = (opts_len + 3) & ~(size_t)3;
 	uint8_t *p;
@@ -82,7 +82,8 @@ void *frame_nd_opt(struct frame *f, uint8_t type, const void *data, size_t len)
 	return p;
 }
 
-static void *nd(struct frame *f, uint8_t type, uint8_t flags, const void *target, uint8_t opt, const void *mac)
+static void *nd(struct frame *f, uint8_t type, uint8_t flags, const void *target, uint8_t opt,
+		const void *mac)
 {
 	void *p = frame_icmp6(f, type, 0, (uint32_t)flags << 24);
 

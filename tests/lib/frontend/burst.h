@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bursts written once for both ring layouts: split.c and packed.c hand their primitives in as a constant, and the
- * compiler makes a copy of its own of each function with the primitives inlined.
+ * Bursts written once for both ring layouts: split.c and packed.c hand their primitives in as a constant,
+ * and the compiler makes a copy of its own of each function with the primitives inlined.
  */
 #ifndef TESTS_LIB_FRONTEND_BURST_H
 #define TESTS_LIB_FRONTEND_BURST_H
@@ -10,15 +10,15 @@
 
 #include <string.h>
 
-#define vhu_inline static inline __attribute__((always_inline))
-#define likely(x) __builtin_expect(!!(x), 1)
+#define vhu_inline  static inline __attribute__((always_inline))
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* in q->chain, besides the number of buffers */
 #define CHAIN_TABLE 0x8000 /* posted as one descriptor with an indirect table */
 #define CHAIN_TAKEN 0x4000 /* used by the device, not yet posted again */
-#define HDR_END 64	   /* data starts here in a buffer, the virtio header ends here */
-#define AHEAD 8		   /* buffers prefetched ahead of the copy */
+#define HDR_END	    64	   /* data starts here in a buffer, the virtio header ends here */
+#define AHEAD	    8	   /* buffers prefetched ahead of the copy */
 
 struct vhu_sg {
 	uint64_t gpa;
@@ -27,7 +27,8 @@ struct vhu_sg {
 
 struct ring_prims {
 	/* n descriptors as one chain, flags (WRITE, INDIRECT) in each, ids[0] names it */
-	void (*post)(struct vhu_queue *q, const uint16_t *ids, const struct vhu_sg *sg, unsigned int n, uint16_t flags);
+	void (*post)(struct vhu_queue *q, const uint16_t *ids, const struct vhu_sg *sg, unsigned int n,
+		     uint16_t flags);
 	/* make everything posted visible and kick if asked */
 	void (*publish)(struct vhu_queue *q);
 	/* next used chains, at most max: their ids (checked, no longer in flight) and lengths */
@@ -119,8 +120,8 @@ vhu_inline void copy_data(uint8_t *dst, const uint8_t *src, uint32_t len)
 }
 
 /* Descriptors of a packet that lies in ids[0..bufs) and has len bytes. */
-static inline unsigned int build_sg(const struct vhu_queue *q, const uint16_t *ids, uint32_t len, bool own_hdr,
-				    struct vhu_sg *sg)
+static inline unsigned int build_sg(const struct vhu_queue *q, const uint16_t *ids, uint32_t len,
+				    bool own_hdr, struct vhu_sg *sg)
 {
 	uint32_t hdr = q->cfg.hdr_len, part = len < q->cfg.buf_len ? len : q->cfg.buf_len;
 	uint64_t gpa = buf_data_gpa(q, ids[0]);
@@ -137,8 +138,8 @@ static inline unsigned int build_sg(const struct vhu_queue *q, const uint16_t *i
 }
 
 /* n descriptors as the table of buffer id; returns the descriptor that points to it. */
-static inline struct vhu_sg write_table(struct vhu_queue *q, uint16_t id, const struct vhu_sg *sg, unsigned int n,
-					uint16_t flags)
+static inline struct vhu_sg write_table(struct vhu_queue *q, uint16_t id, const struct vhu_sg *sg,
+					unsigned int n, uint16_t flags)
 {
 	size_t start = (size_t)id * q->table_len * sizeof(struct vring_desc);
 	struct vring_desc *t = (struct vring_desc *)(q->tables + start);
@@ -146,7 +147,9 @@ static inline struct vhu_sg write_table(struct vhu_queue *q, uint16_t id, const 
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (q->cfg.packed)
-			p[i] = (struct vring_packed_desc){ .addr = sg[i].gpa, .len = sg[i].len, .flags = flags };
+			p[i] = (struct vring_packed_desc){ .addr = sg[i].gpa,
+							   .len = sg[i].len,
+							   .flags = flags };
 		else
 			t[i] = (struct vring_desc){
 				.addr = sg[i].gpa,
@@ -159,8 +162,9 @@ static inline struct vhu_sg write_table(struct vhu_queue *q, uint16_t id, const 
 }
 
 /* Post a chain of n_ids buffer ids: directly or, where indirect is negotiated and pays, by a table. */
-vhu_inline void post_chain(struct vhu_queue *q, const uint16_t *ids, unsigned int n_ids, const struct vhu_sg *sg,
-			   unsigned int n, uint16_t flags, const struct ring_prims *prims)
+vhu_inline void post_chain(struct vhu_queue *q, const uint16_t *ids, unsigned int n_ids,
+			   const struct vhu_sg *sg, unsigned int n, uint16_t flags,
+			   const struct ring_prims *prims)
 {
 	q->in_flight++;
 	q->chain[ids[0]] = (uint16_t)n_ids;
@@ -330,7 +334,8 @@ static inline void add_iov(struct vhu_burst *b, struct vhu_pkt *pkt, void *base,
 }
 
 /* The first chain of a packet: header, then data over its buffers. */
-vhu_inline bool take_first(struct vhu_queue *q, struct vhu_burst *b, struct vhu_pkt *pkt, uint16_t id, uint32_t len)
+vhu_inline bool take_first(struct vhu_queue *q, struct vhu_burst *b, struct vhu_pkt *pkt, uint16_t id,
+			   uint32_t len)
 {
 	uint8_t *data = buf_data(q, id);
 	uint32_t hdr = q->cfg.hdr_len;
@@ -352,8 +357,8 @@ vhu_inline bool take_first(struct vhu_queue *q, struct vhu_burst *b, struct vhu_
 }
 
 /* Chains 2..num_buffers of a merged packet: no header, data from the first byte on. */
-static inline void take_merged(struct vhu_queue *q, struct vhu_burst *b, struct vhu_pkt *pkt, const uint16_t *ids,
-			       const uint32_t *lens, unsigned int n, bool *good)
+static inline void take_merged(struct vhu_queue *q, struct vhu_burst *b, struct vhu_pkt *pkt,
+			       const uint16_t *ids, const uint32_t *lens, unsigned int n, bool *good)
 {
 	uint32_t hdr = q->cfg.hdr_len;
 
@@ -401,7 +406,8 @@ static inline unsigned int receive_merged(struct vhu_queue *q, struct vhu_burst 
 	return here;
 }
 
-/* Chains to take per call so that the segments fit: a long chain needs many, and a merged packet may follow. */
+/* Chains to take per call so that the segments fit: a long chain needs many, and a merged packet may
+ * follow. */
 vhu_inline unsigned int rx_max(const struct vhu_queue *q)
 {
 	return likely(q->cfg.rx_bufs == 1) ? VHU_BURST : VHU_BURST_IOV / (q->cfg.rx_bufs + 1u);

@@ -17,7 +17,7 @@ struct classes {
 	unsigned int key_len;
 	uint32_t mask;
 	uint32_t n;	/* classes */
-	uint64_t other;	/* packets that found no room for a new class */
+	uint64_t other; /* packets that found no room for a new class */
 	struct class_entry *entry;
 };
 

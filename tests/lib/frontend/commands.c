@@ -47,7 +47,9 @@ static void report_queues(const struct peer_port *p, bool rx, struct json *j)
 	}
 	json_open(j, "by_queue", '[');
 	for (unsigned int i = 0; i < p->opt.queues; i++)
-		json_u64(j, NULL, rx ? vhu_port_rxq(p->vhu, i)->stats.packets : vhu_port_txq(p->vhu, i)->stats.packets);
+		json_u64(j, NULL,
+			 rx ? vhu_port_rxq(p->vhu, i)->stats.packets
+			    : vhu_port_txq(p->vhu, i)->stats.packets);
 	json_close(j, ']');
 	json_close(j, '}');
 }

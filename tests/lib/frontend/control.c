@@ -215,7 +215,8 @@ static int open_control(struct peer *peer)
 	if (stat(peer->control_path, &st) == 0 && S_ISSOCK(st.st_mode))
 		unlink(peer->control_path);
 	peer->control_listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (peer->control_listen_fd < 0 || bind(peer->control_listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+	if (peer->control_listen_fd < 0 ||
+	    bind(peer->control_listen_fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
 	    listen(peer->control_listen_fd, 4) < 0)
 		return -errno;
 	return control_watch(peer, peer->control_listen_fd, WATCH_COMMANDS, 0);

@@ -18,7 +18,8 @@ static void *translate(const struct model *m, uint64_t gpa, uint64_t len)
 		if (gpa >= r->gpa && len <= r->size && gpa - r->gpa <= r->size - len)
 			return r->va + (gpa - r->gpa);
 	}
-	fail_msg("address %#llx of %llu bytes is in no region", (unsigned long long)gpa, (unsigned long long)len);
+	fail_msg("address %#llx of %llu bytes is in no region", (unsigned long long)gpa,
+		 (unsigned long long)len);
 	return NULL;
 }
 

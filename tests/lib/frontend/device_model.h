@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The other side of a virtqueue, written from the specification (virtio 1.1 sections 2.6 and 2.7) and nothing of ours. */
+/* The other side of a virtqueue, written from the specification (virtio 1.1 sections 2.6 and 2.7) and
+ * nothing of ours. */
 #ifndef TESTS_LIB_FRONTEND_DEVICE_MODEL_H
 #define TESTS_LIB_FRONTEND_DEVICE_MODEL_H
 
@@ -29,7 +30,8 @@ struct model {
 };
 
 void model_init(struct model *m, struct vhu_queue *q, struct vhu_mem *mem);
-/* Next chain the driver made available; false when there is none. Fails the test for a chain that is not well formed. */
+/* Next chain the driver made available; false when there is none. Fails the test for a chain that is not
+ * well formed. */
 bool model_pop(struct model *m, struct model_chain *c);
 /* Mark a chain used, len bytes written. */
 void model_push(struct model *m, const struct model_chain *c, uint32_t len);

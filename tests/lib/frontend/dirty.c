@@ -41,7 +41,8 @@ static int make_log(const struct vhu_mem *mem, struct vhu_log *ret_log)
 
 int vhu_port_log_start(struct vhu_port *port)
 {
-	struct vhu_msg msg = { .request = VHU_SET_LOG_BASE, .flags = VHU_VERSION, .size = sizeof(msg.log) }, reply;
+	struct vhu_msg msg = { .request = VHU_SET_LOG_BASE, .flags = VHU_VERSION, .size = sizeof(msg.log) },
+		       reply;
 	int err;
 
 	if (!port->started)
@@ -85,9 +86,11 @@ uint64_t vhu_port_log_count(struct vhu_port *port, bool clear)
 		if (!__atomic_load_n(&port->log.map[i], __ATOMIC_RELAXED))
 			continue;
 		if (clear)
-			n += (uint64_t)__builtin_popcount(__atomic_exchange_n(&port->log.map[i], 0, __ATOMIC_ACQ_REL));
+			n += (uint64_t)__builtin_popcount(
+				__atomic_exchange_n(&port->log.map[i], 0, __ATOMIC_ACQ_REL));
 		else
-			n += (uint64_t)__builtin_popcount(__atomic_load_n(&port->log.map[i], __ATOMIC_ACQUIRE));
+			n += (uint64_t)__builtin_popcount(
+				__atomic_load_n(&port->log.map[i], __ATOMIC_ACQUIRE));
 	}
 	return n;
 }

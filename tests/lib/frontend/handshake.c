@@ -25,10 +25,12 @@ static uint64_t wished_features(const struct vhu_config *cfg)
 	f |= cfg->pairs > 1 ? BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ) : 0;
 	f |= cfg->mtu ? BIT(VIRTIO_NET_F_MTU) : 0;
 	f |= cfg->csum ? BIT(VIRTIO_NET_F_CSUM) : 0;
-	f |= cfg->gso ? BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) : 0;
+	f |= cfg->gso ? BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN)
+		      : 0;
 	f |= cfg->guest_csum ? BIT(VIRTIO_NET_F_GUEST_CSUM) : 0;
-	f |= cfg->guest_gso ?
-		     BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) : 0;
+	f |= cfg->guest_gso ? BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |
+				      BIT(VIRTIO_NET_F_GUEST_ECN)
+			    : 0;
 	return f;
 }
 
@@ -94,8 +96,9 @@ static int negotiate(struct vhu_port *port)
 
 static int get_protocol_features(struct vhu_port *port)
 {
-	const uint64_t known = BIT(VHU_PF_MQ) | BIT(VHU_PF_LOG_SHMFD) | BIT(VHU_PF_RARP) | BIT(VHU_PF_REPLY_ACK) |
-			       BIT(VHU_PF_NET_MTU) | BIT(VHU_PF_BACKEND_REQ) | BIT(VHU_PF_STATUS);
+	const uint64_t known = BIT(VHU_PF_MQ) | BIT(VHU_PF_LOG_SHMFD) | BIT(VHU_PF_RARP) |
+			       BIT(VHU_PF_REPLY_ACK) | BIT(VHU_PF_NET_MTU) | BIT(VHU_PF_BACKEND_REQ) |
+			       BIT(VHU_PF_STATUS);
 	int err;
 
 	port->protocol_offered = port->protocol_acked = 0;
@@ -159,7 +162,8 @@ static int send_addr(struct vhu_port *port, unsigned int index)
 	return vhu_port_send(port, &msg, NULL, 0, log);
 }
 
-/* An orderly stop told the index; else the ring itself tells, or for packed rings what the configuration says. */
+/* An orderly stop told the index; else the ring itself tells, or for packed rings what the configuration
+ * says. */
 static uint32_t start_base(const struct vhu_port *port, unsigned int index)
 {
 	const struct vhu_queue *q = &port->queue[index];
@@ -331,7 +335,9 @@ int vhu_port_start(struct vhu_port *port)
 
 static int stop_queue(struct vhu_port *port, unsigned int index)
 {
-	struct vhu_msg msg = { .request = VHU_GET_VRING_BASE, .flags = VHU_VERSION, .size = 8, .state = { index, 0 } };
+	struct vhu_msg msg = {
+		.request = VHU_GET_VRING_BASE, .flags = VHU_VERSION, .size = 8, .state = { index, 0 }
+	};
 	struct vhu_msg reply;
 	int err;
 

@@ -11,23 +11,23 @@
 enum hostile_kind {
 	HOSTILE_RING,	 /* wrong rings, after a right handshake; attack runs on the worker */
 	HOSTILE_MESSAGE, /* wrong messages, instead of the handshake; attack runs on the control thread */
-	HOSTILE_LIVE,	 /* right messages at the wrong moment: attack on the control thread while frames flow */
+	HOSTILE_LIVE, /* right messages at the wrong moment: attack on the control thread while frames flow */
 };
 
 struct hostile {
 	struct peer_port *port;
 	const struct hostile_script *script;
-	uint64_t random;	/* state of the generator */
-	struct pace pace;	/* attacks */
-	uint64_t in_round;	/* attacks on this connection */
+	uint64_t random;   /* state of the generator */
+	struct pace pace;  /* attacks */
+	uint64_t in_round; /* attacks on this connection */
 	uint64_t connections;
-	uint64_t answers;	/* messages the back-end answered, HOSTILE_MESSAGE */
-	uint64_t closed;	/* connections the back-end closed first, HOSTILE_MESSAGE */
-	uint64_t frames;	/* good frames sent */
-	uint64_t next_frames;	/* HOSTILE_LIVE: when to send more of them, ns */
-	uint64_t acting;	/* atomic: an act() is under way */
-	uint16_t slot;		/* next buffer and descriptor of the ring */
-	uint32_t posted;	/* descriptors since the rings are fresh */
+	uint64_t answers;     /* messages the back-end answered, HOSTILE_MESSAGE */
+	uint64_t closed;      /* connections the back-end closed first, HOSTILE_MESSAGE */
+	uint64_t frames;      /* good frames sent */
+	uint64_t next_frames; /* HOSTILE_LIVE: when to send more of them, ns */
+	uint64_t acting;      /* atomic: an act() is under way */
+	uint16_t slot;	      /* next buffer and descriptor of the ring */
+	uint32_t posted;      /* descriptors since the rings are fresh */
 	bool told;
 	bool restarting;
 };
@@ -35,7 +35,7 @@ struct hostile {
 struct hostile_script {
 	const char *name;
 	enum hostile_kind kind;
-	bool dangerous;	/* does what a hypervisor is trusted not to do */
+	bool dangerous; /* does what a hypervisor is trusted not to do */
 	/* 0, or -errno when the connection is of no use any more */
 	int (*attack)(struct hostile *h);
 	const char *help;

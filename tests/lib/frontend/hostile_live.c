@@ -119,7 +119,8 @@ static int attack_log(struct hostile *h)
 static int attack_notify(struct hostile *h)
 {
 	struct vhu_port *v = h->port->vhu;
-	uint32_t index = hostile_below(h, 2), request = hostile_below(h, 2) ? VHU_SET_VRING_KICK : VHU_SET_VRING_CALL;
+	uint32_t index = hostile_below(h, 2),
+		 request = hostile_below(h, 2) ? VHU_SET_VRING_KICK : VHU_SET_VRING_CALL;
 	struct vhu_msg msg = { .request = request, .size = 8 };
 	int fd = request == VHU_SET_VRING_KICK ? v->queue[index].kick_fd : v->queue[index].call_fd;
 	int err;
@@ -181,13 +182,16 @@ const struct hostile_script hostile_live_scripts[] = {
 	{ "live-enable", HOSTILE_LIVE, false, attack_enable, "rings disabled and enabled at random" },
 	{ "live-memory", HOSTILE_LIVE, false, attack_memory, "the memory table again" },
 	{ "live-unmap", HOSTILE_LIVE, false, attack_unmap, "a memory table without a region in use" },
-	{ "live-ring", HOSTILE_LIVE, false, attack_ring, "another size, address and index for a running ring" },
+	{ "live-ring", HOSTILE_LIVE, false, attack_ring,
+	  "another size, address and index for a running ring" },
 	{ "live-features", HOSTILE_LIVE, false, attack_features, "other features while running" },
 	{ "live-owner", HOSTILE_LIVE, false, attack_owner, "SET_OWNER and RESET_OWNER while running" },
 	{ "live-log", HOSTILE_LIVE, false, attack_log, "dirty log on and off" },
-	{ "live-notify", HOSTILE_LIVE, false, attack_notify, "kick and call descriptors taken away and given back" },
+	{ "live-notify", HOSTILE_LIVE, false, attack_notify,
+	  "kick and call descriptors taken away and given back" },
 	{ "live-kicks", HOSTILE_LIVE, false, attack_kicks, "thousands of kicks for nothing" },
 	{ "live-truncate", HOSTILE_LIVE, true, attack_truncate, "the memory's file is cut to nothing" },
-	{ "live-call-block", HOSTILE_LIVE, true, attack_call_block, "a call descriptor that blocks its writer" },
+	{ "live-call-block", HOSTILE_LIVE, true, attack_call_block,
+	  "a call descriptor that blocks its writer" },
 	{ 0 },
 };

@@ -28,7 +28,9 @@ static int drain(struct hostile *h, int wait_ms)
 			struct cmsghdr align;
 		} control;
 		struct iovec iov = { room, sizeof(room) };
-		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+		struct msghdr mh = { .msg_iov = &iov,
+				     .msg_iovlen = 1,
+				     .msg_control = control.room,
 				     .msg_controllen = sizeof(control.room) };
 		ssize_t n = recvmsg(pfd.fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
@@ -104,8 +106,22 @@ static int odd_fd(struct hostile *h)
 
 static uint64_t extreme(struct hostile *h)
 {
-	static const uint64_t v[] = { 0, 1, 2, 127, 128, 255, 256, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff,
-				      0x80000000, 0xffffffff, 0x7fffffffffffffff, 0xffffffffffffffff };
+	static const uint64_t v[] = { 0,
+				      1,
+				      2,
+				      127,
+				      128,
+				      255,
+				      256,
+				      0x7fff,
+				      0x8000,
+				      0xffff,
+				      0x10000,
+				      0x7fffffff,
+				      0x80000000,
+				      0xffffffff,
+				      0x7fffffffffffffff,
+				      0xffffffffffffffff };
 
 	return hostile_below(h, 4) ? v[hostile_below(h, sizeof(v) / sizeof(v[0]))] : hostile_random(h);
 }
@@ -240,7 +256,8 @@ static int send_spoilt(struct hostile *h, enum wrong wrong)
 	len = VHU_HDR_LEN + msg.size;
 	if (wrong == WRONG_SIZE) {
 		msg.size = hostile_below(h, 2) ? hostile_below(h, 400) : (uint32_t)extreme(h);
-		/* what is announced comes, as far as it is not absurd: else the next message is read as its rest */
+		/* what is announced comes, as far as it is not absurd: else the next message is read as its
+		 * rest */
 		len = msg.size <= sizeof(msg.bytes) ? VHU_HDR_LEN + msg.size : VHU_HDR_LEN + 8;
 	}
 	if (wrong == WRONG_FDS) {
@@ -321,9 +338,9 @@ static int attack_stall(struct hostile *h)
 /* Connect and go: at once, in the middle of the handshake, or right after it. */
 static int attack_churn(struct hostile *h)
 {
-	static const uint32_t order[] = { VHU_GET_FEATURES, VHU_SET_OWNER, VHU_SET_FEATURES, VHU_SET_MEM_TABLE,
-					  VHU_SET_VRING_NUM, VHU_SET_VRING_BASE, VHU_SET_VRING_ADDR,
-					  VHU_SET_VRING_KICK, VHU_SET_VRING_CALL };
+	static const uint32_t order[] = { VHU_GET_FEATURES,   VHU_SET_OWNER,	  VHU_SET_FEATURES,
+					  VHU_SET_MEM_TABLE,  VHU_SET_VRING_NUM,  VHU_SET_VRING_BASE,
+					  VHU_SET_VRING_ADDR, VHU_SET_VRING_KICK, VHU_SET_VRING_CALL };
 	unsigned int steps = hostile_below(h, 2 + sizeof(order) / sizeof(order[0]));
 	struct vhu_msg msg;
 	int fds[VHU_MAX_FDS];
@@ -347,7 +364,8 @@ const struct hostile_script hostile_message_scripts[] = {
 	{ "msg-order", HOSTILE_MESSAGE, false, attack_order, "right messages in any order" },
 	{ "msg-size", HOSTILE_MESSAGE, false, attack_size, "wrong payload sizes" },
 	{ "msg-fds", HOSTILE_MESSAGE, false, attack_fds, "missing, surplus and wrong descriptors" },
-	{ "msg-values", HOSTILE_MESSAGE, false, attack_values, "numbers, addresses and indexes out of bounds" },
+	{ "msg-values", HOSTILE_MESSAGE, false, attack_values,
+	  "numbers, addresses and indexes out of bounds" },
 	{ "msg-garbage", HOSTILE_MESSAGE, false, attack_garbage, "random bytes and headers" },
 	{ "msg-half", HOSTILE_MESSAGE, false, attack_half, "messages cut off by the end of the connection" },
 	{ "connect-churn", HOSTILE_MESSAGE, false, attack_churn, "connections given up at any point" },

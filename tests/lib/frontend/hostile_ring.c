@@ -22,8 +22,8 @@ static uint64_t buffer_gpa(const struct vhu_queue *q, uint16_t slot)
 	return q->bufs_gpa + (uint64_t)(slot % q->cfg.size) * q->stride;
 }
 
-/* May n more descriptors be written without overwriting some the back-end has not looked at? A split ring's used index
- * tells; raw packed chains cannot be told apart any more, so there a ring is filled once. */
+/* May n more descriptors be written without overwriting some the back-end has not looked at? A split ring's
+ * used index tells; raw packed chains cannot be told apart any more, so there a ring is filled once. */
 static bool room(const struct hostile *h, const struct vhu_queue *q, unsigned int n)
 {
 	if (q->cfg.packed)
@@ -45,8 +45,8 @@ static int post(struct hostile *h, struct vhu_queue *q, const struct vhu_raw_des
 }
 
 /* A frame with header in the buffer at slot; descriptor for it. */
-static struct vhu_raw_desc place(const struct hostile *h, struct vhu_queue *q, const struct virtio_net_hdr_v1 *hdr,
-				 const uint8_t *data, uint32_t len)
+static struct vhu_raw_desc place(const struct hostile *h, struct vhu_queue *q,
+				 const struct virtio_net_hdr_v1 *hdr, const uint8_t *data, uint32_t len)
 {
 	uint8_t *p = buffer(q, h->slot);
 	uint32_t room = q->stride - q->cfg.hdr_len;
@@ -112,7 +112,8 @@ static uint64_t bad_address(struct hostile *h)
 
 static uint32_t odd_length(struct hostile *h)
 {
-	static const uint32_t lens[] = { 0, 1, 11, 12, 13, 26, 72, 1526, 0xffff, 0x10000, 0x7fffffff, 0xffffffff };
+	static const uint32_t lens[] = { 0,  1,	   11,	   12,	    13,		26,
+					 72, 1526, 0xffff, 0x10000, 0x7fffffff, 0xffffffff };
 
 	return lens[hostile_below(h, sizeof(lens) / sizeof(lens[0]))];
 }
@@ -123,7 +124,8 @@ static struct vhu_raw_desc plain(const struct vhu_queue *q, uint16_t slot, uint3
 }
 
 /* n descriptors linked in a row. */
-static void link_chain(const struct hostile *h, const struct vhu_queue *q, struct vhu_raw_desc *d, unsigned int n)
+static void link_chain(const struct hostile *h, const struct vhu_queue *q, struct vhu_raw_desc *d,
+		       unsigned int n)
 {
 	for (unsigned int i = 0; i + 1 < n; i++) {
 		d[i].flags |= VRING_DESC_F_NEXT;
@@ -169,7 +171,8 @@ static int attack_chain(struct hostile *h)
 {
 	struct vhu_queue *q = tx_queue(h);
 	struct vhu_raw_desc d[MAX_RAW];
-	unsigned int most = q->cfg.size < MAX_RAW ? q->cfg.size - 1u : MAX_RAW, n = 1 + hostile_below(h, most);
+	unsigned int most = q->cfg.size < MAX_RAW ? q->cfg.size - 1u : MAX_RAW,
+		     n = 1 + hostile_below(h, most);
 	uint32_t len = hostile_below(h, 2) ? odd_length(h) : 1 + hostile_below(h, 64);
 
 	for (unsigned int i = 0; i < n; i++)
@@ -367,7 +370,8 @@ static int attack_receive(struct hostile *h)
 	unsigned int n = 1 + hostile_below(h, 3);
 
 	for (unsigned int i = 0; i < n; i++) {
-		d[i] = plain(q, (uint16_t)(h->slot + i), hostile_below(h, 2) ? hostile_below(h, 20) : odd_length(h));
+		d[i] = plain(q, (uint16_t)(h->slot + i),
+			     hostile_below(h, 2) ? hostile_below(h, 20) : odd_length(h));
 		d[i].flags = hostile_below(h, 4) ? VRING_DESC_F_WRITE : 0;
 		if (hostile_below(h, 4) == 0)
 			d[i].addr = bad_address(h);
@@ -380,7 +384,8 @@ static int attack_receive(struct hostile *h)
 		if (q->cfg.packed)
 			q->packed.desc[slot].len = d[0].len;
 		else
-			q->split.desc[slot] = (struct vring_desc){ d[0].addr, d[0].len, d[0].flags, d[0].next };
+			q->split.desc[slot] =
+				(struct vring_desc){ d[0].addr, d[0].len, d[0].flags, d[0].next };
 	}
 	q->ops->raw(q, d, n, h->slot % q->cfg.size);
 	h->slot += n;
@@ -406,8 +411,10 @@ static int attack_race(struct hostile *h)
 	uint16_t slot = h->slot % q->cfg.size;
 	uint64_t wrong = bad_address(h);
 	uint8_t *p = buffer(q, slot);
-	volatile __u64 *addr = q->cfg.packed ? &q->packed.desc[q->packed.avail_idx].addr : &q->split.desc[slot].addr;
-	volatile __u32 *len = q->cfg.packed ? &q->packed.desc[q->packed.avail_idx].len : &q->split.desc[slot].len;
+	volatile __u64 *addr =
+		q->cfg.packed ? &q->packed.desc[q->packed.avail_idx].addr : &q->split.desc[slot].addr;
+	volatile __u32 *len =
+		q->cfg.packed ? &q->packed.desc[q->packed.avail_idx].len : &q->split.desc[slot].len;
 	uint64_t right = buffer_gpa(q, slot);
 	int err = post_good(h);
 
@@ -422,7 +429,8 @@ static int attack_race(struct hostile *h)
 const struct hostile_script hostile_ring_scripts[] = {
 	{ "desc-address", HOSTILE_RING, false, attack_address, "descriptors that point outside the memory" },
 	{ "desc-loop", HOSTILE_RING, false, attack_loop, "chains that never end" },
-	{ "desc-chain", HOSTILE_RING, false, attack_chain, "chains as long as the ring, lengths up to 4 GiB each" },
+	{ "desc-chain", HOSTILE_RING, false, attack_chain,
+	  "chains as long as the ring, lengths up to 4 GiB each" },
 	{ "desc-length", HOSTILE_RING, false, attack_length, "lengths of zero and less than a header" },
 	{ "desc-index", HOSTILE_RING, false, attack_index, "descriptor numbers and ids beyond the ring" },
 	{ "desc-flags", HOSTILE_RING, false, attack_flags, "random flags" },

@@ -81,7 +81,8 @@ int vhu_mem_pull(struct vhu_mem *mem)
 	for (unsigned int i = 0; i < mem->n; i++) {
 		struct vhu_region *r = &mem->region[i];
 
-		if (mmap(r->va, r->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		if (mmap(r->va, r->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+			 0) == MAP_FAILED)
 			return -errno;
 	}
 	return ftruncate(mem->fd, 0) < 0 ? -errno : 0;

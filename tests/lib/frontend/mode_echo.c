@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mode=echo: what comes goes back with its addresses and ports swapped. Answers echo requests, and ARP for one address. */
+/* mode=echo: what comes goes back with its addresses and ports swapped. Answers echo requests, and ARP for
+ * one address. */
 #include "peer.h"
 
 #include "frame.h"
@@ -14,8 +15,8 @@ enum { MAX_PACKET = 65536 + 64 };
 struct echo {
 	struct peer_port *port;
 	struct vhu_burst burst;
-	uint8_t *room;		/* VHU_BURST packets that came in pieces; touched only by those */
-	uint32_t ip;		/* network order, 0: none */
+	uint8_t *room; /* VHU_BURST packets that came in pieces; touched only by those */
+	uint32_t ip;   /* network order, 0: none */
 	uint64_t returned, arp, ignored, dropped;
 };
 

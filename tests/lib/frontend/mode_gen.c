@@ -27,9 +27,9 @@ struct gen {
 	struct pcap_frames frames;
 	struct pace pace;
 	struct share share[VHU_MAX_PAIRS];
-	unsigned int pairs;	/* that the shares are made for */
-	unsigned int turn;	/* pair that begins */
-	bool blocked;		/* a ring was full in the last turn */
+	unsigned int pairs; /* that the shares are made for */
+	unsigned int turn;  /* pair that begins */
+	bool blocked;	    /* a ring was full in the last turn */
 	bool told;
 };
 
@@ -149,8 +149,8 @@ static unsigned int send_share(struct gen *g, unsigned int pair, unsigned int n)
 	return sent;
 }
 
-/* A ring that is full stays full for a while: asking again at once would only take the line of the used index away from
- * who is to write it. */
+/* A ring that is full stays full for a while: asking again at once would only take the line of the used
+ * index away from who is to write it. */
 static void back_off(void)
 {
 	for (unsigned int i = 0; i < BACK_OFF; i++)

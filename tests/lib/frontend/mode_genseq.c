@@ -16,12 +16,12 @@ struct genseq {
 	struct peer_port *port;
 	struct pcap_frames frames;
 	struct pace pace;
-	size_t udp;		/* offset of the UDP header */
+	size_t udp; /* offset of the UDP header */
 	uint16_t base_port;
-	uint32_t rest_sum;	/* checksum's sum over all that does not change */
+	uint32_t rest_sum; /* checksum's sum over all that does not change */
 	uint32_t flows;
 	uint32_t next_flow;
-	uint32_t *seq;		/* by flow */
+	uint32_t *seq; /* by flow */
 	bool blocked;
 	bool told;
 };
@@ -43,7 +43,8 @@ static uint32_t constant_sum(const uint8_t *frame, size_t udp)
 {
 	const uint8_t *u = frame + udp;
 	uint32_t len = (uint32_t)(u[4] << 8 | u[5]), sum = len * 2 + 17;
-	/* IPv6 stands 40 bytes before, and an IPv4 header is never that long with version 6 in its first byte */
+	/* IPv6 stands 40 bytes before, and an IPv4 header is never that long with version 6 in its first
+	 * byte */
 	bool v6 = udp >= 54 && frame[udp - 40] >> 4 == 6;
 
 	sum = v6 ? sum_words(u - 32, 32, sum) : sum_words(u - 8, 8, sum);
@@ -61,8 +62,9 @@ static int check_template(struct genseq *g, const char *name)
 	u = f->data + g->udp;
 	len = g->udp ? (unsigned int)(u[4] << 8 | u[5]) : 0;
 	if (len < 8 + PROBE_LEN || g->udp + len > f->len) {
-		fprintf(stderr, "%s: the first frame of the file has to be UDP with at least %d bytes of payload\n", name,
-			PROBE_LEN);
+		fprintf(stderr,
+			"%s: the first frame of the file has to be UDP with at least %d bytes of payload\n",
+			name, PROBE_LEN);
 		return -EINVAL;
 	}
 	g->base_port = (uint16_t)(u[0] << 8 | u[1]);
@@ -92,8 +94,8 @@ static int genseq_open(struct peer_port *p, void **ret_priv)
 	g->seq = calloc(g->flows, sizeof(*g->seq));
 	err = g->seq ? p->opt.frames ? pcap_read(p->opt.frames, &g->frames) : -EINVAL : -ENOMEM;
 	if (err)
-		fprintf(stderr, "%s: mode=genseq, frames=%s: %s\n", p->opt.name, p->opt.frames ? p->opt.frames : "",
-			strerror(-err));
+		fprintf(stderr, "%s: mode=genseq, frames=%s: %s\n", p->opt.name,
+			p->opt.frames ? p->opt.frames : "", strerror(-err));
 	else
 		err = check_template(g, p->opt.name);
 	if (err) {
@@ -143,7 +145,8 @@ static unsigned int genseq_poll(void *priv, uint64_t now)
 		uint32_t flow = g->next_flow;
 
 		fill(g, flow);
-		if (!vhu_tx(vhu_port_txq(g->port->vhu, flow % g->port->vhu->enabled), &g->frames.frame[0], 1)) {
+		if (!vhu_tx(vhu_port_txq(g->port->vhu, flow % g->port->vhu->enabled), &g->frames.frame[0],
+			    1)) {
 			g->blocked = true;
 			break;
 		}

@@ -45,7 +45,8 @@ uint32_t hostile_frame(struct hostile *h, uint8_t *room)
 	frame_eth(&f, FRAME_MAC(2, 0, 0, 0, 0, 0x99), mac, FRAME_AUTO);
 	switch (hostile_below(h, 5)) {
 	case 0:
-		frame_arp(&f, 1, mac, FRAME_IPV4(10, 0, 0, 1), FRAME_MAC(0, 0, 0, 0, 0, 0), FRAME_IPV4(10, 0, 0, 2));
+		frame_arp(&f, 1, mac, FRAME_IPV4(10, 0, 0, 1), FRAME_MAC(0, 0, 0, 0, 0, 0),
+			  FRAME_IPV4(10, 0, 0, 2));
 		break;
 	case 1:
 		frame_ip6(&f, a6, b6, FRAME_AUTO, 64);
@@ -86,8 +87,10 @@ void hostile_help(FILE *out)
 	for (size_t t = 0; t < N_TABLES; t++)
 		for (const struct hostile_script *s = tables[t]; s->name; s++)
 			fprintf(out, "    %-14s %-8s %s%s\n", s->name,
-				s->kind == HOSTILE_RING ? "ring" : s->kind == HOSTILE_LIVE ? "live" : "message", s->help,
-				s->dangerous ? " (dangerous)" : "");
+				s->kind == HOSTILE_RING	  ? "ring"
+				: s->kind == HOSTILE_LIVE ? "live"
+							  : "message",
+				s->help, s->dangerous ? " (dangerous)" : "");
 }
 
 static int hostile_open(struct peer_port *p, void **ret_priv)

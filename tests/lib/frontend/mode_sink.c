@@ -18,7 +18,7 @@ struct sink {
 	uint64_t packets, bytes;
 	uint64_t expect;
 	bool told;
-	bool look;		/* at the packets, not only at their number */
+	bool look; /* at the packets, not only at their number */
 	struct classes classes;
 	unsigned int class_off;
 	struct pcap_writer pcap;

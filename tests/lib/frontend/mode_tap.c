@@ -13,9 +13,9 @@ enum { MAX_PACKET = 65536 + 64, HEADER_ROOM = 64 };
 
 struct tap_queue {
 	int fd;
-	uint8_t *room;		/* VHU_BURST slots: header ending at HEADER_ROOM, then the frame */
+	uint8_t *room; /* VHU_BURST slots: header ending at HEADER_ROOM, then the frame */
 	struct vhu_frame frame[VHU_BURST];
-	unsigned int n, next;	/* frames read and not yet sent */
+	unsigned int n, next; /* frames read and not yet sent */
 };
 
 struct tap {
@@ -23,7 +23,8 @@ struct tap {
 	struct vhu_burst burst;
 	unsigned int queues;
 	unsigned int hdr_len;
-	uint64_t to_ring, to_tap, refused; /* refused: by the kernel (interface down, a header it does not take) */
+	uint64_t to_ring, to_tap,
+		refused; /* refused: by the kernel (interface down, a header it does not take) */
 	struct tap_queue queue[VHU_MAX_PAIRS];
 };
 
@@ -75,7 +76,8 @@ static int tap_mode_open(struct peer_port *p, void **ret_priv)
 	if (!err)
 		err = open_device(t, p);
 	if (err) {
-		fprintf(stderr, "%s: tap=%s: %s\n", p->opt.name, p->opt.tap ? p->opt.tap : "", strerror(-err));
+		fprintf(stderr, "%s: tap=%s: %s\n", p->opt.name, p->opt.tap ? p->opt.tap : "",
+			strerror(-err));
 		tap_close(t);
 		return err;
 	}

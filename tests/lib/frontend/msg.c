@@ -127,7 +127,9 @@ int vhu_msg_recv(int fd, struct vhu_msg *ret_msg, int *fds, unsigned int *n_fds)
 	} control;
 	struct vhu_msg msg;
 	struct iovec iov = { .iov_base = &msg, .iov_len = VHU_HDR_LEN };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.room,
 			     .msg_controllen = sizeof(control.room) };
 	unsigned int none = 0;
 	ssize_t n;

@@ -59,14 +59,14 @@ enum vhu_protocol_feature {
 };
 
 enum {
-	VHU_F_LOG_ALL = 26,		/* VHOST_F_LOG_ALL */
-	VHU_F_PROTOCOL_FEATURES = 30,	/* VHOST_USER_F_PROTOCOL_FEATURES */
+	VHU_F_LOG_ALL = 26,	      /* VHOST_F_LOG_ALL */
+	VHU_F_PROTOCOL_FEATURES = 30, /* VHOST_USER_F_PROTOCOL_FEATURES */
 
 	VHU_VERSION = 1,
 	VHU_FLAG_REPLY = 1 << 2,
 	VHU_FLAG_NEED_REPLY = 1 << 3,
-	VHU_VRING_NOFD = 1 << 8,	/* of KICK, CALL, ERR: no file descriptor comes along */
-	VHU_VRING_F_LOG = 1 << 0,	/* of VRING_ADDR: log writes to the used ring */
+	VHU_VRING_NOFD = 1 << 8,  /* of KICK, CALL, ERR: no file descriptor comes along */
+	VHU_VRING_F_LOG = 1 << 0, /* of VRING_ADDR: log writes to the used ring */
 
 	VHU_MAX_REGIONS = 8,
 	VHU_MAX_FDS = 8,
@@ -118,9 +118,9 @@ const char *vhu_request_name(uint32_t request);
  * SO_SNDTIMEO allows. Returns 0 or -errno (-ETIMEDOUT for the time limit). */
 int vhu_msg_send(int fd, const struct vhu_msg *msg, const int *fds, unsigned int n_fds);
 
-/* Receive one message. Descriptors that came along go to fds (room for VHU_MAX_FDS, then the caller's) or are closed
- * when fds is NULL. Blocks as SO_RCVTIMEO allows. Returns 0 or -errno: -ECONNRESET at end of stream, -ETIMEDOUT,
- * -EPROTO for a wrong version or an oversized payload. */
+/* Receive one message. Descriptors that came along go to fds (room for VHU_MAX_FDS, then the caller's) or
+ * are closed when fds is NULL. Blocks as SO_RCVTIMEO allows. Returns 0 or -errno: -ECONNRESET at end of
+ * stream, -ETIMEDOUT, -EPROTO for a wrong version or an oversized payload. */
 int vhu_msg_recv(int fd, struct vhu_msg *ret_msg, int *fds, unsigned int *n_fds);
 
 #endif

@@ -13,15 +13,24 @@ struct key {
 	enum kind kind;
 	size_t offset;
 	uint64_t min, max;
-	const char *value;	/* default */
+	const char *value; /* default */
 	const char *help;
 };
 
 #define O(field) offsetof(struct port_options, field)
-#define NUM(key, field, lo, hi, def, text) { key, NUMBER, O(field), lo, hi, def, text }
+#define NUM(key, field, lo, hi, def, text)                                                                   \
+	{                                                                                                    \
+		key, NUMBER, O(field), lo, hi, def, text                                                     \
+	}
 #define FLAG(key, field, def, text) NUM(key, field, 0, 1, def, text)
-#define STR(key, field, def, text) { key, TEXT, O(field), 0, 0, def, text }
-#define HEADING(text) { NULL, TEXT, 0, 0, 0, NULL, text }
+#define STR(key, field, def, text)                                                                           \
+	{                                                                                                    \
+		key, TEXT, O(field), 0, 0, def, text                                                         \
+	}
+#define HEADING(text)                                                                                        \
+	{                                                                                                    \
+		NULL, TEXT, 0, 0, 0, NULL, text                                                              \
+	}
 
 static const struct key keys[] = {
 	HEADING("The port"),
@@ -46,8 +55,10 @@ static const struct key keys[] = {
 	NUM("mtu", mtu, 0, 65535, "0", "MTU told to the switch (and set on a tap), 0 none"),
 	NUM("regions", regions, 1, 8, "2", "memory regions"),
 	FLAG("huge", huge, "0", "guest memory on huge pages"),
-	STR("packed-base", packed_base, "own", "index of a packed ring after the switch died: own (right) or qemu (stale)"),
-	NUM("timeout", timeout, 1, 600000, "10000", "milliseconds to wait for the switch's answer to a message"),
+	STR("packed-base", packed_base, "own",
+	    "index of a packed ring after the switch died: own (right) or qemu (stale)"),
+	NUM("timeout", timeout, 1, 600000, "10000",
+	    "milliseconds to wait for the switch's answer to a message"),
 	NUM("worker", worker, 0, 63, "0", "thread that serves the port"),
 	STR("mac", mac, NULL, "MAC address: of the tap, of echo's ARP replies"),
 	HEADING("mode=gen: send the frames of a file in turn, as fast as possible"),
@@ -62,14 +73,16 @@ static const struct key keys[] = {
 	STR("pcap", pcap, NULL, "write what arrives to this file"),
 	NUM("pcap-max", pcap_max, 1, UINT64_MAX, "10000", "at most that many packets"),
 	STR("seq", seq, NULL, "check genseq's numbers and times: offset of them, or auto (any UDP payload)"),
-	NUM("expect", expect, 0, UINT64_MAX, "0", "say so (event expected) when that many packets have arrived"),
+	NUM("expect", expect, 0, UINT64_MAX, "0",
+	    "say so (event expected) when that many packets have arrived"),
 	HEADING("mode=echo: swap addresses and ports and return; answers echo requests, and ARP for ip="),
 	STR("ip", ip, NULL, "IPv4 address to answer ARP requests for"),
 	HEADING("mode=tap: a tap device is the guest"),
 	STR("tap", tap, NULL, "name of the device to make"),
 	STR("netns", netns, NULL, "network namespace for it: a name under /run/netns or a path"),
 	HEADING("mode=hostile: break the rules (--list-hostile)"),
-	STR("hostile", hostile, NULL, "script; rate= attacks per second (1000), count= attacks in all (1000)"),
+	STR("hostile", hostile, NULL,
+	    "script; rate= attacks per second (1000), count= attacks in all (1000)"),
 	NUM("round", round, 1, UINT64_MAX, "64", "attacks per connection"),
 };
 
@@ -153,8 +166,8 @@ static bool has_key(const char *group, const char *key)
 	return false;
 }
 
-/* tap= and hostile= name the mode as well. A tap guest is a Linux guest and uses what Linux uses. The group may still say
- * otherwise. */
+/* tap= and hostile= name the mode as well. A tap guest is a Linux guest and uses what Linux uses. The group
+ * may still say otherwise. */
 static int set_mode_defaults(const char *group, struct port_options *o)
 {
 	bool tap = has_key(group, "tap=");

@@ -52,8 +52,8 @@ struct port_options {
 	uint64_t round;
 };
 
-/* Parse a group into freshly initialised options (defaults filled in). Returns 0, or -EINVAL after a line on stderr that
- * says what is wrong and what is allowed. Free with options_free in either case. */
+/* Parse a group into freshly initialised options (defaults filled in). Returns 0, or -EINVAL after a line
+ * on stderr that says what is wrong and what is allowed. Free with options_free in either case. */
 int options_parse(const char *group, struct port_options *o);
 void options_free(struct port_options *o);
 

@@ -6,14 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PACE_NS_PER_S 1000000000ULL
+#define PACE_NS_PER_S	1000000000ULL
 #define PACE_BACKLOG_NS 100000000ULL /* held up for longer than this, a generator does not catch up */
 
 struct pace {
 	uint64_t rate;	/* per second, 0: without limit */
-	uint64_t count;	/* all there is to send, 0: no end */
+	uint64_t count; /* all there is to send, 0: no end */
 	uint64_t sent;
-	uint64_t since;	/* ns, start of the reckoning ... */
+	uint64_t since; /* ns, start of the reckoning ... */
 	uint64_t base;	/* ... and what had been sent then */
 };
 
@@ -33,7 +33,8 @@ static inline unsigned int pace_allowed(struct pace *p, uint64_t now, unsigned i
 	if (!p->rate || !max)
 		return max;
 	/* one at once, then one each 1/rate; in two parts, so that it never overflows */
-	due = (now - p->since) / PACE_NS_PER_S * p->rate + (now - p->since) % PACE_NS_PER_S * p->rate / PACE_NS_PER_S;
+	due = (now - p->since) / PACE_NS_PER_S * p->rate +
+	      (now - p->since) % PACE_NS_PER_S * p->rate / PACE_NS_PER_S;
 	have = p->sent - p->base;
 	if (due < have)
 		return 0;

@@ -3,7 +3,7 @@
 #include "burst.h"
 
 #define F_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
-#define F_USED (1u << VRING_PACKED_DESC_F_USED)
+#define F_USED	(1u << VRING_PACKED_DESC_F_USED)
 
 static size_t packed_bytes(uint16_t size)
 {
@@ -53,7 +53,8 @@ vhu_inline void advance(const struct vhu_queue *q, uint16_t *slot, uint16_t *wra
 	}
 }
 
-/* Device position: behind everything it has marked used. Descriptors it had read and not yet used are read again. */
+/* Device position: behind everything it has marked used. Descriptors it had read and not yet used are read
+ * again. */
 static uint32_t packed_base(const struct vhu_queue *q)
 {
 	uint16_t slot = q->packed.used_idx, wrap = q->packed.used_wrap;

@@ -145,8 +145,9 @@ void pcap_frames_free(struct pcap_frames *f)
 
 int pcap_create(const char *path, uint64_t max, struct pcap_writer *ret_writer)
 {
-	struct file_header h = { .magic = MAGIC_NS, .major = 2, .minor = 4, .snaplen = MAX_FRAME,
-				 .link = LINK_ETHERNET };
+	struct file_header h = {
+		.magic = MAGIC_NS, .major = 2, .minor = 4, .snaplen = MAX_FRAME, .link = LINK_ETHERNET
+	};
 	FILE *file = fopen(path, "we");
 
 	if (!file)
@@ -161,7 +162,8 @@ int pcap_create(const char *path, uint64_t max, struct pcap_writer *ret_writer)
 
 void pcap_write(struct pcap_writer *w, uint64_t now_ns, const struct vhu_pkt *pkt)
 {
-	struct record r = { (uint32_t)(now_ns / 1000000000u), (uint32_t)(now_ns % 1000000000u), pkt->len, pkt->len };
+	struct record r = { (uint32_t)(now_ns / 1000000000u), (uint32_t)(now_ns % 1000000000u), pkt->len,
+			    pkt->len };
 
 	if (!w->left || !pkt->len)
 		return;

@@ -15,7 +15,8 @@ struct pcap_frames {
 	size_t data_len;
 };
 
-/* Read a file. Returns 0 or -errno: -EINVAL for no pcap file, no Ethernet or a broken record, -ENODATA for an empty one. */
+/* Read a file. Returns 0 or -errno: -EINVAL for no pcap file, no Ethernet or a broken record, -ENODATA for
+ * an empty one. */
 int pcap_read(const char *path, struct pcap_frames *ret_frames);
 void pcap_frames_free(struct pcap_frames *f);
 

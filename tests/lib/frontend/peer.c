@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vhu-peer: guests for a vhost-user switch, without a hypervisor. The command line and the beginning and end. */
+/* vhu-peer: guests for a vhost-user switch, without a hypervisor. The command line and the beginning and
+ * end. */
 #include "commands.h"
 #include "hostile.h"
 
@@ -36,7 +37,8 @@ static void help(void)
 	       "    --seed N         for hostile scripts; default random, printed\n"
 	       "    --list-hostile   the hostile scripts\n"
 	       "    --help\n\n"
-	       "Everything said is a JSON object on a line of its own: events (listening, ready, failed, disconnected,\n"
+	       "Everything said is a JSON object on a line of its own: events (listening, ready, failed, "
+	       "disconnected,\n"
 	       "expected, done, stats, final) on stdout, replies where the command came from.\n\n"
 	       "Keys of --port [default]:\n");
 	options_help(stdout);
@@ -44,8 +46,19 @@ static void help(void)
 	commands_help(stdout);
 }
 
-enum { OPT_PORT = 256, OPT_BUSY, OPT_WORKERS, OPT_CPUS, OPT_CONTROL, OPT_HOLD, OPT_STATS, OPT_EOF, OPT_SEED, OPT_LIST,
-       OPT_HELP };
+enum {
+	OPT_PORT = 256,
+	OPT_BUSY,
+	OPT_WORKERS,
+	OPT_CPUS,
+	OPT_CONTROL,
+	OPT_HOLD,
+	OPT_STATS,
+	OPT_EOF,
+	OPT_SEED,
+	OPT_LIST,
+	OPT_HELP
+};
 
 static const struct option longopts[] = {
 	{ "port", required_argument, NULL, OPT_PORT },
@@ -123,7 +136,8 @@ static int take_option(int opt, struct args *a, struct peer *peer)
 		return -EINVAL;
 	}
 	if (err)
-		fprintf(stderr, "vhu-peer: --%s %s: not a number in range\n", longopts[opt - OPT_PORT].name, optarg);
+		fprintf(stderr, "vhu-peer: --%s %s: not a number in range\n", longopts[opt - OPT_PORT].name,
+			optarg);
 	return err;
 }
 
@@ -218,8 +232,8 @@ static int add_mode(struct peer_port *p, const char *name, size_t len)
 			p->mode[p->n_modes++].ops = ops;
 		return err;
 	}
-	fprintf(stderr, "%s: mode=%s: gen, genseq, sink, echo, tap or hostile, at most two joined by +\n", p->opt.name,
-		p->opt.mode);
+	fprintf(stderr, "%s: mode=%s: gen, genseq, sink, echo, tap or hostile, at most two joined by +\n",
+		p->opt.name, p->opt.mode);
 	return -EINVAL;
 }
 
@@ -267,8 +281,8 @@ static int init_port(struct peer *peer, unsigned int index, const char *group, c
 		return err;
 	}
 	if (p->opt.worker >= peer->n_workers) {
-		fprintf(stderr, "%s: worker=%u: there are %u (--workers)\n", p->opt.name, (unsigned int)p->opt.worker,
-			peer->n_workers);
+		fprintf(stderr, "%s: worker=%u: there are %u (--workers)\n", p->opt.name,
+			(unsigned int)p->opt.worker, peer->n_workers);
 		return -EINVAL;
 	}
 	err = worker_add(&peer->worker[p->opt.worker], p);
@@ -309,7 +323,8 @@ static void finish(struct peer *peer, bool report)
 
 		for (unsigned int m = 0; m < p->n_modes; m++)
 			p->mode[m].ops->close(p->mode[m].priv);
-		/* orderly, as a guest that is shut down; a back-end that does not answer is not waited for long */
+		/* orderly, as a guest that is shut down; a back-end that does not answer is not waited for
+		 * long */
 		if (p->ready)
 			vhu_port_stop(p->vhu);
 		vhu_port_close(p->vhu);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files of the vhu-peer program share. The control thread owns everything but what a worker thread uses: the
- * modes of its ports and their queues, between two pauses.
+ * What the files of the vhu-peer program share. The control thread owns everything but what a worker thread
+ * uses: the modes of its ports and their queues, between two pauses.
  */
 #ifndef TESTS_LIB_FRONTEND_PEER_H
 #define TESTS_LIB_FRONTEND_PEER_H
@@ -14,15 +14,16 @@
 #include <signal.h>
 
 #define MAX_WORKERS 64
-#define MAX_MODES 2
+#define MAX_MODES   2
 
 struct peer_port;
 struct worker;
 
-/* What a port does with its queues. All functions but open and close run while the port's worker is paused or on it. */
+/* What a port does with its queues. All functions but open and close run while the port's worker is paused
+ * or on it. */
 struct mode_ops {
 	const char *name;
-	bool receives;	/* takes what arrives; else the port gets a sink as well */
+	bool receives; /* takes what arrives; else the port gets a sink as well */
 	/* Returns 0 or -errno after a line on stderr. */
 	int (*open)(struct peer_port *p, void **ret_priv);
 	void (*close)(void *priv);
@@ -39,11 +40,12 @@ struct mode_ops {
 	void (*reset)(void *priv);
 	/* "rate N" while running; optional. */
 	void (*set_rate)(void *priv, uint64_t rate);
-	/* A new connection is for connected() alone, without handshake, and closed afterwards; control thread. Optional. */
+	/* A new connection is for connected() alone, without handshake, and closed afterwards; control
+	 * thread. Optional. */
 	bool (*owns_connection)(void *priv);
 	void (*connected)(void *priv);
-	/* The worker asked for it by REQUEST_ACT; control thread, the worker goes on meanwhile. Optional. 0 or -errno: the
-	 * connection is of no use any more. */
+	/* The worker asked for it by REQUEST_ACT; control thread, the worker goes on meanwhile. Optional. 0
+	 * or -errno: the connection is of no use any more. */
 	int (*act)(void *priv);
 };
 
@@ -56,10 +58,10 @@ struct mode {
 
 /* What a worker wants from the control thread, bits of peer_port.request. */
 enum {
-	REQUEST_DONE = 1,	/* the mode sent all it had to */
-	REQUEST_EXPECTED = 2,	/* the mode received what it was to wait for */
-	REQUEST_ACT = 4,	/* call act() */
-	REQUEST_RESTART = 8,	/* reset the guest: disconnect, forget the rings, start again */
+	REQUEST_DONE = 1,     /* the mode sent all it had to */
+	REQUEST_EXPECTED = 2, /* the mode received what it was to wait for */
+	REQUEST_ACT = 4,      /* call act() */
+	REQUEST_RESTART = 8,  /* reset the guest: disconnect, forget the rings, start again */
 };
 
 struct peer_port {
@@ -71,13 +73,13 @@ struct peer_port {
 	uint8_t mac[6];
 	bool has_mac;
 	uint64_t seed;
-	bool running;	/* not stopped by a command */
-	bool ready;	/* rings run */
-	bool hot;	/* worker: may have something to do */
+	bool running; /* not stopped by a command */
+	bool ready;   /* rings run */
+	bool hot;     /* worker: may have something to do */
 	uint64_t starts;
-	unsigned int request; /* atomic */
-	bool listening;	/* control: the listening socket is watched */
-	bool held;	/* control: disconnected by command, stays so */
+	unsigned int request;	  /* atomic */
+	bool listening;		  /* control: the listening socket is watched */
+	bool held;		  /* control: disconnected by command, stays so */
 	const char *last_failure; /* control: not to say the same again and again */
 	int last_errno;
 };
@@ -87,13 +89,13 @@ struct worker {
 	unsigned int index;
 	bool started;
 	bool busy;
-	int cpu;	/* -1: any */
+	int cpu; /* -1: any */
 	struct peer_port **port;
 	unsigned int n_ports;
 	int epoll_fd;
 	int wake_fd;
-	int control_fd;	/* eventfd of the control thread */
-	unsigned int pause;	/* atomic: pauses wanted */
+	int control_fd;	    /* eventfd of the control thread */
+	unsigned int pause; /* atomic: pauses wanted */
 	bool quit;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
@@ -105,7 +107,7 @@ struct peer {
 	unsigned int n_ports;
 	struct worker worker[MAX_WORKERS];
 	unsigned int n_workers;
-	int control_fd;		/* eventfd: a worker has a request */
+	int control_fd; /* eventfd: a worker has a request */
 	int epoll_fd;
 	int signal_fd;
 	const char *control_path;
@@ -131,7 +133,15 @@ void worker_stop(struct worker *w);
 void port_request(struct peer_port *p, unsigned int what);
 
 /* control.c: watching descriptors on the control thread */
-enum watch_kind { WATCH_CONTROL, WATCH_SIGNAL, WATCH_COMMANDS, WATCH_LISTEN, WATCH_LINK, WATCH_BACKEND, WATCH_CLIENT };
+enum watch_kind {
+	WATCH_CONTROL,
+	WATCH_SIGNAL,
+	WATCH_COMMANDS,
+	WATCH_LISTEN,
+	WATCH_LINK,
+	WATCH_BACKEND,
+	WATCH_CLIENT
+};
 int control_watch(struct peer *peer, int fd, enum watch_kind kind, unsigned int index);
 void control_unwatch(struct peer *peer, int fd);
 int control_run(struct peer *peer);

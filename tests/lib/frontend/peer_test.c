@@ -248,8 +248,9 @@ static void test_json(void **state)
 	json_close(&j, '}');
 	json_bool(&j, "yes", true);
 	json_hex(&j, "hex", 255);
-	assert_string_equal(json_end(&j), "{\"a\\\"b\":\"x\\\\\\u000a\",\"list\":[1,18446744073709551615],\"none\":{},"
-					  "\"yes\":true,\"hex\":\"0xff\"}\n");
+	assert_string_equal(json_end(&j),
+			    "{\"a\\\"b\":\"x\\\\\\u000a\",\"list\":[1,18446744073709551615],\"none\":{},"
+			    "\"yes\":true,\"hex\":\"0xff\"}\n");
 	json_free(&j);
 }
 
@@ -265,8 +266,17 @@ static int parse(const char *group, struct port_options *o)
 static void test_options(void **state)
 {
 	static const char *const wrong[] = {
-		"", "size=256", "socket=a,size=100", "socket=a,size=65536", "socket=a,mrg=2", "socket=a,ring=round",
-		"socket=a,colour=red", "socket=a,rate=fast", "socket=a,rate=-1", "socket=a,mtu=99999", "socket=a,server",
+		"",
+		"size=256",
+		"socket=a,size=100",
+		"socket=a,size=65536",
+		"socket=a,mrg=2",
+		"socket=a,ring=round",
+		"socket=a,colour=red",
+		"socket=a,rate=fast",
+		"socket=a,rate=-1",
+		"socket=a,mtu=99999",
+		"socket=a,server",
 		"socket=a,packed-base=mine",
 	};
 	struct port_options o;
@@ -297,16 +307,11 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hist),
-		cmocka_unit_test(test_probe_sequence),
-		cmocka_unit_test(test_probe_gaps),
-		cmocka_unit_test(test_probe_bytes),
-		cmocka_unit_test(test_classes),
-		cmocka_unit_test(test_pace),
-		cmocka_unit_test(test_pace_limits),
-		cmocka_unit_test(test_pcap),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_hist),	    cmocka_unit_test(test_probe_sequence),
+		cmocka_unit_test(test_probe_gaps),  cmocka_unit_test(test_probe_bytes),
+		cmocka_unit_test(test_classes),	    cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_pace_limits), cmocka_unit_test(test_pcap),
+		cmocka_unit_test(test_json),	    cmocka_unit_test(test_options),
 	};
 
 	return cmocka_run_group_tests_name("peer", tests, NULL, NULL);

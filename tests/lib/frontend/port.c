@@ -17,7 +17,8 @@ static int check_config(const struct vhu_config *cfg)
 {
 	if (!cfg->path || strlen(cfg->path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return -EINVAL;
-	if (cfg->pairs < 1 || cfg->pairs > VHU_MAX_PAIRS || cfg->regions < 1 || cfg->regions > VHU_MAX_REGIONS)
+	if (cfg->pairs < 1 || cfg->pairs > VHU_MAX_PAIRS || cfg->regions < 1 ||
+	    cfg->regions > VHU_MAX_REGIONS)
 		return -EINVAL;
 	if (cfg->size < 2 || cfg->size > 32768 || (cfg->size & (cfg->size - 1)))
 		return -EINVAL;
@@ -210,7 +211,8 @@ int vhu_port_connect(struct vhu_port *port)
 	/* a full backlog must not hold up the other ports */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		bool absent = errno == ENOENT || errno == ECONNREFUSED || errno == EINTR || errno == EWOULDBLOCK;
+		bool absent =
+			errno == ENOENT || errno == ECONNREFUSED || errno == EINTR || errno == EWOULDBLOCK;
 
 		err = absent ? -EAGAIN : -errno;
 		close(fd);

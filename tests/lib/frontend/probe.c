@@ -17,7 +17,8 @@ _Static_assert(sizeof(struct wire) == PROBE_LEN, "layout of the probe");
 
 void probe_put(uint8_t p[PROBE_LEN], const struct probe *probe)
 {
-	struct wire w = { htobe16(PROBE_MAGIC), htobe16(probe->flow), htobe32(probe->seq), htobe64(probe->sent_ns) };
+	struct wire w = { htobe16(PROBE_MAGIC), htobe16(probe->flow), htobe32(probe->seq),
+			  htobe64(probe->sent_ns) };
 
 	memcpy(p, &w, sizeof(w));
 }
@@ -49,7 +50,8 @@ size_t probe_udp_offset(const uint8_t *frame, size_t len)
 		return 0;
 	type = get16(frame + off);
 	off += 2;
-	if (type == 0x0800 && frame[off] >> 4 == 4 && frame[off + 9] == 17 && !(get16(frame + off + 6) & 0x3fff))
+	if (type == 0x0800 && frame[off] >> 4 == 4 && frame[off + 9] == 17 &&
+	    !(get16(frame + off + 6) & 0x3fff))
 		udp = off + (frame[off] & 15u) * 4;
 	else if (type == 0x86dd && frame[off + 6] == 17)
 		udp = off + 40;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define CACHE_LINE 64
-#define HEADROOM CACHE_LINE /* the header ends where the line of the data begins, as in a DPDK guest */
+#define HEADROOM   CACHE_LINE /* the header ends where the line of the data begins, as in a DPDK guest */
 
 const char *const vhu_violation_names[VHU_VIOLATIONS] = {
 	[VHU_BAD_INDEX] = "used-index",
@@ -61,7 +61,8 @@ static int make_fd(int *ret_fd)
 	return 0;
 }
 
-static int take_memory(struct vhu_queue *q, struct vhu_mem *mem, unsigned int ring_region, unsigned int buf_region)
+static int take_memory(struct vhu_queue *q, struct vhu_mem *mem, unsigned int ring_region,
+		       unsigned int buf_region)
 {
 	q->ring_len = q->ops->bytes(q->cfg.size);
 	q->ring = vhu_mem_alloc(mem, ring_region, q->ring_len, 4096);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A virtqueue as the driver has it (virtio 1.1 section 2.6 split, 2.7 packed): buffers of its own, one per
- * descriptor, and bursts in and out. One thread per queue at a time; the port's control functions only while no thread
- * uses its queues.
+ * descriptor, and bursts in and out. One thread per queue at a time; the port's control functions only
+ * while no thread uses its queues.
  */
 #ifndef TESTS_LIB_FRONTEND_QUEUE_H
 #define TESTS_LIB_FRONTEND_QUEUE_H
@@ -13,14 +13,14 @@
 #include <linux/virtio_ring.h>
 #include <sys/uio.h>
 
-#define VHU_BURST	32
-#define VHU_BURST_IOV	320	/* segments of a burst; one 64 KiB packet in 256-byte buffers fits */
-#define VHU_MAX_CHAIN	256	/* descriptors of one packet */
+#define VHU_BURST     32
+#define VHU_BURST_IOV 320 /* segments of a burst; one 64 KiB packet in 256-byte buffers fits */
+#define VHU_MAX_CHAIN 256 /* descriptors of one packet */
 
 /* A packet to send. */
 struct vhu_frame {
 	const uint8_t *data;
-	uint32_t len;	/* bytes, without virtio header */
+	uint32_t len; /* bytes, without virtio header */
 	struct virtio_net_hdr_v1 hdr;
 };
 
@@ -28,7 +28,7 @@ struct vhu_frame {
 struct vhu_pkt {
 	struct iovec *iov; /* iov[0] is the virtio header, iov[1]... the data */
 	uint16_t n_iov;
-	uint32_t len;	/* bytes of data */
+	uint32_t len; /* bytes of data */
 };
 
 struct vhu_burst {
@@ -45,11 +45,12 @@ static inline const struct virtio_net_hdr_v1 *vhu_pkt_hdr(const struct vhu_pkt *
 	return pkt->iov[0].iov_base;
 }
 
-/* What the back-end did against the specification. After one of the first two the queue is broken, as in a guest. */
+/* What the back-end did against the specification. After one of the first two the queue is broken, as in a
+ * guest. */
 enum vhu_violation {
 	VHU_BAD_INDEX,	/* split: used index beyond what is in flight */
 	VHU_BAD_ID,	/* a used element that is not in flight */
-	VHU_BAD_LENGTH,	/* more bytes written than the buffers hold, or less than a header */
+	VHU_BAD_LENGTH, /* more bytes written than the buffers hold, or less than a header */
 	VHU_BAD_MERGE,	/* num_buffers promises buffers that are not there */
 	VHU_VIOLATIONS,
 };
@@ -60,18 +61,18 @@ extern const char *const vhu_violation_names[VHU_VIOLATIONS];
 struct vhu_queue_stats {
 	uint64_t packets;
 	uint64_t bytes;
-	uint64_t bursts;	/* calls of vhu_tx and vhu_rx that moved at least one packet */
-	uint64_t full;		/* vhu_tx calls that could not send everything */
-	uint64_t kicks;		/* notifications sent */
-	uint64_t too_big;	/* packets no chain of this ring can hold */
+	uint64_t bursts;  /* calls of vhu_tx and vhu_rx that moved at least one packet */
+	uint64_t full;	  /* vhu_tx calls that could not send everything */
+	uint64_t kicks;	  /* notifications sent */
+	uint64_t too_big; /* packets no chain of this ring can hold */
 	uint64_t violations[VHU_VIOLATIONS];
 };
 
 /* One descriptor as written, nothing checked: for tests that write wrong ones. */
 struct vhu_raw_desc {
-	uint64_t addr;	/* guest address */
+	uint64_t addr; /* guest address */
 	uint32_t len;
-	uint16_t flags;	/* VRING_DESC_F_* */
+	uint16_t flags; /* VRING_DESC_F_* */
 	uint16_t next;	/* split: next; packed: the buffer id */
 };
 
@@ -81,8 +82,8 @@ struct vhu_split {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
-	uint16_t avail_idx;	/* next to write */
-	uint16_t published;	/* avail->idx as last written */
+	uint16_t avail_idx; /* next to write */
+	uint16_t published; /* avail->idx as last written */
 	uint16_t last_used;
 };
 
@@ -90,26 +91,26 @@ struct vhu_packed {
 	struct vring_packed_desc *desc;
 	struct vring_packed_desc_event *driver;
 	struct vring_packed_desc_event *device;
-	uint16_t avail_idx;	/* next to write */
-	uint16_t avail_wrap;	/* wrap counters as 0 or 1 */
+	uint16_t avail_idx;  /* next to write */
+	uint16_t avail_wrap; /* wrap counters as 0 or 1 */
 	uint16_t used_idx;
 	uint16_t used_wrap;
-	uint16_t head;		/* first descriptor not yet published ... */
-	uint16_t head_flags;	/* ... and its flags, written last */
-	uint16_t staged;	/* descriptors not yet published */
+	uint16_t head;	     /* first descriptor not yet published ... */
+	uint16_t head_flags; /* ... and its flags, written last */
+	uint16_t staged;     /* descriptors not yet published */
 };
 
 struct vhu_queue_config {
-	uint16_t size;		/* descriptors: a power of two for split */
-	uint32_t buf_len;	/* data bytes per buffer */
-	uint16_t hdr_len;	/* virtio header, 12 or 10 (legacy without mergeable buffers) */
-	uint16_t rx_bufs;	/* buffers per receive chain */
+	uint16_t size;	  /* descriptors: a power of two for split */
+	uint32_t buf_len; /* data bytes per buffer */
+	uint16_t hdr_len; /* virtio header, 12 or 10 (legacy without mergeable buffers) */
+	uint16_t rx_bufs; /* buffers per receive chain */
 	bool rx;
 	bool packed;
 	bool mergeable;
 	bool indirect;
 	bool event_idx;
-	bool hdr_desc;		/* header in a descriptor of its own */
+	bool hdr_desc; /* header in a descriptor of its own */
 };
 
 struct vhu_queue {
@@ -119,24 +120,24 @@ struct vhu_queue {
 		struct vhu_packed packed;
 	};
 	struct vhu_queue_config cfg;
-	uint8_t *bufs;		/* cfg.size buffers of stride bytes; header, then data on a cache line */
+	uint8_t *bufs; /* cfg.size buffers of stride bytes; header, then data on a cache line */
 	uint64_t bufs_gpa;
 	uint32_t stride;
-	uint8_t *tables;	/* indirect tables, one per buffer, NULL without indirect */
+	uint8_t *tables; /* indirect tables, one per buffer, NULL without indirect */
 	uint64_t tables_gpa;
-	uint32_t table_len;	/* descriptors in each */
-	uint16_t *free;		/* ring of free buffer ids, tx */
+	uint32_t table_len; /* descriptors in each */
+	uint16_t *free;	    /* ring of free buffer ids, tx */
 	uint16_t free_head;
 	uint16_t n_free;
-	uint16_t *chain;	/* by id of the head: buffers in flight with it, 0 = not in flight */
-	uint16_t *chain_next;	/* by id: next buffer of the same chain */
-	uint16_t in_flight;	/* chains */
+	uint16_t *chain;      /* by id of the head: buffers in flight with it, 0 = not in flight */
+	uint16_t *chain_next; /* by id: next buffer of the same chain */
+	uint16_t in_flight;   /* chains */
 	bool broken;
-	bool quiet;		/* notifications wanted off */
+	bool quiet; /* notifications wanted off */
 	int kick_fd;
 	int call_fd;
-	void *ring;		/* start of the ring memory and ... */
-	size_t ring_len;	/* ... its length */
+	void *ring;	 /* start of the ring memory and ... */
+	size_t ring_len; /* ... its length */
 	struct vhu_queue_stats stats;
 };
 
@@ -167,7 +168,8 @@ struct vhu_ring_ops {
 
 extern const struct vhu_ring_ops vhu_split_ops, vhu_packed_ops;
 
-/* Memory for a queue out of region ring_region (ring, tables) and buf_region (buffers). Returns 0 or -errno. */
+/* Memory for a queue out of region ring_region (ring, tables) and buf_region (buffers). Returns 0 or
+ * -errno. */
 int vhu_queue_init(struct vhu_queue *q, const struct vhu_queue_config *cfg, struct vhu_mem *mem,
 		   unsigned int ring_region, unsigned int buf_region);
 void vhu_queue_free(struct vhu_queue *q);
@@ -178,8 +180,9 @@ size_t vhu_queue_buf_bytes(const struct vhu_queue_config *cfg);
 /* Back to the state of a driver that just loaded: empty ring, receive buffers posted (not kicked). */
 void vhu_queue_reset(struct vhu_queue *q);
 
-/* Send up to n frames: copies each into the next free buffers, publishes all at once, kicks if the device asks.
- * Returns how many were taken; fewer than n when the ring is full. A frame no chain can hold is counted and skipped. */
+/* Send up to n frames: copies each into the next free buffers, publishes all at once, kicks if the device
+ * asks. Returns how many were taken; fewer than n when the ring is full. A frame no chain can hold is
+ * counted and skipped. */
 static inline unsigned int vhu_tx(struct vhu_queue *q, const struct vhu_frame *frames, unsigned int n)
 {
 	return q->ops->tx(q, frames, n);

@@ -34,7 +34,8 @@ static uint32_t below(struct rig *r, uint32_t n)
 	return (uint32_t)((r->random >> 16) % n);
 }
 
-/* The queues a case runs on: bit by bit packed, indirect, event index, header descriptor, mergeable, small buffers. */
+/* The queues a case runs on: bit by bit packed, indirect, event index, header descriptor, mergeable, small
+ * buffers. */
 static struct vhu_queue_config config(unsigned int variant, bool rx)
 {
 	return (struct vhu_queue_config){
@@ -104,7 +105,8 @@ static uint32_t scatter(const struct model_chain *c, const uint8_t *data, uint32
 
 static uint32_t frame_length(struct rig *r)
 {
-	static const uint32_t odd[] = { 0, 1, 31, 32, 60, 63, 64, 65, 255, 256, 257, 1514, 2048, 2049, 4096, 9000 };
+	static const uint32_t odd[] = { 0,   1,	  31,  32,   60,   63,	 64,   65,
+					255, 256, 257, 1514, 2048, 2049, 4096, 9000 };
 
 	return below(r, 2) ? odd[below(r, sizeof(odd) / sizeof(odd[0]))] : below(r, MAX_FRAME + 1);
 }
@@ -196,7 +198,8 @@ static void test_send(void **state)
 	free(b.data);
 }
 
-/* Chains waiting for used buffers must not starve when a few buffers are free: what is used has to be taken back. */
+/* Chains waiting for used buffers must not starve when a few buffers are free: what is used has to be taken
+ * back. */
 static void test_long_frame_into_nearly_full_ring(void **state)
 {
 	static uint8_t data[MAX_FRAME];
@@ -224,7 +227,8 @@ static void test_frame_no_ring_holds(void **state)
 
 	for (unsigned int variant = 0; variant < 4; variant++) {
 		struct vhu_queue_config cfg = config(variant, false);
-		struct vhu_frame f[2] = { { .data = data, .len = 64 * 2048 + 1 }, { .data = data, .len = 60 } };
+		struct vhu_frame f[2] = { { .data = data, .len = 64 * 2048 + 1 },
+					  { .data = data, .len = 60 } };
 		struct model_chain c;
 		struct rig r;
 
@@ -253,7 +257,8 @@ static bool deliver(struct rig *r, const uint8_t *data, uint32_t len)
 		done += written[n++];
 	} while (done < len);
 	((struct virtio_net_hdr_v1 *)c[0].part[0].p)->num_buffers = (uint16_t)n;
-	/* a split used index shows all at once; packed elements: the first one last, as section 2.7.9 wants it visible */
+	/* a split used index shows all at once; packed elements: the first one last, as section 2.7.9 wants
+	 * it visible */
 	for (unsigned int i = 0; i < n; i++)
 		model_push(&r->dev, &c[i], written[i]);
 	return true;
@@ -367,7 +372,9 @@ static void drain(struct model *dev)
 static void test_kicks(void **state)
 {
 	uint8_t data[60] = { 0 };
-	struct vhu_frame f[3] = { { .data = data, .len = 60 }, { .data = data, .len = 60 }, { .data = data, .len = 60 } };
+	struct vhu_frame f[3] = { { .data = data, .len = 60 },
+				  { .data = data, .len = 60 },
+				  { .data = data, .len = 60 } };
 
 	for (unsigned int variant = 0; variant < 8; variant++) {
 		struct vhu_queue_config cfg = config(variant, false);
@@ -386,7 +393,8 @@ static void test_kicks(void **state)
 	}
 }
 
-/* A driver that sleeps gets a call for the next buffer; one that is about to sleep learns of those it missed. */
+/* A driver that sleeps gets a call for the next buffer; one that is about to sleep learns of those it
+ * missed. */
 static void test_calls(void **state)
 {
 	static struct vhu_burst burst;
@@ -419,7 +427,8 @@ static void test_calls(void **state)
 	}
 }
 
-/* Where a new back-end has to go on after the old one died with some chains used, some taken, some not looked at. */
+/* Where a new back-end has to go on after the old one died with some chains used, some taken, some not
+ * looked at. */
 static void test_base(void **state)
 {
 	static uint8_t data[5000];
@@ -455,7 +464,8 @@ static void test_base(void **state)
 }
 
 /* Each breach is counted under its name, and does not end in somebody else's memory. */
-static void breach(unsigned int variant, enum vhu_violation kind, uint16_t id, uint32_t len, uint16_t num_buffers)
+static void breach(unsigned int variant, enum vhu_violation kind, uint16_t id, uint32_t len,
+		   uint16_t num_buffers)
 {
 	struct vhu_queue_config cfg = config(variant | 16, true);
 	static struct vhu_burst burst;

@@ -33,7 +33,8 @@ static void split_parts(const struct vhu_queue *q, void **desc, void **driver, v
 	*device = q->split.used;
 }
 
-/* What QEMU does when a back-end is gone: nothing older than the used index was finished, all later is done again. */
+/* What QEMU does when a back-end is gone: nothing older than the used index was finished, all later is done
+ * again. */
 static uint32_t split_base(const struct vhu_queue *q)
 {
 	return __atomic_load_n(&q->split.used->idx, __ATOMIC_ACQUIRE);
@@ -177,7 +178,8 @@ static void split_raw(struct vhu_queue *q, const struct vhu_raw_desc *d, unsigne
 
 	for (unsigned int i = 0; i < n; i++)
 		q->split.desc[(head + i) & mask] = (struct vring_desc){
-			.addr = d[i].addr, .len = d[i].len, .flags = d[i].flags, .next = d[i].next };
+			.addr = d[i].addr, .len = d[i].len, .flags = d[i].flags, .next = d[i].next
+		};
 	q->split.avail->ring[q->split.avail_idx++ & mask] = head;
 	split_publish(q);
 }

@@ -27,7 +27,8 @@ static int enter_netns(const char *netns)
 
 	if (!netns)
 		return 0;
-	if (snprintf(path, sizeof(path), strchr(netns, '/') ? "%s" : "/run/netns/%s", netns) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), strchr(netns, '/') ? "%s" : "/run/netns/%s", netns) >=
+	    (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

@@ -90,7 +90,8 @@ static uint64_t port_deadline(struct peer_port *p)
 	uint64_t first = UINT64_MAX;
 
 	for (unsigned int i = 0; i < p->n_modes; i++) {
-		uint64_t t = p->mode[i].ops->deadline ? p->mode[i].ops->deadline(p->mode[i].priv) : UINT64_MAX;
+		uint64_t t =
+			p->mode[i].ops->deadline ? p->mode[i].ops->deadline(p->mode[i].priv) : UINT64_MAX;
 
 		first = t < first ? t : first;
 	}
