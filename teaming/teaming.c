@@ -49,6 +49,8 @@ void tw_reclaim(struct teaming *t, bool all)
 			break;
 		free(r->memory);
 	}
+	if (!n)
+		return;
 	t->n_retired -= n;
 	memmove(t->retired, t->retired + n, t->n_retired * sizeof(*t->retired));
 }
