@@ -9,13 +9,9 @@
 #define CHUNK 32
 #define MEMO  8
 
-/*
- * Destinations found good in this burst; a guest's address repeats. Compared by content, so a collision costs
- * a lookup.
- */
+/* Destinations found good in this burst, by port: a guest's address repeats. IPv4 as ::ffff:a.b.c.d. */
 struct memo {
-	uint64_t mac, vsid;
-	uint64_t ip[2];
+	uint64_t key, hi, lo;
 };
 
 struct frame {
@@ -87,32 +83,38 @@ static inline enum drop_reason check_source(const struct policy *p, const struct
 	return f->s->learning && !(f->src_key & 1) ? DROP_NONE : DROP_SRC_RECORD;
 }
 
-static bool address_ok(const struct policy *p, const struct frame *f, uint32_t v, struct memo memo[MEMO])
+static __attribute__((noinline)) bool address_ok(const struct policy *p, const struct frame *f, uint32_t v,
+						 struct memo *m, const struct memo *is)
+{
+	const uint8_t *l3 = f->data + f->meta->pkt.l3_off;
+	struct ip_addr ip = f->meta->pkt.kind == PKT_IPV4 ? ip4_from(l3 + 16) : ip6_from(l3 + 24);
+
+	if (!destination_allowed(p, f->s, v, f->dst_key & UINT64_C(0xffffffffffff), &ip))
+		return false;
+	*m = *is;
+	return true;
+}
+
+/* May the guest get it? Its own address, or it is a gateway that takes any. Frames without IP always. */
+static inline bool may_have(const struct policy *p, const struct frame *f, uint32_t v, struct memo memo[MEMO])
 {
 	const struct pkt_info *pkt = &f->meta->pkt;
 	const uint8_t *l3 = f->data + pkt->l3_off;
-	uint64_t mac = f->dst_key & UINT64_C(0xffffffffffff);
-	struct memo is = { .mac = mac, .vsid = f->s->vsid };
-	struct ip_addr ip;
-	struct memo *m;
+	struct memo *m = &memo[MACV_INDEX(v) % MEMO], is = { .key = f->dst_key };
+	uint32_t four;
 
-	if (pkt->kind == PKT_IPV4)
-		memcpy(is.ip, l3 + 16, 4);
-	else if (pkt->kind == PKT_IPV6)
-		memcpy(is.ip, l3 + 24, 16);
-	else
+	if (pkt->kind == PKT_IPV4) {
+		memcpy(&four, l3 + 16, 4);
+		is.lo = (uint64_t)four << 32 | 0xffff0000u;
+	} else if (pkt->kind == PKT_IPV6) {
+		memcpy(&is.hi, l3 + 24, 8);
+		memcpy(&is.lo, l3 + 32, 8);
+	} else {
 		return true;
-	is.vsid |= (uint64_t)pkt->kind << 32;
-	m = &memo[(is.ip[0] >> 24 ^ is.ip[1] >> 56 ^ mac >> 40) % MEMO];
-	if (__builtin_expect(m->mac == is.mac && m->vsid == is.vsid && m->ip[0] == is.ip[0] &&
-				     m->ip[1] == is.ip[1],
-			     1))
+	}
+	if (__builtin_expect(((m->key ^ is.key) | (m->hi ^ is.hi) | (m->lo ^ is.lo)) == 0, 1))
 		return true;
-	ip = pkt->kind == PKT_IPV4 ? ip4_from(l3 + 16) : ip6_from(l3 + 24);
-	if (!destination_allowed(p, f->s, v, mac, &ip))
-		return false;
-	*m = is;
-	return true;
+	return (v & MACV_WILDCARD) || address_ok(p, f, v, m, &is);
 }
 
 static inline void destination(const struct policy *p, const struct frame *f, uint32_t v,
@@ -132,7 +134,7 @@ static inline void destination(const struct policy *p, const struct frame *f, ui
 		meta_drop(f->meta, DROP_NOT_LOCAL);
 		return;
 	}
-	if (__builtin_expect(!(v & MACV_WILDCARD) && !address_ok(p, f, v, memo), 0)) {
+	if (__builtin_expect(!may_have(p, f, v, memo), 0)) {
 		meta_drop(f->meta, DROP_NO_RECORD);
 		return;
 	}

@@ -135,6 +135,7 @@ struct policy {
 	const struct policy_host *hosts[POLICY_MAX_HOSTS];
 	uint64_t host_up[POLICY_MAX_HOSTS / 64];	  /* bit: records of the host may be used */
 	uint64_t generation __attribute__((aligned(64))); /* of everything a source check depends on */
+	uint64_t route_generation;
 
 	/* Main thread only */
 	struct mem mem __attribute__((aligned(64)));

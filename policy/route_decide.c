@@ -6,6 +6,8 @@
  */
 #include "policy/router.h"
 
+#define TRIES 4
+
 int route_longest(const struct rdid_lens *l, uint8_t family, int max)
 {
 	if (max < 0)
@@ -130,8 +132,8 @@ static enum drop_reason try_route(const struct policy *p, const struct policy_su
 	return record_usable(p, h->place) ? DROP_NONE : DROP_RECORD_UNUSABLE;
 }
 
-void route_decide(const struct policy *p, const struct policy_subnet *s, const struct ip_addr *dst, bool wild,
-		  struct hop *ret)
+static void decide(const struct policy *p, const struct policy_subnet *s, const struct ip_addr *dst, bool wild,
+		   struct hop *ret)
 {
 	const struct rdid_lens *l = &p->lens[s->rdid];
 	int len = route_longest(l, dst->family, dst->family == 4 ? 32 : 128);
@@ -162,4 +164,22 @@ void route_decide(const struct policy *p, const struct policy_subnet *s, const s
 			break;
 	}
 	ret->drop = why != DROP_NONE ? why : why_no_route(p, s->rdid, dst);
+}
+
+void route_decide(const struct policy *p, const struct policy_subnet *s, const struct ip_addr *dst, bool wild,
+		  struct hop *ret)
+{
+	uint64_t before;
+
+	/*
+	 * A prefix that changes its length is for a moment there in both; who asked for the lengths before and for the
+	 * prefixes after that moment finds neither, and asks again.
+	 */
+	for (unsigned int i = 0; i < TRIES; i++) {
+		before = __atomic_load_n(&p->route_generation, __ATOMIC_ACQUIRE);
+		decide(p, s, dst, wild, ret);
+		if ((ret->drop != DROP_NO_ROUTE && ret->drop != DROP_RDID) ||
+		    __atomic_load_n(&p->route_generation, __ATOMIC_ACQUIRE) == before)
+			return;
+	}
 }

@@ -191,6 +191,12 @@ static void set_next(struct policy *p, uint32_t i, uint32_t next)
 	__atomic_store_n(&p->routes[i].next, next, __ATOMIC_RELEASE);
 }
 
+/* Order matters: after a link, before an unlink takes effect. See route_decide(). */
+static void touch_routes(struct policy *p)
+{
+	__atomic_store_n(&p->route_generation, p->route_generation + 1, __ATOMIC_RELEASE);
+}
+
 /* Put a filled route into the list of its prefix. Room is reserved. */
 static void link_route(struct policy *p, uint32_t i)
 {
@@ -222,6 +228,7 @@ void route_unlink(struct policy *p, uint32_t i)
 	struct route *r = &p->routes[i];
 	uint32_t slot = route_slot(p, r->rdid, &r->prefix), at = table_value(&p->route, slot);
 
+	touch_routes(p);
 	if (at != i) {
 		while (p->routes[at].next != i)
 			at = p->routes[at].next;
@@ -258,5 +265,6 @@ uint32_t route_add(struct policy *p, const struct route *r)
 
 	p->routes[i] = *r;
 	link_route(p, i);
+	touch_routes(p);
 	return i;
 }

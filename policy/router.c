@@ -10,38 +10,82 @@
 struct walk {
 	struct rte_mbuf *m;
 	struct pkt_meta *meta;
-	struct ip_addr dst;
-	int len;
+	const uint8_t *dst; /* in the packet */
+	uint32_t dst4;	    /* IPv4 destination as a number; IPv6: not used */
+	bool four;
+	int16_t len;
 	uint32_t home;
 	uint64_t key;
 	const struct route *route;
 	uint32_t value; /* of table ca */
 };
 
-/* Destination address; false: nothing to route (not IP, ND, or an address that is never routed). */
-static bool read_dst(const uint8_t *data, const struct pkt_info *pkt, struct ip_addr *dst)
+static inline struct ip_addr dst_of(const struct walk *a)
 {
-	if (pkt->kind == PKT_IPV4)
-		*dst = ip4_from(data + pkt->l3_off + 16);
-	else if (pkt->kind == PKT_IPV6)
-		*dst = ip6_from(data + pkt->l3_off + 24);
-	else
-		return false;
-	return !ip_is_special(dst);
+	return a->four ? ip4_from(a->dst) : ip6_from(a->dst);
 }
 
-/* Link-local destinations stay on the link: only the gateway's own is of interest. */
-static void link_local(const struct policy *p, const struct policy_subnet *s, struct pkt_meta *meta,
-		       const struct ip_addr *dst)
+/* Destination; false: nothing to route (not IP, ND, or an address that is never routed). */
+static inline bool read_dst(struct walk *a)
 {
-	if (ca_find(p, s->vsid, dst) != CA_GATEWAY)
-		meta_drop(meta, DROP_NO_ROUTE);
+	const struct pkt_info *pkt = &a->meta->pkt;
+	const uint8_t *l3 = rte_pktmbuf_mtod(a->m, const uint8_t *) + pkt->l3_off;
+	struct ip_addr dst;
+	uint8_t first;
+
+	a->four = pkt->kind == PKT_IPV4;
+	if (a->four) {
+		a->dst = l3 + 16;
+		a->dst4 = load_be32(a->dst);
+		first = a->dst[0];
+		return first != 0 && first != 127 && first < 224;
+	}
+	if (pkt->kind != PKT_IPV6)
+		return false;
+	a->dst = l3 + 24;
+	dst = dst_of(a);
+	return !ip_is_special(&dst);
+}
+
+/* Link-local destinations stay on the link: only the gateway's own is of interest. @return true: that is done. */
+static bool link_local(const struct policy *p, const struct policy_subnet *s, const struct walk *a)
+{
+	struct ip_addr dst = dst_of(a);
+
+	if (!ip_is_link_local(&dst))
+		return false;
+	if (ca_find(p, s->vsid, &dst) != CA_GATEWAY)
+		meta_drop(a->meta, DROP_NO_ROUTE);
+	return true;
+}
+
+/* Longest length of the domain at most `max`. */
+static inline int16_t longest(const struct rdid_lens *l, bool four, int max)
+{
+	return (int16_t)route_longest(l, four ? 4 : 6, max);
+}
+
+/* Key and bucket of the prefix of the current length. */
+static inline void aim_at_prefix(const struct policy *p, uint32_t rdid, struct walk *a)
+{
+	if (a->four) {
+		uint32_t net = a->len ? a->dst4 & ~0u << (32 - a->len) : 0;
+
+		a->key = UINT64_C(1) << 63 | (uint64_t)a->len << 48 | (uint64_t)rdid << 32 | net;
+	} else {
+		struct ip_addr dst = dst_of(a);
+
+		a->key = route_key_of(p, rdid, &dst, (unsigned int)a->len);
+	}
+	a->home = table_home(&p->route.view, a->key, 0);
 }
 
 /* Stage 1: destinations; the longest prefix's bucket on its way. */
-static uint16_t stage_begin(const struct policy *p, const struct policy_subnet *s, struct rte_mbuf **pkts,
-			    uint16_t n, struct walk *w)
+static uint16_t stage_begin(const struct policy *p, const struct policy_subnet *s, struct rte_mbuf **pkts, uint16_t n,
+			    struct walk *w)
 {
+	const struct rdid_lens *lens = &p->lens[s->rdid];
+	int16_t longest4 = longest(lens, true, 32);
 	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -50,20 +94,17 @@ static uint16_t stage_begin(const struct policy *p, const struct policy_subnet *
 
 		if (meta->verdict != VERDICT_ROUTE)
 			continue;
-		if (!read_dst(rte_pktmbuf_mtod(pkts[i], const uint8_t *), &meta->pkt, &a->dst)) {
+		a->m = pkts[i];
+		a->meta = meta;
+		if (!read_dst(a)) {
 			meta_drop(meta, DROP_NO_ROUTE);
 			continue;
 		}
-		if (__builtin_expect(ip_is_link_local(&a->dst), 0)) {
-			link_local(p, s, meta, &a->dst);
+		if (!a->four && link_local(p, s, a))
 			continue;
-		}
-		a->m = pkts[i];
-		a->meta = meta;
-		a->len = route_longest(&p->lens[s->rdid], a->dst.family, a->dst.family == 4 ? 32 : 128);
+		a->len = a->four ? longest4 : longest(lens, false, 128);
 		if (a->len >= 0) {
-			a->key = route_key_of(p, s->rdid, &a->dst, (unsigned int)a->len);
-			a->home = table_home(&p->route.view, a->key, 0);
+			aim_at_prefix(p, s->rdid, a);
 			table_prefetch(&p->route.view, a->home);
 		}
 		k++;
@@ -74,6 +115,8 @@ static uint16_t stage_begin(const struct policy *p, const struct policy_subnet *
 /* Stage 2: the longest prefix that matches; its best route on its way. */
 static void stage_prefix(const struct policy *p, const struct policy_subnet *s, struct walk *w, uint16_t n)
 {
+	const struct rdid_lens *lens = &p->lens[s->rdid];
+
 	for (uint16_t i = 0; i < n; i++) {
 		struct walk *a = &w[i];
 
@@ -86,11 +129,9 @@ static void stage_prefix(const struct policy *p, const struct policy_subnet *s, 
 				__builtin_prefetch(a->route);
 				break;
 			}
-			a->len = route_longest(&p->lens[s->rdid], a->dst.family, a->len - 1);
-			if (a->len < 0)
-				break;
-			a->key = route_key_of(p, s->rdid, &a->dst, (unsigned int)a->len);
-			a->home = table_home(&p->route.view, a->key, 0);
+			a->len = longest(lens, a->four, a->len - 1);
+			if (a->len >= 0)
+				aim_at_prefix(p, s->rdid, a);
 		}
 	}
 }
@@ -101,17 +142,22 @@ static void stage_target(const struct policy *p, const struct policy_subnet *s, 
 	for (uint16_t i = 0; i < n; i++) {
 		struct walk *a = &w[i];
 		const struct route *r = a->route;
+		struct ip_addr dst;
+		bool direct;
 
 		if (!r)
 			continue;
-		if (a->dst.family == 6)
-			r = route_verified(p, (uint32_t)(r - p->routes), s->rdid, &a->dst, (unsigned int)a->len);
-		if (r && !route_candidate(p, s, r))
-			r = NULL;
-		a->route = r;
-		if (!r)
-			continue;
-		a->key = ca_key(p, r->vsid, r->flags & ROUTE_ON_LINK ? &a->dst : &r->next_hop);
+		direct = r->flags & ROUTE_ON_LINK;
+		if (a->four && direct) {
+			a->key = UINT64_C(1) << 63 | (uint64_t)r->vsid << 32 | a->dst4;
+		} else {
+			dst = dst_of(a);
+			if (!a->four)
+				r = route_verified(p, (uint32_t)(r - p->routes), s->rdid, &dst, (unsigned int)a->len);
+			if (r)
+				a->key = ca_key(p, r->vsid, direct ? &dst : &r->next_hop);
+		}
+		a->route = r && route_candidate(p, s, r) ? r : NULL;
 		a->home = table_home(&p->ca.view, a->key, 0);
 		table_prefetch(&p->ca.view, a->home);
 	}
@@ -153,9 +199,12 @@ static bool usual(const struct policy *p, const struct policy_subnet *s, const s
 	h->out = policy_subnet(p, route->vsid);
 	if (!record_usable(p, h->place) || !h->out || h->out->rdid != s->rdid)
 		return false;
-	if (a->dst.family == 6 &&
-	    (r->vsid != route->vsid || !ip_equal(&r->ca, direct ? &a->dst : &route->next_hop)))
-		return false;
+	if (!a->four) {
+		struct ip_addr dst = dst_of(a);
+
+		if (r->vsid != route->vsid || !ip_equal(&r->ca, direct ? &dst : &route->next_hop))
+			return false;
+	}
 	if (!direct && source_is_wild(p, s, a->m))
 		return false;
 	h->drop = DROP_NONE;
@@ -194,6 +243,7 @@ static void deliver(const struct policy *p, const struct policy_subnet *s, const
 	struct pkt_meta *meta = a->meta;
 	uint8_t *data = rte_pktmbuf_mtod(a->m, uint8_t *);
 	uint64_t mac = mac_load(&p->records[h->record].mac);
+	struct ip_addr dst;
 
 	if (h->place.port != PORT_NONE && h->place.port == meta->src) {
 		meta_drop(meta, DROP_SPLIT_HORIZON);
@@ -203,10 +253,12 @@ static void deliver(const struct policy *p, const struct policy_subnet *s, const
 	 * Foreign addresses are for gateway-wildcard MACs; on another host the receiver judges that (HNV row
 	 * 1).
 	 */
-	if (h->foreign && h->place.port != PORT_NONE &&
-	    !destination_allowed(p, h->out, policy_mac_lookup(p, h->out->vsid, mac), mac, &a->dst)) {
-		meta_drop(meta, DROP_NO_RECORD);
-		return;
+	if (h->foreign && h->place.port != PORT_NONE) {
+		dst = dst_of(a);
+		if (!destination_allowed(p, h->out, policy_mac_lookup(p, h->out->vsid, mac), mac, &dst)) {
+			meta_drop(meta, DROP_NO_RECORD);
+			return;
+		}
 	}
 	if (__atomic_load_n(&p->routed_ttl, __ATOMIC_RELAXED) &&
 	    !take_ttl(data + meta->pkt.l3_off, meta->pkt.kind)) {
@@ -244,8 +296,11 @@ void policy_route_burst(const struct policy *p, const struct policy_subnet *s, s
 		stage_target(p, s, w, k);
 		stage_record(p, w, k);
 		for (uint16_t i = 0; i < k; i++) {
-			if (__builtin_expect(!usual(p, s, &w[i], &h), 0))
-				route_decide(p, s, &w[i].dst, source_is_wild(p, s, w[i].m), &h);
+			if (__builtin_expect(!usual(p, s, &w[i], &h), 0)) {
+				struct ip_addr dst = dst_of(&w[i]);
+
+				route_decide(p, s, &dst, source_is_wild(p, s, w[i].m), &h);
+			}
 			if (h.drop != DROP_NONE)
 				meta_drop(w[i].meta, h.drop);
 			else if (!h.gateway)

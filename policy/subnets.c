@@ -117,26 +117,41 @@ static bool has_gateway(const struct subnet_spec *s, const struct ip_prefix *g)
 	return false;
 }
 
-static void remove_gateways(struct policy *p, uint32_t rdid, const struct subnet_spec *of,
-			    const struct subnet_spec *but)
+static bool has_address(const struct subnet_spec *s, const struct ip_addr *a)
+{
+	for (uint16_t i = 0; s && i < s->n_gateways; i++)
+		if (ip_equal(&s->gateways[i].addr, a))
+			return true;
+	return false;
+}
+
+/* Addresses that only one of the two has, in table ca. */
+static void mark_gateways(struct policy *p, const struct subnet_spec *of, const struct subnet_spec *but, bool mark)
 {
 	for (uint16_t i = 0; of && i < of->n_gateways; i++) {
-		if (has_gateway(but, &of->gateways[i]))
+		uint64_t key = ca_key(p, of->vsid, &of->gateways[i].addr);
+
+		if (has_address(but, &of->gateways[i].addr))
 			continue;
-		route_disconnect(p, rdid, of->vsid, &of->gateways[i]);
-		table_remove(&p->ca, table_slot(&p->ca, ca_key(p, of->vsid, &of->gateways[i].addr), 0));
+		if (mark)
+			table_insert(&p->ca, key, 0, CA_GATEWAY);
+		else
+			table_remove(&p->ca, table_slot(&p->ca, key, 0));
 	}
 }
 
-static void add_gateways(struct policy *p, uint32_t rdid, const struct subnet_spec *of,
-			 const struct subnet_spec *but)
+static void connect(struct policy *p, uint32_t rdid, const struct subnet_spec *of, const struct subnet_spec *but)
 {
-	for (uint16_t i = 0; i < of->n_gateways; i++) {
-		if (has_gateway(but, &of->gateways[i]))
-			continue;
-		table_insert(&p->ca, ca_key(p, of->vsid, &of->gateways[i].addr), 0, CA_GATEWAY);
-		route_connect(p, rdid, of->vsid, &of->gateways[i]);
-	}
+	for (uint16_t i = 0; i < of->n_gateways; i++)
+		if (!has_gateway(but, &of->gateways[i]))
+			route_connect(p, rdid, of->vsid, &of->gateways[i]);
+}
+
+static void disconnect(struct policy *p, uint32_t rdid, const struct subnet_spec *of, const struct subnet_spec *but)
+{
+	for (uint16_t i = 0; of && i < of->n_gateways; i++)
+		if (!has_gateway(but, &of->gateways[i]))
+			route_disconnect(p, rdid, of->vsid, &of->gateways[i]);
 }
 
 static void set_gateway_mac(struct policy *p, uint32_t vsid, uint64_t mac, bool gateway)
@@ -205,17 +220,20 @@ static void commit(struct policy *p, struct segment *g, struct policy_subnet *n,
 	bool moved = was && g->rdid != rdid;
 	uint32_t old_rdid = g->rdid;
 
-	remove_gateways(p, old_rdid, was, moved ? NULL : spec);
+	mark_gateways(p, spec, was, true);
 	publish(p, g, n);
 	if (old_mac != mac) {
 		set_gateway_mac(p, spec->vsid, mac, true);
 		if (old_mac)
 			set_gateway_mac(p, spec->vsid, old_mac, false);
 	}
+	/* First what is new, so that what stays is never without a route. */
+	connect(p, rdid, spec, moved ? NULL : was);
+	disconnect(p, old_rdid, was, moved ? NULL : spec);
+	mark_gateways(p, was, spec, false);
 	if (was)
 		leave_rdid(p, g);
 	join_rdid(p, g, rdid);
-	add_gateways(p, rdid, spec, moved ? NULL : was);
 	g->spec = spec;
 	if (!was)
 		p->counts[OBJECT_SUBNET]++;
@@ -305,7 +323,8 @@ static int subnet_remove(struct policy *p, const void *spec_, enum origin origin
 		return err_set(err, EBUSY, "port %s is in it", p->port_ctl[g->flood->ports[0]].spec->id);
 	was = g->spec;
 	g->spec = NULL;
-	remove_gateways(p, g->rdid, was, NULL);
+	disconnect(p, g->rdid, was, NULL);
+	mark_gateways(p, was, NULL, false);
 	set_gateway_mac(p, vsid, g->subnet->gateway_mac, false);
 	publish(p, g, NULL);
 	leave_rdid(p, g);

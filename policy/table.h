@@ -87,10 +87,13 @@ static inline uint32_t *table_note(struct table *t, uint32_t slot)
 
 /* ---- readers ---- */
 
-/* Index of the bucket where a key belongs. */
+/*
+ * Index of the bucket where a key belongs: the low bits of the upper half of a product (multiply-shift hashing), with
+ * the secret as multiplier.
+ */
 static inline uint32_t table_home(const struct table_view *v, uint64_t key, uint32_t tag)
 {
-	return (uint32_t)flowhash_mix(key ^ v->salt[0], tag ^ v->salt[1]) & v->mask;
+	return (uint32_t)(((unsigned __int128)(key ^ v->salt[0]) * (tag ^ v->salt[1])) >> 64) & v->mask;
 }
 
 static inline void table_prefetch(const struct table_view *v, uint32_t home)
