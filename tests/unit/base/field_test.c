@@ -152,6 +152,7 @@ static void errors_name_value_and_what_is_allowed(void **state)
 			    "colour: 'gren' is not valid, allowed: red|green|blue (did you mean 'green'?)");
 	assert_int_equal(set("text", 0, "0123456789012345678901234567890\xc3\xa4"), -ENAMETOOLONG);
 	assert_non_null(strstr(e.text, "is too long, allowed: text of at most 31 bytes"));
+	assert_int_equal(set("text", 0, "01234567890123456789012345678901"), -ENAMETOOLONG);
 	assert_int_equal(set("text", 0, "a\nb"), -EINVAL);
 	assert_string_equal(e.text, "text: 'a?b' is not valid, allowed: text of at most 31 bytes");
 	assert_int_equal(set("mac", 0, "zz"), -EINVAL);
@@ -281,7 +282,9 @@ static void equality_ignores_state_and_garbage(void **state)
 	u = t;
 	u.n_parts = 1;
 	assert_false(field_equal(rows, &t, &u));
-	t.n_parts = 1;
+	u.n_parts = 9; /* what an array cannot hold is not looked at */
+	assert_int_equal(field_count(field_find(rows, "parts"), &u), 2);
+	u.n_parts = t.n_parts = 1;
 	assert_true(field_equal(rows, &t, &u));
 	u.parts[0].note[0] = 'n';
 	assert_false(field_equal(rows, &t, &u));
@@ -362,6 +365,10 @@ static void lines_by_hand(void **state)
 	memcpy(line, "text=", 5);
 	assert_int_equal(field_read(rows, &u, line, &e), -ENAMETOOLONG);
 	memcpy(line, "text=\"", 6);
+	line[6 + FIELD_ITEM_MAX] = '"';
+	line[7 + FIELD_ITEM_MAX] = '\0';
+	assert_int_equal(field_read(rows, &u, line, &e), -ENAMETOOLONG);
+	line[6 + FIELD_ITEM_MAX] = line[7 + FIELD_ITEM_MAX] = 'x';
 	assert_int_equal(field_read(rows, &u, line, &e), -ENAMETOOLONG);
 }
 

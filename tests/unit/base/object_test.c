@@ -136,6 +136,8 @@ static void ports(void **state)
 	expect(OBJECT_PORT, "id=vm1 queues=65", "queues");
 	expect(OBJECT_PORT, "id=vm1 mtu=100", "mtu");
 	expect(OBJECT_PORT, "id=vm1 addresses=[10.0.0.5/24]", "did you mean 10.0.0.0/24?");
+	expect(OBJECT_PORT, "id=vm1 addresses=[10.0.0.128/24]", "did you mean 10.0.0.0/24?");
+	expect(OBJECT_PORT, "id=vm1 addresses=[10.0.0.192/25]", "did you mean 10.0.0.128/25?");
 	expect(OBJECT_PORT, "id=vm1 addresses=[fe80::1/65]", "did you mean fe80::/65?");
 }
 

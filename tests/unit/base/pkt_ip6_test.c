@@ -287,10 +287,11 @@ static void router_messages(void **state)
 	frame_icmp6(&f, 137, 0, 0);
 	frame_payload(&f, redirect, 32);
 	assert_int_equal(parse_frame(&f), DROP_BAD_ND);
+	memcpy(redirect + 16, GLOBAL6, 16);
 	begin(GLOBAL6, B6, FRAME_AUTO, 255);
 	frame_icmp6(&f, 137, 0, 0);
 	frame_payload(&f, redirect, 32);
-	assert_int_equal(parse_frame(&f), DROP_BAD_ND);
+	assert_int_equal(parse_frame(&f), DROP_BAD_ND); /* not from a router's link-local address */
 }
 
 /* Each too short by one byte, with a right checksum. */
@@ -343,6 +344,11 @@ static void nd_options(void **state)
 	begin(A6, SOLICITED6, FRAME_AUTO, 255);
 	frame_nd_ns(&f, B6, MAC_A);
 	frame_payload(&f, "\1\1\1\1", 4);
+	assert_int_equal(parse_frame(&f), DROP_BAD_ND);
+	/* one byte: its length would be outside the frame */
+	begin(A6, SOLICITED6, FRAME_AUTO, 255);
+	frame_nd_ns(&f, B6, MAC_A);
+	frame_payload(&f, "\1", 1);
 	assert_int_equal(parse_frame(&f), DROP_BAD_ND);
 	/* the first of two counts; other options may stand before it */
 	begin(A6, SOLICITED6, FRAME_AUTO, 255);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/rcu.h"
+#include "base/tick.h"
 #include "eal.h"
 #include "unit.h"
 
@@ -26,15 +27,20 @@ static void registers_only_ids_inside_the_table(void **state)
 {
 	assert_int_equal(rcu_register(RCU_MAX_THREADS), -EINVAL);
 	assert_int_equal(rcu_register(RCU_MAX_THREADS - 1), 0);
+	assert_int_equal(rcu_qsbr->num_threads, 1);
 	rcu_unregister(RCU_MAX_THREADS - 1);
+	assert_int_equal(rcu_qsbr->num_threads, 0);
 	/* Nobody is online: returns at once. */
 	rcu_synchronize();
 }
 
 static void synchronize_waits_for_an_online_reader_only(void **state)
 {
+	uint64_t start = tick_ns();
+
 	assert_int_equal(rcu_register(0), 0);
 	assert_int_equal(rcu_synchronize_timeout(2000), -ETIMEDOUT);
+	assert_true(tick_ns() - start >= 2000000);
 	rcu_offline(0);
 	assert_int_equal(rcu_synchronize_timeout(2000), 0);
 	rcu_online(0);
@@ -122,25 +128,26 @@ static void *reader(void *arg)
 
 static void readers_never_see_a_freed_object(void **state)
 {
-	static struct object objects[2000];
+	static struct object objects[16];
 	pthread_t t[READERS];
 	void *ok;
 	unsigned int i;
 
-	for (i = 0; i < 2000; i++)
-		atomic_store(&objects[i].alive, 1);
+	atomic_store(&objects[0].alive, 1);
 	rcu_assign(shared, &objects[0]);
 	for (i = 0; i < READERS; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, reader, (void *)(uintptr_t)(i + 1)), 0);
 	while (atomic_load(&turns) < 100)
 		sched_yield();
-	for (i = 1; i < 2000; i++) {
-		rcu_assign(shared, &objects[i]);
-		if (i % 16)
+	/* As long as it takes the readers to look often: without a grace period most turns see a dead object. */
+	for (i = 1; atomic_load(&turns) < 50000 || i < 1000; i++) {
+		atomic_store(&objects[i % 16].alive, 1);
+		rcu_assign(shared, &objects[i % 16]);
+		if (i % 8)
 			rcu_synchronize();
 		else
 			assert_int_equal(rcu_synchronize_timeout(10 * 1000 * 1000), 0);
-		atomic_store(&objects[i - 1].alive, 0);
+		atomic_store(&objects[(i - 1) % 16].alive, 0);
 	}
 	atomic_store(&stop, true);
 	for (i = 0; i < READERS; i++) {

@@ -56,6 +56,7 @@ static void sink(int level, const char *file, int line, const char *text)
 
 static void log_levels_and_errno(void **state)
 {
+	assert_int_equal(log_level(), LOG_INFO);
 	log_set_sink(sink);
 	log_set_level(LOG_WARNING);
 	log_info("not seen");
@@ -123,6 +124,7 @@ static void numbers(void **state)
 		{ "18446744073709551615", 0, UINT64_MAX, 0, UINT64_MAX },
 		{ "18446744073709551616", 0, UINT64_MAX, -ERANGE, 0 },
 		{ "99999999999999999999999999999", 0, UINT64_MAX, -ERANGE, 0 },
+		{ "184467440737095516160", 0, UINT64_MAX, -ERANGE, 0 }, /* 2^64 times ten */
 		{ "99999999999999999999999999999x", 0, UINT64_MAX, -EINVAL, 0 },
 	};
 
@@ -252,6 +254,8 @@ static void strings(void **state)
 	assert_string_equal(str_nearest("gatway", list), "gateways");
 	assert_string_equal(str_nearest("laerning", list), "learning");
 	assert_string_equal(str_nearest("rid", list), "rdid");
+	assert_string_equal(str_nearest("drid", list), "rdid");
+	assert_null(str_nearest("dixd", list));
 	assert_null(str_nearest("metric", list));
 	assert_null(str_nearest("", list));
 	assert_string_equal(str_visible("ab\ncdef", shown, sizeof(shown)), "ab?cdef");
