@@ -336,7 +336,7 @@ static int scan_file(const char *file, unsigned int depth, const struct scan *fr
 {
 	struct config_where where = from ? from->where : (struct config_where){ 0 };
 	CLEANUP_FREE char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (depth > INCLUDE_DEPTH || c->n_files >= FILES_MAX) {
