@@ -190,6 +190,8 @@ void team_sync(struct manager *m)
 	struct teaming_member_status st[TEAM_MEMBERS];
 	unsigned int i, n = teaming_members(m->teaming, st, TEAM_MEMBERS);
 
+	if (m->stopping)
+		return;
 	for (i = 0; i < n; i++) {
 		struct member_ctl *c = st[i].spec.name[0] ? ctl_find(m, st[i].spec.name, true) : NULL;
 
