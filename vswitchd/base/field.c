@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Single values: text to member and back, ranges, defaults. The line format of whole objects is in
- * field_line.c. */
+/* Values: text to member and back, defaults, equality. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,14 +8,14 @@
 #include "base/field_private.h"
 #include "base/str.h"
 
-static uint64_t uint_max(const struct field *f)
+uint64_t field_uint_max(const struct field *f)
 {
 	if (f->max)
 		return f->max;
 	return f->size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * f->size)) - 1;
 }
 
-static uint64_t uint_load(const struct field *f, const void *place)
+uint64_t field_uint_load(const struct field *f, const void *place)
 {
 	uint64_t v = 0;
 
@@ -54,7 +53,7 @@ void field_set_count(const struct field *f, void *obj, unsigned int count)
 
 uint64_t field_uint(const struct field *f, const void *obj, unsigned int item)
 {
-	return uint_load(f, field_place(f, obj, item));
+	return field_uint_load(f, field_place(f, obj, item));
 }
 
 const struct field *field_find(const struct field *rows, const char *name)
@@ -71,9 +70,9 @@ static int uint_allowed(const struct field *f, char *buf, size_t size)
 
 	if (f->flags & FIELD_OCTAL)
 		return snprintf(buf, size, "%s%04llo..%04llo", zero, (unsigned long long)f->min,
-				(unsigned long long)uint_max(f));
+				(unsigned long long)field_uint_max(f));
 	return snprintf(buf, size, "%s%llu..%llu", zero, (unsigned long long)f->min,
-			(unsigned long long)uint_max(f));
+			(unsigned long long)field_uint_max(f));
 }
 
 static int names_allowed(const struct field *f, char *buf, size_t size)
@@ -141,8 +140,7 @@ int field_allowed(const struct field *f, char *buf, size_t size)
 	return n < 0 || (size_t)(n + more) >= size ? -ENOSPC : n + more;
 }
 
-/* A reason that names row, value and what is allowed. Returns r. */
-static int value_error(const struct field *f, const char *text, int r, struct errbuf *err)
+int field_value_error(const struct field *f, const char *text, int r, struct errbuf *err)
 {
 	const char *what = r == -ERANGE		? "is out of range"
 			   : r == -ENAMETOOLONG ? "is too long"
@@ -157,28 +155,6 @@ static int value_error(const struct field *f, const char *text, int r, struct er
 		       near ? near : "", near ? "'?)" : "");
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	while (n && *p == 0)
-		p++, n--;
-	return n == 0;
-}
-
-static bool item_is_unset(const struct field *f, const void *place)
-{
-	if (f->type == FIELD_STRING || f->type == FIELD_ID)
-		return *(const char *)place == '\0';
-	/* BOOL and ENUM always have a value. */
-	return f->type != FIELD_BOOL && f->type != FIELD_ENUM && f->type != FIELD_STRUCT &&
-	       is_zero(place, f->size);
-}
-
-/* An element without a value makes no sense in a list; a number 0 does. */
-static bool item_is_hole(const struct field *f, const void *place)
-{
-	return f->max_items && f->type != FIELD_UINT && item_is_unset(f, place);
-}
-
 static int parse_uint(const struct field *f, void *place, const char *text)
 {
 	uint64_t v;
@@ -187,7 +163,7 @@ static int parse_uint(const struct field *f, void *place, const char *text)
 	r = (f->flags & FIELD_OCTAL ? parse_octal : parse_u64)(text, 0, UINT64_MAX, &v);
 	if (r < 0)
 		return r;
-	if ((v < f->min && !(v == 0 && f->flags & FIELD_ZERO_OK)) || v > uint_max(f))
+	if ((v < f->min && !(v == 0 && f->flags & FIELD_ZERO_OK)) || v > field_uint_max(f))
 		return -ERANGE;
 	uint_store(f, place, v);
 	return 0;
@@ -257,9 +233,9 @@ int field_value_parse(const struct field *f, void *place, const char *text, stru
 {
 	int r = value_parse(f, place, text);
 
-	if (r == 0 && item_is_hole(f, place))
+	if (r == 0 && field_item_is_hole(f, place))
 		r = -EINVAL;
-	return r < 0 ? value_error(f, text, r, err) : 0;
+	return r < 0 ? field_value_error(f, text, r, err) : 0;
 }
 
 int field_value_format(const struct field *f, const void *place, char *buf, size_t size)
@@ -273,11 +249,11 @@ int field_value_format(const struct field *f, const void *place, char *buf, size
 		n = snprintf(buf, size, "%s", *(const uint8_t *)place ? "true" : "false");
 		break;
 	case FIELD_UINT:
-		v = uint_load(f, place);
+		v = field_uint_load(f, place);
 		n = snprintf(buf, size, f->flags & FIELD_OCTAL ? "%04llo" : "%llu", (unsigned long long)v);
 		break;
 	case FIELD_ENUM:
-		v = uint_load(f, place);
+		v = field_uint_load(f, place);
 		for (n = 0; f->names[n] && (uint64_t)n < v; n++)
 			;
 		n = snprintf(buf, size, "%s", f->names[n] ? f->names[n] : "");
@@ -393,81 +369,4 @@ bool field_row_is_default(const struct field *f, const void *obj)
 	assert(f->size <= sizeof(tmp));
 	field_item_defaults(f, tmp);
 	return item_equal(f, field_place(f, obj, 0), tmp);
-}
-
-/* Could value_parse() have made this value? */
-static bool item_in_range(const struct field *f, const void *place)
-{
-	const struct ip_prefix *p = place;
-	const struct ip_addr *a = place;
-	uint64_t v;
-	unsigned int n;
-
-	switch (f->type) {
-	case FIELD_BOOL:
-		return *(const uint8_t *)place <= 1;
-	case FIELD_UINT:
-		v = uint_load(f, place);
-		return (v >= f->min && v <= uint_max(f)) || (v == 0 && f->flags & FIELD_ZERO_OK);
-	case FIELD_ENUM:
-		for (n = 0; f->names[n]; n++)
-			;
-		return uint_load(f, place) < n;
-	case FIELD_STRING:
-		return memchr(place, '\0', f->size) && str_is_text(place);
-	case FIELD_ID:
-		return memchr(place, '\0', f->size) && (*(const char *)place == '\0' || str_is_id(place));
-	case FIELD_MAC:
-		return true;
-	case FIELD_IP:
-		return a->family == 6 || (a->family == 4 && is_zero(a->b + 4, 12)) ||
-		       is_zero(place, sizeof(*a));
-	case FIELD_PREFIX:
-		return (p->addr.family == 6 && p->len <= 128) ||
-		       (p->addr.family == 4 && p->len <= 32 && is_zero(p->addr.b + 4, 12)) ||
-		       is_zero(place, sizeof(*p));
-	case FIELD_STRUCT:
-		return field_check(f->sub, place, NULL) == 0;
-	}
-	return false;
-}
-
-static int row_check(const struct field *f, const void *obj, struct errbuf *err)
-{
-	char text[FIELD_ITEM_MAX] = "";
-	unsigned int i, n = field_count(f, obj);
-	uint16_t raw;
-
-	if (f->max_items) {
-		memcpy(&raw, (const uint8_t *)obj + f->count_offset, sizeof(raw));
-		if (raw > f->max_items)
-			return err_set(err, ERANGE, "%s: %u values, at most %u are allowed", f->name, raw,
-				       f->max_items);
-	}
-	if (f->flags & FIELD_REQUIRED && (n == 0 || item_is_unset(f, field_place(f, obj, 0))))
-		return err_set(err, EINVAL, "%s is missing", f->name);
-	for (i = 0; i < n; i++) {
-		const void *place = field_place(f, obj, i);
-
-		if (item_in_range(f, place) && !item_is_hole(f, place))
-			continue;
-		if (f->type == FIELD_STRUCT)
-			return err_prefix(err, field_check(f->sub, place, err), "%s: ", f->name);
-		if (field_value_format(f, place, text, sizeof(text)) < 0)
-			text[0] = '\0';
-		return value_error(f, text, f->type == FIELD_UINT ? -ERANGE : -EINVAL, err);
-	}
-	return 0;
-}
-
-int field_check(const struct field *rows, const void *obj, struct errbuf *err)
-{
-	int r;
-
-	for (; rows->name; rows++) {
-		r = row_check(rows, obj, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Shared by field.c and field_line.c only. A "place" is where one value (a scalar or one array element) lies.
+ * Shared by field*.c only. A "place" is where one value (a scalar or one array element) lies.
  */
 #ifndef BASE_FIELD_PRIVATE_H
 #define BASE_FIELD_PRIVATE_H
@@ -15,6 +15,15 @@ static inline void *field_place_rw(const struct field *f, void *obj, unsigned in
 }
 
 void field_set_count(const struct field *f, void *obj, unsigned int count);
+
+uint64_t field_uint_load(const struct field *f, const void *place);
+uint64_t field_uint_max(const struct field *f);
+
+/* Is this an element of a list without a value? That makes no sense; a number 0 does. */
+bool field_item_is_hole(const struct field *f, const void *place);
+
+/* A reason that names row, value and what is allowed. Returns r. */
+int field_value_error(const struct field *f, const char *text, int r, struct errbuf *err);
 
 /* One value that is not a structure. When parsing fails the place has the old value, or none. */
 int field_value_parse(const struct field *f, void *place, const char *text, struct errbuf *err);

@@ -139,7 +139,9 @@ static void readers_never_see_a_freed_object(void **state)
 		assert_int_equal(pthread_create(&t[i], NULL, reader, (void *)(uintptr_t)(i + 1)), 0);
 	while (atomic_load(&turns) < 100)
 		sched_yield();
-	/* As long as it takes the readers to look often: without a grace period most turns see a dead object. */
+	/*
+	 * As long as it takes the readers to look often: without a grace period most turns see a dead object.
+	 */
 	for (i = 1; atomic_load(&turns) < 50000 || i < 1000; i++) {
 		atomic_store(&objects[i % 16].alive, 1);
 		rcu_assign(shared, &objects[i % 16]);
