@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 #include "cli/cli.h"
-#include "config.h"
+#include "version.h"
 
 #define NOUNS_MAX 64
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <config.h>
+#include "version.h"
 #include <systemd/sd-daemon.h>
 
 #include "base/cleanup.h"

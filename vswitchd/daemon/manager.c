@@ -2,7 +2,7 @@
 /* What the manager shows, events, and work that is done once per turn of the loop. */
 #include <stdarg.h>
 #include <string.h>
-#include <config.h>
+#include "version.h"
 
 #include "base/log.h"
 #include "base/str.h"
