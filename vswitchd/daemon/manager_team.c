@@ -395,10 +395,11 @@ void team_update_mtu(struct manager *m)
 	unsigned int i, n = teaming_members(m->teaming, st, TEAM_MEMBERS);
 	uint16_t mtu = m->settings.provider_mtu;
 
+	/* A member without its netdev says nothing; without any member the last answer stays. */
 	for (i = 0; i < n && !m->settings.provider_mtu; i++)
-		if (st[i].spec.name[0] && st[i].mtu && (!mtu || st[i].mtu < mtu))
+		if (st[i].open && st[i].present && st[i].mtu && (!mtu || st[i].mtu < mtu))
 			mtu = st[i].mtu;
-	if (mtu == m->provider_mtu)
+	if (!mtu || mtu == m->provider_mtu)
 		return;
 	m->provider_mtu = mtu;
 	m->knobs.provider_mtu = mtu;

@@ -474,8 +474,10 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	m->stopping = true;
-	notify_stopping();
-	manager_emit(m, EVENT_STOPPING, NULL);
+	if (m->control) { /* otherwise the start has failed, which is told by who tried */
+		notify_stopping();
+		manager_emit(m, EVENT_STOPPING, NULL);
+	}
 	reload_stop(m);
 	stop_threads(m);
 	/* The last changes are written, and their owners told, while the control socket is still there. */
