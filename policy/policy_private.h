@@ -99,6 +99,7 @@ struct route {
 	uint32_t rdid, vsid, metric;
 	uint32_t next; /* index or REC_NONE */
 	uint8_t origin, flags;
+	bool unused; /* control side: the number is in no list */
 	struct ip_prefix prefix;
 	struct ip_addr next_hop; /* as the user wrote it */
 } __attribute__((aligned(64)));

@@ -240,7 +240,7 @@ void route_unlink(struct policy *p, uint32_t i)
 		count_len(p, r->rdid, &r->prefix, -1);
 		table_remove(&p->route, slot);
 	}
-	__atomic_store_n(&r->flags, r->flags | ROUTE_FREE, __ATOMIC_RELAXED);
+	r->unused = true;
 	grace_push(&p->route_grace, i);
 }
 
@@ -253,7 +253,7 @@ int route_reserve(struct policy *p, uint32_t n)
 
 		if (i == GRACE_NONE)
 			return -ENOSPC;
-		p->routes[i].flags = ROUTE_FREE;
+		p->routes[i].unused = true;
 		p->route_spare[p->n_route_spare++] = i;
 	}
 	return 0;

@@ -215,7 +215,7 @@ static int route_next(const struct policy *p, uint64_t *cursor, void *ret_spec, 
 	while (*cursor < p->route_fresh) {
 		const struct route *r = &p->routes[(*cursor)++];
 
-		if (r->flags & (ROUTE_FREE | ROUTE_CONNECTED))
+		if (r->unused || (r->flags & ROUTE_CONNECTED))
 			continue;
 		*ret_origin = r->origin;
 		fill_spec(p, r, ret_spec);

@@ -5,9 +5,6 @@
 
 #include "policy/policy_private.h"
 
-/* Control side's mark, in flags, of a number that is in no list. Workers do not look at the bit. */
-#define ROUTE_FREE 0x80
-
 /* Slot in table route of a prefix (no host bits), or TABLE_NONE. */
 uint32_t route_slot(const struct policy *p, uint32_t rdid, const struct ip_prefix *net);
 /* First route of exactly this prefix, or REC_NONE. */

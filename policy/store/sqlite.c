@@ -4,23 +4,25 @@
  * does not reinterpret old files; rows of names that this version does not know are kept and not loaded.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "policy/store/store.h"
 
 #define APPLICATION_ID 0x76737764 /* "vswd" */
 #define SCHEMA_VERSION 1
+#define ASIDE_MAX      1000 /* damaged files kept */
 
 enum statement { PUT, REMOVE, LOAD, STATEMENTS };
 
 static const char *const statement_text[STATEMENTS] = {
-	[PUT] = "INSERT INTO object (kind, key, origin, text) VALUES (?1, ?2, ?3, ?4) "
-		"ON CONFLICT (kind, key) DO UPDATE SET origin = ?3, text = ?4",
+	[PUT] = ("INSERT INTO object (kind, key, origin, text) VALUES (?1, ?2, ?3, ?4) "
+		 "ON CONFLICT (kind, key) DO UPDATE SET origin = ?3, text = ?4"),
 	[REMOVE] = "DELETE FROM object WHERE kind = ?1 AND key = ?2",
 	[LOAD] = "SELECT kind, key, origin, text FROM object ORDER BY rowid",
 };
@@ -31,8 +33,11 @@ struct sqlite_store {
 	sqlite3_stmt *st[STATEMENTS];
 };
 
-static int to_errno(int rc)
+static int to_errno(int rc, int os)
 {
+	/* Depending on the place a full file system shows as a failed write only. */
+	if (os == ENOSPC || os == EDQUOT)
+		return -ENOSPC;
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_DONE:
@@ -61,7 +66,9 @@ static int to_errno(int rc)
 
 static int fail(struct sqlite_store *s, int rc, const char *what, struct errbuf *err)
 {
-	return err_set(err, -to_errno(rc), "policy store: %s: %s", what, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+	int code = -to_errno(rc, s->db && (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(s->db) : 0);
+
+	return err_set(err, code, "policy store: %s: %s", what, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
 }
 
 static int run(struct sqlite_store *s, const char *sql, struct errbuf *err)
@@ -105,9 +112,9 @@ static int check_sound(struct sqlite_store *s, struct errbuf *err)
 	return sound ? 0 : err_set(err, EUCLEAN, "policy store: the file is damaged");
 }
 
-static int schema(struct sqlite_store *s, struct errbuf *err)
+/* Whose file is it? Asked before anything is written. *ret_empty: nobody's yet. */
+static int check_schema(struct sqlite_store *s, bool *ret_empty, struct errbuf *err)
 {
-	char sql[512];
 	int id = 0, version = 0, tables = 0, r;
 
 	r = pragma(s, "PRAGMA application_id", &id, err);
@@ -117,18 +124,25 @@ static int schema(struct sqlite_store *s, struct errbuf *err)
 		r = pragma(s, "SELECT count(*) FROM sqlite_master", &tables, err);
 	if (r < 0)
 		return r;
+	*ret_empty = !tables;
 	if (tables && id != APPLICATION_ID)
 		return err_set(err, EUCLEAN, "policy store: the file is another program's database");
 	if (version > SCHEMA_VERSION)
 		return err_set(err, EPROTONOSUPPORT, "policy store: written by a newer version (schema %d, known is %d)",
 			       version, SCHEMA_VERSION);
-	if (tables)
-		return 0;
+	return 0;
+}
+
+static int create_schema(struct sqlite_store *s, struct errbuf *err)
+{
+	char sql[512];
+
 	snprintf(sql, sizeof(sql),
 		 "BEGIN;"
 		 "CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, origin TEXT NOT NULL, text TEXT NOT NULL,"
 		 " PRIMARY KEY (kind, key));"
-		 "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID, SCHEMA_VERSION);
+		 "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+		 APPLICATION_ID, SCHEMA_VERSION);
 	return run(s, sql, err);
 }
 
@@ -142,30 +156,55 @@ static void sqlite_close(struct store *store)
 	free(s);
 }
 
+/* Tenants' addresses are for nobody else to read: the library would make the file 0644. */
+static int create_file(const char *path, struct errbuf *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+	if (fd < 0)
+		return err_set(err, errno, "policy store: %s: %s", path, strerror(errno));
+	close(fd);
+	return 0;
+}
+
+static int prepare(struct sqlite_store *s, struct errbuf *err)
+{
+	for (unsigned int i = 0; i < STATEMENTS; i++) {
+		int rc = sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT, &s->st[i], NULL);
+
+		if (rc != SQLITE_OK)
+			return fail(s, rc, statement_text[i], err);
+	}
+	return 0;
+}
+
 static int open_file(const char *path, struct sqlite_store **ret, struct errbuf *err)
 {
 	struct sqlite_store *s = calloc(1, sizeof(*s));
-	int r = 0, rc;
+	bool empty = false;
+	int r, rc;
 
 	if (!s)
 		return err_set(err, ENOMEM, "out of memory");
 	s->store.ops = &store_sqlite;
-	rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (rc != SQLITE_OK)
-		r = fail(s, rc, path, err);
-	if (r >= 0)
+	r = create_file(path, err);
+	if (r >= 0) {
+		rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+		if (rc != SQLITE_OK)
+			r = fail(s, rc, path, err);
+	}
+	if (r >= 0) {
 		sqlite3_busy_timeout(s->db, 1000);
-	if (r >= 0)
-		r = run(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF", err);
+		r = check_schema(s, &empty, err);
+	}
 	if (r >= 0)
 		r = check_sound(s, err);
 	if (r >= 0)
-		r = schema(s, err);
-	for (unsigned int i = 0; r >= 0 && i < STATEMENTS; i++) {
-		rc = sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT, &s->st[i], NULL);
-		if (rc != SQLITE_OK)
-			r = fail(s, rc, statement_text[i], err);
-	}
+		r = run(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF", err);
+	if (r >= 0 && empty)
+		r = create_schema(s, err);
+	if (r >= 0)
+		r = prepare(s, err);
 	if (r < 0) {
 		sqlite_close(&s->store);
 		return r;
@@ -174,21 +213,29 @@ static int open_file(const char *path, struct sqlite_store **ret, struct errbuf 
 	return 0;
 }
 
-/* Put a damaged file and its journals out of the way, for a person to look at. */
+/* Put a damaged file and its journals out of the way, for a person to look at; never over an earlier one. */
 static int set_aside(const char *path, struct errbuf *err)
 {
-	static const char *const suffixes[] = { "", "-wal", "-shm" };
-	char from[4096], to[4160];
-	long long now = (long long)time(NULL);
+	static const char *const suffixes[] = { "-wal", "-shm" };
+	char to[4096], from_journal[4160], to_journal[4160];
+	unsigned int n;
 
-	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
-		snprintf(to, sizeof(to), "%s.corrupt-%lld%s", path, now, suffixes[i]);
-		if (rename(from, to) < 0 && errno != ENOENT)
-			return err_set(err, errno, "policy store: cannot rename %s: %s", from, strerror(errno));
+	for (n = 1; n <= ASIDE_MAX; n++) {
+		if (snprintf(to, sizeof(to), "%s.corrupt-%u", path, n) >= (int)sizeof(to))
+			return err_set(err, ENAMETOOLONG, "policy store: %.100s...: name too long", path);
+		if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+			break;
+		if (errno != EEXIST || n == ASIDE_MAX)
+			return err_set(err, errno, "policy store: %s is damaged and cannot be renamed: %s", path,
+				       strerror(errno));
 	}
-	log_warning("policy store: %s is damaged or foreign; kept as %s.corrupt-%lld, beginning with an empty one", path,
-		    path, now);
+	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		snprintf(from_journal, sizeof(from_journal), "%s%s", path, suffixes[i]);
+		snprintf(to_journal, sizeof(to_journal), "%s%s", to, suffixes[i]);
+		if (rename(from_journal, to_journal) < 0 && errno != ENOENT)
+			return err_set(err, errno, "policy store: cannot rename %s: %s", from_journal, strerror(errno));
+	}
+	log_warning("policy store: %s is damaged or foreign; kept as %s, beginning with an empty one", path, to);
 	return 0;
 }
 

@@ -37,8 +37,8 @@ struct store {
 extern const struct store_ops store_sqlite;
 
 /*
- * Open or create. A file that is damaged or of another kind is not used: it is renamed to PATH.corrupt-<time>, which is
- * logged, and an empty store takes its place.
+ * Open or create. A file that is damaged or of another kind is not used: it is renamed to PATH.corrupt-<number>,
+ * which is logged, and an empty store takes its place.
  * @param path of the database file; its directory exists.
  * @return 0; -EACCES, -ENOSPC, -EIO, -EPROTONOSUPPORT (written by a newer version: left alone), with a reason.
  */
