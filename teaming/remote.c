@@ -303,12 +303,12 @@ int tw_path(const struct tw_core *c, const struct ip_addr *remote, unsigned int 
 			best = x;
 	if (!best.link)
 		return -EHOSTUNREACH;
-	if (!best.link->neigh->has_mac)
-		return any_usable(c) ? -EAGAIN : -ENETDOWN;
 	pa = &c->pas[best.slot];
 	*ret = (struct encap_path){ .src_mac = pa->spec.mac, .dst_mac = best.link->neigh->mac, .vlan = pa->spec.vlan,
 				    .src = pa->spec.address, .dst = r->address };
 	*ret_mtu = tw_member_mtu(c, member);
 	*ret_local_pa = (uint8_t)best.slot;
+	if (!best.link->neigh->has_mac)
+		return any_usable(c) ? -EAGAIN : -ENETDOWN;
 	return 0;
 }
