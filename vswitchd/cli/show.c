@@ -27,7 +27,7 @@ static const struct column member_columns[] = {
 };
 
 static const struct column pa_columns[] = {
-	{ "provider-address", "address", -26 }, { "prefix", "prefix", 6 }, { "vlan", "vlan", 4 },
+	{ "provider-address", "address", -26 }, { "prefix", "prefix-length", 6 }, { "vlan", "vlan", 4 },
 	{ "mac", "mac", -17 },	       { "home", "home", -10 },	    { "now", "now", -10 },
 	{ "state", "state", -9 },      { NULL, NULL, 0 },
 };
