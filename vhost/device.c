@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ports: made and removed by portctl, found by the library's callbacks through their socket path or device number.
+ * Ports: made and removed by portctl, found by the library's callbacks by socket path or device number.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,7 +28,9 @@ static struct vhu_port *by_vid[RTE_MAX_VHOST_DEVICE];
 
 struct vhu_port *port_of_vid(int vid)
 {
-	return vid >= 0 && vid < RTE_MAX_VHOST_DEVICE ? __atomic_load_n(&by_vid[vid], __ATOMIC_ACQUIRE) : NULL;
+	if (vid < 0 || vid >= RTE_MAX_VHOST_DEVICE)
+		return NULL;
+	return __atomic_load_n(&by_vid[vid], __ATOMIC_ACQUIRE);
 }
 
 void port_bind_vid(struct vhu_port *p, int vid)
@@ -127,7 +129,7 @@ int port_offer(struct vhu_port *p, uint64_t features)
 {
 	const char *path = p->spec.socket;
 
-	/* Only narrowing and widening what the library can do; setting a list would switch its net device off. */
+	/* Bit by bit: setting the list as a whole would switch the library's net device off. */
 	if (rte_vhost_driver_disable_features(path, ~features) < 0 ||
 	    rte_vhost_driver_enable_features(path, features) < 0)
 		return -EIO;
@@ -171,7 +173,8 @@ void vhu_fini(void)
 static int check_spec(const struct port_spec *spec, struct errbuf *err)
 {
 	if (!str_is_id(spec->id))
-		return err_set(err, EINVAL, "port id '%.*s': 1..63 of A-Z a-z 0-9 . _ : -", ID_SIZE, spec->id);
+		return err_set(err, EINVAL, "port id '%.*s': 1..63 of A-Z a-z 0-9 . _ : -", ID_SIZE,
+			       spec->id);
 	if (strnlen(spec->socket, sizeof(spec->socket)) == sizeof(spec->socket))
 		return err_set(err, ENAMETOOLONG, "socket path is longer than %d bytes", PATH_SIZE - 1);
 	if (spec->socket[0] != '/')
@@ -190,12 +193,12 @@ static uint64_t choose_features(const struct vhu_port *p)
 	if (r == -ENOENT)
 		return features_offer(&p->spec);
 	if (r < 0) {
-		log_notice("port %s: what was remembered of its features is damaged or another socket's, ignored",
+		log_notice("port %s: its remembered features are damaged or another socket's, ignored",
 			   p->spec.id);
 		return features_offer(&p->spec);
 	}
 	if (f.negotiated & ~features_known())
-		log_warning("port %s: its guest uses features 0x%llx that are no longer supported; restart the guest",
+		log_warning("port %s: the guest uses features 0x%llx, no longer supported: restart the guest",
 			    p->spec.id, (unsigned long long)(f.negotiated & ~features_known()));
 	return f.offered & features_known();
 }
@@ -271,9 +274,11 @@ static int configure(struct vhu_port *p, uint64_t features, struct errbuf *err)
 {
 	const char *path = p->spec.socket;
 
-	if (port_offer(p, features) < 0 || rte_vhost_driver_set_protocol_features(path, features_protocol()) < 0 ||
+	if (port_offer(p, features) < 0 ||
+	    rte_vhost_driver_set_protocol_features(path, features_protocol()) < 0 ||
 	    rte_vhost_driver_callback_register(path, &vhu_device_ops) < 0)
-		return err_set(err, EIO, "vhost library refuses features 0x%llx", (unsigned long long)features);
+		return err_set(err, EIO, "vhost library refuses features 0x%llx",
+			       (unsigned long long)features);
 	if (p->spec.mode == PORT_SERVER)
 		return socket_listen(p, err);
 	if (rte_vhost_driver_start(path) < 0)
@@ -299,10 +304,12 @@ static int port_register(struct vhu_port *p, struct errbuf *err)
 	} else {
 		flags |= RTE_VHOST_USER_CLIENT;
 		if (access(p->spec.socket, W_OK) < 0 && errno == EACCES)
-			log_warning("port %s: no permission to connect to %s; trying on", p->spec.id, p->spec.socket);
+			log_warning("port %s: no permission to connect to %s; trying on", p->spec.id,
+				    p->spec.socket);
 	}
 	if (rte_vhost_driver_register(p->spec.socket, flags) < 0)
-		return err_set(err, ENOMEM, "vhost library takes no more sockets (limit %d)", RTE_MAX_VHOST_DEVICE);
+		return err_set(err, ENOMEM, "vhost library takes no more sockets (limit %d)",
+			       RTE_MAX_VHOST_DEVICE);
 	r = configure(p, features, err);
 	if (r < 0)
 		socket_unregister(p);
@@ -349,7 +356,7 @@ void vhu_port_destroy(struct vhu_port *p)
 	port_unbind_vid(p);
 	if (connected)
 		port_event(p, (struct vhu_event){ .type = VHU_DISCONNECTED });
-	/* Also when no device ran: the caller has taken the queues out of the plan, a worker may hold the old one. */
+	/* Also when no device ran: the plan is without the queues now, but a worker may hold the old one. */
 	port_unpublish(p);
 	port_free(p);
 }

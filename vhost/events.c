@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Callbacks of the library. For one port they come one at a time: from the library's event thread, from its reconnect
- * thread or the registering one (new_connection), and from the unregistering one (destroy_device).
+ * Callbacks of the library. For one port they come one at a time: from the library's event thread, from its
+ * reconnect thread or the registering one (new_connection), and from the unregistering one (destroy_device).
  *
- * vring_state_changed and features_changed hold the library's locks of all queues, on which workers spin: they do not
- * wait for anything. destroy_device waits until workers have let go.
+ * vring_state_changed and features_changed hold the library's locks of all queues, on which workers spin:
+ * they do not wait for anything. destroy_device waits until workers have let go.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static uint64_t guest_address(int vid, const void *host)
 	return gpa;
 }
 
-/* The driver may be adding descriptors while we look: a few more looks, bounded by work since queues are locked. */
+/* The driver may be adding descriptors: more looks, but not too much work, since queues are locked. */
 static int prove(const struct rte_vhost_vring *ring, uint16_t told, struct ring_saved saved, bool from_guest,
 		 struct packed_proof *ret)
 {
@@ -64,7 +64,8 @@ static int prove(const struct rte_vhost_vring *ring, uint16_t told, struct ring_
 }
 
 /* Bring a packed ring to where the device stands. @param known: it was served in this connection. */
-static int packed_start(struct vhu_port *p, int vid, uint16_t vring, const struct rte_vhost_vring *ring, bool known)
+static int packed_start(struct vhu_port *p, int vid, uint16_t vring, const struct rte_vhost_vring *ring,
+			bool known)
 {
 	struct ring_slot *slot = rings_slot(p->rings, vring);
 	uint64_t gpa = guest_address(vid, ring->desc_packed);
@@ -88,14 +89,15 @@ static int packed_start(struct vhu_port *p, int vid, uint16_t vring, const struc
 						 sizeof(struct vring_packed_desc));
 	}
 	if (proof.pos != avail || proof.torn)
-		log_debug("port %s: ring %u resumes at 0x%04x, was told 0x%04x", p->spec.id, vring, proof.pos, avail);
+		log_debug("port %s: ring %u resumes at 0x%04x, was told 0x%04x", p->spec.id, vring, proof.pos,
+			  avail);
 	if (rte_vhost_set_vring_base(vid, vring, proof.pos, proof.pos) < 0)
 		return -ENODATA;
 	ring_begin(slot, gpa, ring->size, proof.pos);
 	return 0;
 }
 
-/* May workers have this ring? Only if the library computes with a size that it has checked for this ring format. */
+/* May workers have this ring? Only if the library has checked its size, and for this ring format. */
 static void vring_start(struct vhu_port *p, int vid, uint16_t vring)
 {
 	struct vring_view *v = &p->vrings[vring];
@@ -169,8 +171,8 @@ static int new_connection(int vid)
 }
 
 /*
- * The front-end went away by itself: its guest is gone with it, so what comes next may be another machine and gets what
- * the port's specification says. (When the switch ends, this is not called.)
+ * The front-end went away by itself: its guest is gone with it, so what comes next may be another machine and
+ * gets what the port's specification says. (When the switch ends, this is not called.)
  */
 static void destroy_connection(int vid)
 {

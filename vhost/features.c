@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a port offers: one table {bit, condition}. A bit stands here only if the path honours it; checksum and
- * segmentation offloads do not appear until it does: an offload promised and not kept stalls TCP while ping works. VIRTIO_F_IN_ORDER is left out: it gains nothing with this library, and with it a used descriptor
+ * segmentation offloads do not appear until it does: an offload promised and not kept stalls TCP while ping
+ * works. VIRTIO_F_IN_ORDER is left out: it gains nothing with this library, and with it a used descriptor
  * stands for several buffers, so that a packed ring could not be proven after a restart.
  */
 #include <linux/vhost.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Protocol messages, seen before and after the library handles them (vhost-user protocol of QEMU's documentation). The
- * library believes the front-end in some places where it should not; a message that would make it compute with sizes or
- * positions that were never checked is changed so that its own checks refuse it. Refusing it here instead would
- * leak the file descriptors that may have come with it.
+ * Protocol messages, seen before and after the library handles them (vhost-user protocol of QEMU's
+ * documentation). The library believes the front-end in some places where it should not; a message that would
+ * make it compute with sizes or positions that were never checked is changed so that its own checks refuse
+ * it. Refusing it here instead would leak the file descriptors that may have come with it.
  *
- * What remains in the front-end's hands is its memory: a process that truncates a memory file under our mapping can
- * kill the switch. A front-end is trusted that far, the guest in it is not.
+ * What remains in the front-end's hands is its memory: a process that truncates a memory file under our
+ * mapping can kill the switch. A front-end is trusted that far, the guest in it is not.
  */
 #include <linux/virtio_config.h>
 
@@ -22,7 +22,6 @@ enum request {
 };
 
 #define MAX_REGIONS 8
-#define MAX_SIZE    32768
 
 /* As on the socket; the library hands out the message it has received. */
 struct message {
@@ -54,18 +53,14 @@ static struct vring_view *view_of(struct vhu_port *p, const struct message *m)
 	return m->state.index < VHU_VRINGS ? &p->vrings[m->state.index] : NULL;
 }
 
-/* The library sets the size before it looks at it, also under a running ring, and takes 0. */
-static void before_num(struct vhu_port *p, int vid, struct message *m)
+/* The library sets the size before it looks at it, and also under a running ring. */
+static void before_num(struct vhu_port *p, struct message *m)
 {
 	struct vring_view *v = view_of(p, m);
-	uint32_t num = m->state.num;
-	bool ok = num && num <= MAX_SIZE && (is_packed(vid) || (num & (num - 1)) == 0);
 
-	if (!v)
-		return;
-	if (v->enabled || !ok)
+	if (v && v->enabled)
 		m->state.num = UINT32_MAX;
-	else
+	else if (v)
 		v->size = 0; /* until it has succeeded */
 }
 
@@ -79,7 +74,7 @@ static void after_num(struct vhu_port *p, int vid, const struct message *m)
 	v->packed = is_packed(vid);
 }
 
-/* A position for a running ring: nobody does that, and in a packed one it may lie outside. Keep what we have. */
+/* A position for a running ring: nobody does that, and in a packed one it may lie outside. Ours is kept. */
 static void before_base(struct vhu_port *p, int vid, struct message *m)
 {
 	struct vring_view *v = view_of(p, m);
@@ -89,7 +84,7 @@ static void before_base(struct vhu_port *p, int vid, struct message *m)
 		m->state.num = avail;
 }
 
-/* The library unmaps the old table before it finds that the new one is absurd, and leaves the rings pointing there. */
+/* The library unmaps the old table before it finds the new one absurd, and leaves the rings in it. */
 static void before_memory(struct message *m)
 {
 	uint32_t i;
@@ -123,7 +118,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *msg)
 		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	switch (m->request) {
 	case SET_VRING_NUM:
-		before_num(p, vid, m);
+		before_num(p, m);
 		break;
 	case SET_VRING_BASE:
 		before_base(p, vid, m);

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a device stands in a packed ring (virtio 1.1, section 2.7). Split rings say it themselves (used index), packed
- * rings do not, and front-ends cannot keep it for a back-end that was killed.
+ * Where a device stands in a packed ring (virtio 1.1, section 2.7). Split rings say it themselves (used
+ * index), packed rings do not, and front-ends cannot keep it for a back-end that was killed.
  *
- * Positions count descriptors modulo twice the ring size, so that a position is an index and a wrap counter. Seen from a
- * position with wrap counter w a descriptor is
+ * Positions count descriptors modulo twice the ring size, so that a position is an index and a wrap counter.
+ * Seen from a position with wrap counter w a descriptor is
  *
  *   NONE     AVAIL flag != w: not made available in this lap
- *   AVAIL    AVAIL flag == w, USED flag != w: available, or a later element of a chain whose head was used (the
- *            device marks only the head)
+ *   AVAIL    AVAIL flag == w, USED flag != w: available, or a later element of a chain whose head was used
+ *            (the device marks only the head)
  *   USED     both == w
  *
- * The driver fills in order, so behind the device's position lie used heads, each with the rest of its chain, and from
- * it on lie available chains up to the first NONE. The rest of a chain is told from a chain that waits by the
- * NEXT flags and by the buffer id: the last element of a chain carries the id that the used head shows. A head that is
- * used and still has its NEXT flag had a chain (a device may clear the flag, it never sets it).
+ * The driver fills in order, so behind the device's position lie used heads, each with the rest of its chain,
+ * and from it on lie available chains up to the first NONE. The rest of a chain is told from a chain that
+ * waits by the NEXT flags and by the buffer id: the last element of a chain carries the id that the used head
+ * shows. A head that is used and still has its NEXT flag had a chain (a device may clear the flag, it never
+ * sets it).
  *
- * The saved position is behind the truth by one burst at most. Walking on from it over used heads gives the truth,
- * unless the last used head may or may not have a tail; that is refused.
+ * The saved position is behind the truth by one burst at most. Walking on from it over used heads gives the
+ * truth, unless the last used head may or may not have a tail; that is refused.
  *
- * Torn bursts. When it receives from a guest the library marks the first head of a burst last, so a process killed in
- * a burst leaves that one unmarked behind marked ones, and the driver would wait for it for ever. The frames are gone
- * in any case; the mark is completed here. Toward a guest the same picture would need the length as well: refused.
+ * Torn bursts. When it receives from a guest the library marks the first head of a burst last, so a process
+ * killed in a burst leaves that one unmarked behind marked ones, and the driver would wait for it for ever.
+ * The frames are gone in any case; the mark is completed here. Toward a guest the same picture would need the
+ * length as well: refused.
  */
 #include "vhost_private.h"
 
@@ -103,7 +105,7 @@ static bool is_blank(const struct view *v, uint32_t at)
 	return !d->addr && !d->len && !d->flags;
 }
 
-/* What lies right before a position, as far as the driver has not filled the next lap (which ends at `end`). */
+/* What lies right before a position, as far as the driver, which is at `end`, has not filled the next lap. */
 enum behind {
 	IMPOSSIBLE, /* no chain can end there */
 	UNSEEN,	    /* perhaps: its head cannot be seen any more */
@@ -126,7 +128,7 @@ static enum behind look_behind(const struct view *v, uint32_t at, uint32_t end)
 	if (head == at && head > oldest && flags_at(v, at - 1) & VRING_DESC_F_NEXT)
 		return IMPOSSIBLE;
 	if (head == at)
-		return CHAIN; /* nothing lies between; or the driver has filled a whole lap from here, and cannot do more */
+		return CHAIN; /* nothing lies between, or the driver has filled the whole lap from here */
 	if (head > oldest && is_blank(v, head - 1))
 		return IMPOSSIBLE;
 	for (i = head; i < at; i++)
@@ -138,9 +140,10 @@ static enum behind look_behind(const struct view *v, uint32_t at, uint32_t end)
 }
 
 /*
- * The front-end's word: right if nothing was used from there on and a chain ends there. It may be old and fit by chance,
- * unless we recorded that it was told just so. Without that the last used descriptor has to lie right before, and
- * what follows must not pass for the rest of its chain; in a fresh ring it was never filled and its id means nothing.
+ * The front-end's word: right if nothing was used from there on and a chain ends there. It may be old and fit
+ * by chance, unless we recorded that it was told just so. Without that the last used descriptor has to lie
+ * right before, and what follows must not pass for the rest of its chain; in a fresh ring it was never filled
+ * and its id means nothing.
  */
 static bool told_is_right(const struct view *v, uint32_t at, bool recorded)
 {
@@ -160,8 +163,9 @@ static bool told_is_right(const struct view *v, uint32_t at, bool recorded)
 }
 
 /*
- * A ring that the driver has just made: filled from the beginning on, the rest never touched. One that is filled
- * all around may also be an old one, if a burst can go around it; but not without chains in a ring of decent size.
+ * A ring that the driver has just made: filled from the beginning on, the rest never touched. One that is
+ * filled all around may also be an old one, if a burst can go around it; but not without chains in a ring of
+ * decent size.
  */
 static bool is_fresh(const struct view *v)
 {
@@ -190,7 +194,7 @@ static bool used_between(const struct view *v, uint32_t at, uint32_t end)
 	return false;
 }
 
-/* From a head that was used, `at`, over used chains to the first that waits. -ENOENT: a ring that was never used. */
+/* From a used head on over used chains to the first that waits. -ENOENT: the ring was never used. */
 static int walk(const struct view *v, uint32_t at, uint32_t end, uint32_t *ret)
 {
 	uint32_t tail;

@@ -2,8 +2,8 @@
 /*
  * Bursts. The library does the work and answers for the rings; here is nothing per packet.
  *
- * A worker reads rx_ready or tx_ready, then vid and the rest, which do not change while ready is set and do not go away
- * before the worker was quiescent once (port_unpublish).
+ * A worker reads rx_ready or tx_ready, then vid and the rest, which do not change while ready is set and do
+ * not go away before the worker was quiescent once (port_unpublish).
  */
 #include <rte_branch_prediction.h>
 
@@ -17,9 +17,9 @@ static inline struct vhu_queue *to_queue(struct port_queue *pq)
 }
 
 /*
- * The first thing after a ring was started, by its owner because the library wants the queue's lock: guests need not
- * kick, we poll; and an interrupt that a killed switch still owed is made up for, or a guest with a full
- * transmit ring would wait for ever.
+ * The first thing after a ring was started, by its owner because the library wants the queue's lock: guests
+ * need not kick, we poll; and an interrupt that a killed switch still owed is made up for, or a guest with a
+ * full transmit ring would wait for ever.
  */
 static __rte_noinline void queue_freshen(struct vhu_queue *q)
 {
@@ -63,8 +63,9 @@ static inline uint16_t save_position(const struct vhu_queue *q, struct ring_slot
 }
 
 /*
- * Packed: the position is saved after each burst of the library. It must never be asked for one packet: if it then has
- * a RARP frame to insert it goes on with room for none, and writes behind the end. A last one is left for later.
+ * Packed: the position is saved after each burst of the library. It must never be asked for one packet: if it
+ * then has a RARP frame to insert it goes on with room for none, and writes behind the end. A last one is
+ * left for later.
  */
 static uint16_t rx_packed(struct vhu_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -141,8 +142,8 @@ static uint16_t vhu_tx(struct port_queue *pq, struct rte_mbuf **pkts, uint16_t n
 }
 
 /*
- * What waits. A chain that the library refuses without passing it would look like work for ever, and so does an empty
- * buffer pool: what has not moved since the last question does not count.
+ * What waits. A chain that the library refuses without passing it would look like work for ever, and so does
+ * an empty buffer pool: what has not moved since the last question does not count.
  */
 static int pending_split(struct vhu_queue *q)
 {
@@ -175,7 +176,7 @@ static int vhu_pending(struct port_queue *pq)
 		return 0;
 	if (__atomic_load_n(&q->fresh, __ATOMIC_RELAXED))
 		return 1;
-	/* The library counts split rings only, and reading a packed one here would race with a new memory table. */
+	/* The library counts split rings only; reading a packed one would race with a new memory table. */
 	return q->rx_saved ? q->got : pending_split(q);
 }
 

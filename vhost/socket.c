@@ -72,7 +72,8 @@ static int set_rights(struct vhu_port *p, gid_t group, struct errbuf *err)
 	p->dev = st.st_dev;
 	p->ino = st.st_ino;
 	if (group != (gid_t)-1 && lchown(path, (uid_t)-1, group) < 0)
-		return err_set(err, EACCES, "socket %s: cannot give it to group %s: %m", path, p->spec.socket_group);
+		return err_set(err, EACCES, "socket %s: cannot give it to group %s: %m", path,
+			       p->spec.socket_group);
 	if (p->spec.socket_mode && chmod(path, p->spec.socket_mode & 0777) < 0)
 		return err_set(err, errno, "socket %s: mode %o: %m", path, p->spec.socket_mode);
 	return 0;
@@ -89,7 +90,8 @@ static int bind_error(const char *path, struct errbuf *err)
 	slash[slash == dir] = '\0';
 	if (faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0)
 		return err_set(err, errno, "socket %s: directory: %m", path);
-	return err_set(err, EADDRINUSE, "socket %s cannot be bound, or too many sockets (512 in server mode)", path);
+	return err_set(err, EADDRINUSE, "socket %s cannot be bound, or too many sockets (512 in server mode)",
+		       path);
 }
 
 int socket_listen(struct vhu_port *p, struct errbuf *err)

@@ -97,7 +97,9 @@ static int write_whole(const char *path, const void *data, size_t len, size_t si
 
 int state_save(const char *dir, const struct port_spec *spec, const struct saved_features *f)
 {
-	struct feature_file file = { .magic = FEATURES_MAGIC, .version = VERSION, .size = sizeof(file), .f = *f };
+	struct feature_file file = {
+		.magic = FEATURES_MAGIC, .version = VERSION, .size = sizeof(file), .f = *f,
+	};
 	char path[PATH_MAX];
 	int r = make_path(path, sizeof(path), dir, spec, "features");
 

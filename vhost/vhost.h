@@ -2,15 +2,25 @@
 /*
  * vhost-user ports on DPDK's vhost library.
  *
- * Trust boundary. Rings, descriptors and virtio_net_hdr are parsed by the library; the guest on the other side may
- * be hostile. Nothing the library hands over is believed: mbuf lengths, segment counts and offload flags are
- * checked against our own parse (base/pkt, offload/) before anybody computes with them.
+ * Trust boundary. Rings, descriptors and virtio_net_hdr are parsed by the library; the guest on the other
+ * side may be hostile. Nothing the library hands over is believed: mbuf lengths, segment counts and offload
+ * flags are checked against our own parse (base/pkt, offload/) before anybody computes with them. Chains that
+ * the library refuses are counted where they can be seen (status.bad_chains). Of the front-end's messages,
+ * those with which the library would compute unchecked are refused (message.c); a ring is served only if its
+ * size was told and checked for the ring format in use, and its position proven. The front-end process is
+ * trusted with one thing, its memory: if it truncates a memory file under our mapping, the switch dies.
  *
  * Threads. vhu_port_create/destroy: portctl thread only (they call rte_vhost_driver_register/unregister).
- * Library callbacks run on the library's thread: new_device publishes, destroy_device unpublishes and waits for
- * the workers (QSBR, bounded) on whatever thread it runs; vring_state_changed, features_changed and
- * new_connection never wait, since the library holds queue locks.
- * Bursts: worker threads.
+ * Library callbacks run on the library's thread: new_device publishes, destroy_device unpublishes and waits
+ * for the workers (QSBR; a worker that does not let go within a second is reported, and waited for) on
+ * whatever thread it runs; vring_state_changed, features_changed and new_connection never wait, since the
+ * library holds queue locks.
+ * Bursts: worker threads. For a burst on a packed ring n should be 2 or more: the
+ * last packet of an odd burst may be left for the next one.
+ *
+ * Limits of the library: 1,024 ports, in server mode 511 (two descriptors each in its poll set of 1,024); one
+ * event thread; a client whose socket is not there yet is tried again every second; a front-end notices a
+ * port's end (not the process's) within a second.
  */
 #ifndef VHOST_VHOST_H
 #define VHOST_VHOST_H
@@ -33,8 +43,8 @@ enum vhu_event_type {
 	VHU_STOPPED,	  /* device stopped (guest reset, front-end gone) */
 	VHU_DISCONNECTED,
 	VHU_QUEUE,	  /* VRING_ENABLE: `queue` (vring number), `enabled` */
-	VHU_NEEDS_RESET,  /* packed ring whose indices cannot be proven after a restart */
-	VHU_MTU_MISMATCH, /* guest's MTU differs from the port's */
+	VHU_NEEDS_RESET,  /* `queue`, a packed ring, is not served: its indices cannot be proven */
+	VHU_MTU_MISMATCH, /* `mtu`, the guest's, differs from the port's */
 };
 
 struct vhu_event {
@@ -46,37 +56,46 @@ struct vhu_event {
 	uint64_t features;
 };
 
-/* Called on the library's thread: must not block; the daemon copies the event to its main loop. */
+/*
+ * Called on the library's threads, and from vhu_port_create (CONNECTED) and vhu_port_destroy (STOPPED,
+ * DISCONNECTED): must not block or call back into vhost/; the daemon copies the event to its main loop.
+ */
 typedef void (*vhu_event_fn)(const struct vhu_event *ev, void *arg);
 
 struct vhu_config {
 	struct rte_mempool *pool; /* for frames from guests */
-	const char *state_dir;	  /* run directory: remembered features, packed-ring indices */
+	const char *state_dir;	  /* made if missing (0700); remembered features, packed-ring positions */
 	vhu_event_fn event;
 	void *arg;
 };
 
 /*
- * Start the library's side of the switch. portctl thread, once. @return 0 or -errno.
+ * Start the library's side of the switch, after rte_eal_init() and rcu_init(). portctl thread, once.
+ * @return 0 or -errno with a reason.
  */
 int vhu_init(const struct vhu_config *config, struct errbuf *err);
 void vhu_fini(void);
 
 /*
  * Register a port. In client mode the front-end owns the socket and we keep trying to connect; in server mode
- * the socket is made here with the spec's mode and group, and unlinked on destroy.
+ * the socket is made here with the spec's mode and group, and unlinked on destroy. A file in its way is
+ * removed only if it is a socket of our own user that nobody listens on.
+ * What was offered when the switch
+ * last ended is offered again to the first front-end, so that a running guest finds what it negotiated; a
+ * later one is offered what the spec says.
  * @param index  policy's port index, returned in events and queues.
  * @param mtu    largest frame payload (IP bytes) that this port should use, for comparison and messages.
  * @param ret    owned by the caller, freed by vhu_port_destroy().
- * @return 0; -EADDRINUSE, -EACCES, -ENAMETOOLONG, -ENOMEM, -EINVAL with a reason. portctl thread.
+ * @return 0; -EADDRINUSE (socket or id of another port, file in the way), -EACCES, -ENOENT (no directory),
+ *         -ENAMETOOLONG, -ENOMEM, -EINVAL, -EIO, with a reason. portctl thread.
  */
 int vhu_port_create(const struct port_spec *spec, uint16_t index, uint16_t mtu, struct vhu_port **ret,
 		    struct errbuf *err);
 
-/* Unregister: the device is stopped, workers have let go, the socket of server mode is gone. portctl thread. NULL ok. */
+/* Unregister: device stopped, workers have let go, server's socket gone. portctl thread. NULL ok. */
 void vhu_port_destroy(struct vhu_port *p);
 
-/* The queue pairs 0 .. n-1 (n = spec.queues); valid until destroy; ready flags say which may be used. Any thread. */
+/* Queue pairs 0 .. spec.queues - 1, else NULL; valid until destroy; usable while ready. Any thread. */
 struct port_queue *vhu_port_queue(struct vhu_port *p, unsigned int i);
 
 struct vhu_status {
@@ -84,15 +103,20 @@ struct vhu_status {
 	bool connected, packed, mergeable;
 	uint64_t features;
 	uint16_t mtu, queues_enabled; /* queue pairs with both rings enabled */
-	uint64_t reconnects, bad_chains; /* chains the library rejected, where visible */
-	uint16_t vring_size;
+	uint64_t reconnects; /* connections after the first */
+	uint64_t bad_chains; /* chains the library rejected, where visible */
+	uint16_t vring_size; /* of queue 0 */
 	int socket; /* NUMA node of the guest's memory */
 };
 
 /* A consistent snapshot. Any control thread. */
 void vhu_port_status(const struct vhu_port *p, struct vhu_status *ret);
 
-/* Ask the front-end to announce the guest's MAC (after a move). portctl thread. @return 0, -ENODEV, -ENOTSUP. */
+/*
+ * Ask the front-end to announce the guest's MAC (after a move). portctl thread.
+ * @return -ENODEV without a running guest, else -ENOTSUP: the library of DPDK 22.11 has no such message for
+ * network devices (a front-end announces by itself: RARP through rx).
+ */
 int vhu_port_announce(struct vhu_port *p);
 
 #endif

@@ -55,8 +55,8 @@ int state_load(const char *dir, const struct port_spec *spec, struct saved_featu
 void state_forget(const char *dir, const struct port_spec *spec);
 
 /*
- * Position of one packed ring, in a file that is mapped and so outlives the process. `hot` is one word: a process
- * killed at any instruction leaves the old or the new one. The rest is written when the ring starts.
+ * Position of one packed ring, in a file that is mapped and so outlives the process. `hot` is one word: a
+ * process killed at any instruction leaves the old or the new one. The rest is written when the ring starts.
  */
 struct ring_slot {
 	uint64_t hot; /* ring_encode() */
@@ -111,8 +111,8 @@ struct packed_proof {
 };
 
 /*
- * Where does the device stand in a packed ring? Found from the descriptors (virtio 1.1, 2.7), the saved position and
- * the one that the front-end told; the answer is either right or refused.
+ * Where does the device stand in a packed ring? Found from the descriptors (virtio 1.1, 2.7), the saved
+ * position and the one that the front-end told; the answer is either right or refused.
  * @param ring  in guest memory; the driver may go on adding descriptors, so a refusal is worth a second look.
  * @param told  by SET_VRING_BASE.
  * @param from_guest  the ring whose frames we receive.
@@ -217,8 +217,8 @@ extern const struct rte_vhost_user_extern_ops vhu_message_ops;
 /* --- socket.c */
 
 /*
- * Server mode: make the way free for the socket file. A socket that nobody listens on and that belongs to our user
- * is a leftover of a killed switch and removed; anything else is -EADDRINUSE.
+ * Server mode: make the way free for the socket file. A socket that nobody listens on and that belongs to our
+ * user is a leftover of a killed switch and removed; anything else is -EADDRINUSE.
  */
 int socket_prepare(const struct port_spec *spec, struct errbuf *err);
 

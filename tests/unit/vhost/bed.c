@@ -76,6 +76,18 @@ struct vhu_event bed_wait(enum vhu_event_type type)
 	return ev;
 }
 
+struct vhu_event bed_next(void)
+{
+	struct vhu_event ev;
+
+	pthread_mutex_lock(&events.lock);
+	while (events.tail == events.head)
+		pthread_cond_wait(&events.come, &events.lock);
+	ev = events.queue[events.tail++ % EVENTS];
+	pthread_mutex_unlock(&events.lock);
+	return ev;
+}
+
 unsigned int bed_count(enum vhu_event_type type)
 {
 	unsigned int n = 0;
@@ -144,7 +156,9 @@ int bed_cleanup(void **state)
 
 struct port_spec bed_spec(const char *id)
 {
-	struct port_spec spec = { .type = PORT_VHOST_USER, .mode = PORT_CLIENT, .queues = 1, .socket_mode = 0600 };
+	struct port_spec spec = {
+		.type = PORT_VHOST_USER, .mode = PORT_CLIENT, .queues = 1, .socket_mode = 0600,
+	};
 	static unsigned int number;
 
 	/* Of its own, so that a test that failed does not take others with it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The switch's side for tests of vhost/: DPDK, a buffer pool, a state directory, the events, and a polling worker. */
+/* The switch's side for tests of vhost/: DPDK, a pool, a state directory, the events, a polling worker. */
 #ifndef TESTS_UNIT_VHOST_BED_H
 #define TESTS_UNIT_VHOST_BED_H
 
@@ -28,6 +28,8 @@ struct vhu_port *bed_port(const struct port_spec *spec);
 
 /* Wait for the next event of this type (others are passed over), at most 10 s. */
 struct vhu_event bed_wait(enum vhu_event_type type);
+/* The next event, whatever it is, however long it takes. */
+struct vhu_event bed_next(void);
 /* Events of this type that have come and were not waited for; forgets all. */
 unsigned int bed_count(enum vhu_event_type type);
 void bed_forget(void);

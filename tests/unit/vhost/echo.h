@@ -9,9 +9,15 @@
 double now(void); /* seconds */
 
 /*
- * n frames of len bytes to the switch and back on one queue pair; the test fails if they are not there, whole, in 10 s.
- * What was in flight before (a guest whose switch was restarted) is waited for by its number.
+ * n frames of len bytes to the switch and back on one queue pair; the test fails if they are not there, in
+ * order and whole, in 10 s. What was on the way before is passed over.
  */
 void echo(struct guest *g, unsigned int pair, unsigned int n, uint32_t len);
+
+/*
+ * After frames were sent with no regard for what comes back: until one goes there and back, the rings are
+ * empty then.
+ */
+void echo_settle(struct guest *g, unsigned int pair);
 
 #endif

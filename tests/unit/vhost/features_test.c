@@ -43,9 +43,10 @@ static void test_conditions(void **state)
 static void test_never(void **state)
 {
 	static const uint8_t bits[] = {
-		VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GSO, VIRTIO_NET_F_GUEST_TSO4,
-		VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN, VIRTIO_NET_F_GUEST_UFO, VIRTIO_NET_F_HOST_TSO4,
-		VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_HOST_ECN, VIRTIO_NET_F_HOST_UFO, VIRTIO_F_IN_ORDER,
+		VIRTIO_NET_F_CSUM,	 VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GSO,
+		VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN,
+		VIRTIO_NET_F_GUEST_UFO,	 VIRTIO_NET_F_HOST_TSO4,  VIRTIO_NET_F_HOST_TSO6,
+		VIRTIO_NET_F_HOST_ECN,	 VIRTIO_NET_F_HOST_UFO,	  VIRTIO_F_IN_ORDER,
 		VIRTIO_F_IOMMU_PLATFORM,
 	};
 	unsigned int i;
@@ -77,8 +78,9 @@ static void test_protocol(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),	      cmocka_unit_test(test_conditions), cmocka_unit_test(test_never),
-		cmocka_unit_test(test_known_is_all), cmocka_unit_test(test_protocol),
+		cmocka_unit_test(test_plain),	 cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_never),	 cmocka_unit_test(test_known_is_all),
+		cmocka_unit_test(test_protocol),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,7 +235,7 @@ unsigned int guest_send(struct guest *g, unsigned int pair, unsigned int n, uint
 unsigned int guest_receive(struct guest *g, unsigned int pair, uint32_t first, uint32_t *last)
 {
 	struct vhu_queue *q = vhu_port_rxq(g->port, pair);
-	unsigned int n = vhu_rx(q, &g->burst), i, k;
+	unsigned int n = vhu_rx(q, &g->burst), count = 0, i, k;
 
 	for (i = 0; i < n; i++) {
 		const struct vhu_pkt *pkt = &g->burst.pkt[i];
@@ -246,13 +246,16 @@ unsigned int guest_receive(struct guest *g, unsigned int pair, uint32_t first, u
 			memcpy(g->big + len, pkt->iov[k].iov_base, pkt->iov[k].iov_len);
 			len += pkt->iov[k].iov_len;
 		}
-		if (!is_frame(g->big, len, &number))
+		if (!is_frame(g->big, len, &number)) {
 			g->bad++;
-		else if (number - first < 1u << 30 && number != ++*last)
-			g->bad++;
+		} else if (number - first < 1u << 28) {
+			g->bad += (int32_t)(number - *last) <= 0;
+			*last = number;
+			count++;
+		}
 	}
 	vhu_rx_done(q, &g->burst);
-	return n;
+	return count;
 }
 
 void guest_send_garbage(struct guest *g, unsigned int pair)
@@ -261,6 +264,22 @@ void guest_send_garbage(struct guest *g, unsigned int pair)
 	struct vhu_raw_desc d = { .addr = 1ULL << 60, .len = 100 };
 
 	q->ops->raw(q, &d, 1, 0);
+}
+
+void guest_tear(struct guest *g, unsigned int pair, unsigned int sent, unsigned int taken)
+{
+	struct vhu_queue *q = vhu_port_txq(g->port, pair);
+	unsigned int i;
+
+	for (i = 1; i < taken; i++) {
+		struct vring_packed_desc *d =
+			&q->packed.desc[(q->packed.avail_idx - sent + i + q->cfg.size) % q->cfg.size];
+		bool wrap = d->flags & 1u << VRING_PACKED_DESC_F_AVAIL;
+
+		d->len = 0;
+		d->flags = wrap ? d->flags | 1u << VRING_PACKED_DESC_F_USED :
+				  d->flags & ~(1u << VRING_PACKED_DESC_F_USED);
+	}
 }
 
 unsigned int guest_backend_pairs(const struct guest *g)

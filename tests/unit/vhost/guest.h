@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest for tests of vhost/: the front-end library behind names of its own, since both sides call their things
- * vhu_*. Everything is used by the test's main thread. Functions that can fail do so by ending the test.
+ * A guest for tests of vhost/: the front-end library behind names of its own, since both sides call their
+ * things vhu_*. Everything is used by the test's main thread. Functions that can fail do so by ending the
+ * test.
  */
 #ifndef TESTS_UNIT_VHOST_GUEST_H
 #define TESTS_UNIT_VHOST_GUEST_H
@@ -24,7 +25,7 @@ struct guest_options {
 struct guest *guest_open(const struct guest_options *o);
 void guest_close(struct guest *g);
 
-/* Connection: wait for it (at most 10 s), negotiate and start the rings; a start that fails returns -errno. */
+/* Wait for a connection (at most 10 s); negotiate and start the rings (a start that fails: -errno). */
 void guest_meet(struct guest *g);
 int guest_try_start(struct guest *g);
 void guest_start(struct guest *g);
@@ -44,19 +45,26 @@ int guest_send_state(struct guest *g, uint32_t request, uint32_t index, uint32_t
 int guest_send_absurd_memory(struct guest *g);
 
 /*
- * Send n frames of len bytes, numbered from `first` on: 14 bytes of Ethernet header, the number, and bytes that follow
- * from it. @return how many were taken.
+ * Send n frames of len bytes, numbered from `first` on: 14 bytes of Ethernet header, the number, and bytes
+ * that follow from it. @return how many were taken.
  */
 unsigned int guest_send(struct guest *g, unsigned int pair, unsigned int n, uint32_t first, uint32_t len);
 
 /*
- * Take what has come, and check each frame for being as guest_send made it. Numbers from `first` on have to come in
- * order, after *last (in and out), the others are of an earlier time. @return frames.
+ * Take what has come, and check each frame for being as guest_send made it. Those numbered `first` .. first +
+ * 2^28 - 1 have to come in ascending order, after *last (in and out); others are of an earlier time.
+ * @return how many had such a number.
  */
 unsigned int guest_receive(struct guest *g, unsigned int pair, uint32_t first, uint32_t *last);
 
 /* A descriptor chain that no device can make sense of: address outside guest memory. */
 void guest_send_garbage(struct guest *g, unsigned int pair);
+
+/*
+ * Of the last `sent` frames on a packed ring (not seen by any switch yet) mark the first `taken` as used, but
+ * for the very first: what a switch killed in a burst leaves.
+ */
+void guest_tear(struct guest *g, unsigned int pair, unsigned int sent, unsigned int taken);
 
 unsigned int guest_backend_pairs(const struct guest *g);
 uint64_t guest_offered(const struct guest *g);

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -98,13 +99,15 @@ static void on_log(int level, const char *file, int line, const char *text)
 	pthread_mutex_unlock(&complaint_lock);
 }
 
-/* The guest dies while the worker sits inside its section: the device stays until it has let go, and that is said. */
+/* The guest dies while the worker is inside its section: the device stays until then, and that is said. */
 static void test_worker_in_the_way(void **state)
 {
 	struct port_spec spec = bed_spec("vm");
 	struct guest_options o = { .path = spec.socket, .server = true };
+	struct timespec until;
 	struct vhu_port *p;
 	struct guest *g;
+	int r = 0;
 
 	bed_forget();
 	g = guest_open(&o);
@@ -118,10 +121,13 @@ static void test_worker_in_the_way(void **state)
 		sched_yield();
 	log_set_sink(on_log);
 	guest_close(g);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10;
 	pthread_mutex_lock(&complaint_lock);
-	while (!complaints)
-		pthread_cond_wait(&complaint_come, &complaint_lock);
+	while (!complaints && r == 0)
+		r = pthread_cond_timedwait(&complaint_come, &complaint_lock, &until);
 	pthread_mutex_unlock(&complaint_lock);
+	assert_int_equal(r, 0);
 	assert_int_equal(bed_count(VHU_STOPPED), 0);
 	assert_false(vhu_port_queue(p, 0)->rx_ready);
 	bed_worker_hold(false);
@@ -219,6 +225,21 @@ static void test_bad_spec(void **state)
 	vhu_port_destroy(NULL);
 }
 
+int __wrap_chmod(const char *path, mode_t mode);
+int __real_chmod(const char *path, mode_t mode);
+
+static mode_t mode_before;
+
+/* The moment between bind and chmod. */
+int __wrap_chmod(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0)
+		mode_before = st.st_mode & 0777;
+	return __real_chmod(path, mode);
+}
+
 static void test_socket_rights(void **state)
 {
 	struct port_spec spec = bed_spec("srv");
@@ -233,6 +254,7 @@ static void test_socket_rights(void **state)
 	snprintf(spec.socket_group, sizeof(spec.socket_group), "%s", group->gr_name);
 	p = bed_port(&spec);
 	assert_int_equal(umask(old), 0); /* as it was */
+	assert_int_equal(mode_before & 0077, 0);
 	assert_int_equal(stat(spec.socket, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
 	assert_int_equal(st.st_gid, getegid());
@@ -355,7 +377,7 @@ static void test_hostile(void **state)
 	run_hostile(true);
 }
 
-/* Sizes that were never told, or told for the other ring format, are not served. */
+/* A ring whose size was not told since it was stopped, or refused, is not served. */
 static void test_ring_without_size(void **state)
 {
 	struct port_spec spec = bed_spec("vm");
@@ -371,6 +393,8 @@ static void test_ring_without_size(void **state)
 	bed_wait(VHU_READY);
 	guest_stop(g);
 	bed_wait(VHU_STOPPED);
+	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 0, 0), -EREMOTEIO);
+	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 1, 100), -EREMOTEIO);
 	bed_forget();
 	guest_start_without_size(g);
 	bed_wait(VHU_READY);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A driver and a device on one packed ring (virtio 1.1, 2.7), written from the specification and, for the order of
- * the device's stores, from DPDK 22.11's vhost library. The device can be killed before any store.
+ * A driver and a device on one packed ring (virtio 1.1, 2.7), written from the specification and, for the
+ * order of the device's stores, from DPDK 22.11's vhost library. The device can be killed before any store.
  */
 #ifndef PACKED_MODEL_H
 #define PACKED_MODEL_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The proof of packed positions against a model: kill the device before any store, let the driver go on, ask, and if
- * there is an answer every buffer must come back exactly once, in place. Seed: TEST_SEED.
+ * The proof of packed positions against a model: kill the device before any store, let the driver go on, ask,
+ * and if there is an answer every buffer must come back exactly once, in place. Seed: TEST_SEED.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,7 +76,8 @@ static void work(struct model *m, const struct side *s, unsigned int turns)
 static int ask(const struct model *m, uint16_t told, uint16_t saved, enum ring_state state, bool from_guest,
 	       struct packed_proof *ret)
 {
-	return packed_prove(m->ring, m->n, told, (struct ring_saved){ .pos = saved, .state = state }, from_guest, ret);
+	return packed_prove(m->ring, m->n, told, (struct ring_saved){ .pos = saved, .state = state },
+			    from_guest, ret);
 }
 
 /* Go on from an answer: everything that is out has to come back. */
@@ -94,7 +95,8 @@ static void resume(struct model *m, const struct side *s, const struct packed_pr
 		s->burst(m, BURST);
 		driver_reap(m);
 		if (m->wrong || ++turns > 100)
-			fail_msg("seed %llu: %s", (unsigned long long)seed, m->wrong ? m->wrong : "a buffer is lost");
+			fail_msg("seed %llu: %s", (unsigned long long)seed,
+				 m->wrong ? m->wrong : "a buffer is lost");
 	}
 }
 
@@ -133,7 +135,7 @@ static void test_kill_receive(void **state)
 {
 	const struct side s = { device_receive, true, 1 };
 
-	/* Whatever the moment: first marks are completed, and only an id that was used again leaves a doubt. */
+	/* Whatever the moment: first marks are completed, only an id that was used again leaves a doubt. */
 	assert_in_range(kill_often(&s, 30000), 960, 1000);
 }
 
@@ -156,7 +158,7 @@ static void test_kill_send(void **state)
 {
 	const struct side s = { device_send, false, 1 };
 
-	/* The moment between the marks of one group is refused: in the model it is long, in truth a few instructions. */
+	/* Between the marks of a group it is refused: long in the model, a few instructions in truth. */
 	assert_in_range(kill_often(&s, 30000), 600, 1000);
 }
 
@@ -270,11 +272,14 @@ static void test_garbage(void **state)
 		assert_non_null(ring);
 		for (k = 0; k < n; k++)
 			ring[k] = (struct vring_packed_desc){
-				.addr = pick(3), .len = pick(3), .id = (uint16_t)pick(4), .flags = (uint16_t)pick(65536),
+				.addr = pick(3),
+				.len = pick(3),
+				.id = (uint16_t)pick(4),
+				.flags = (uint16_t)pick(65536),
 			};
 		if (packed_prove(ring, n, (uint16_t)pick(65536),
-				 (struct ring_saved){ .pos = (uint16_t)pick(65536), .state = (uint8_t)pick(3) },
-				 pick(2), &p) == 0) {
+				 (struct ring_saved){ (uint16_t)pick(65536), (uint8_t)pick(3) }, pick(2),
+				 &p) == 0) {
 			assert_in_range(p.pos & 0x7fff, 0, n - 1);
 			if (p.torn)
 				packed_complete(ring, &p);
@@ -298,10 +303,15 @@ static void test_edges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kill_receive),	    cmocka_unit_test(test_kill_receive_chains),
-		cmocka_unit_test(test_kill_receive_clearing), cmocka_unit_test(test_kill_send),	    cmocka_unit_test(test_kill_send_chains),
-		cmocka_unit_test(test_kill_between_bursts), cmocka_unit_test(test_fresh_ring),
-		cmocka_unit_test(test_old_word),	    cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_kill_receive),
+		cmocka_unit_test(test_kill_receive_chains),
+		cmocka_unit_test(test_kill_receive_clearing),
+		cmocka_unit_test(test_kill_send),
+		cmocka_unit_test(test_kill_send_chains),
+		cmocka_unit_test(test_kill_between_bursts),
+		cmocka_unit_test(test_fresh_ring),
+		cmocka_unit_test(test_old_word),
+		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_edges),
 	};
 

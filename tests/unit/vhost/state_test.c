@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Files of the state directory: what was written is read, what was damaged or is another's is not believed. */
+/* Files of the state directory: what was written is read, what is damaged or another's is not believed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,9 @@
 #include "vhost/vhost_private.h"
 
 static char dir[] = "/tmp/vhost-state-XXXXXX";
-static const struct port_spec spec = { .id = "vm1", .socket = "/run/x/vm1.sock", .queues = 2, .packed = true };
+static const struct port_spec spec = {
+	.id = "vm1", .socket = "/run/x/vm1.sock", .queues = 2, .packed = true,
+};
 static const struct saved_features features = { .offered = 0x1234567890, .negotiated = 0x34567890 };
 
 static char *path(const char *kind)
@@ -120,10 +122,15 @@ static void test_features_other_socket(void **state)
 static void test_features_not_a_file(void **state)
 {
 	struct saved_features f;
+	char aside[64];
 
-	assert_return_code(symlink("/etc/passwd", path("features")), errno);
+	snprintf(aside, sizeof(aside), "%s/aside", dir);
+	assert_int_equal(state_save(dir, &spec, &features), 0);
+	assert_return_code(rename(path("features"), aside), errno);
+	assert_return_code(symlink(aside, path("features")), errno);
 	assert_int_equal(state_load(dir, &spec, &f), -EBADMSG);
 	unlink(path("features"));
+	unlink(aside);
 	assert_return_code(mkfifo(path("features"), 0600), errno);
 	assert_int_equal(state_load(dir, &spec, &f), -EBADMSG);
 }

@@ -75,7 +75,7 @@ static void test_packed(void **state)
 	run_layout(&(struct guest_options){ .server = true, .packed = true }, 60);
 	run_layout(&(struct guest_options){ .server = false, .packed = true }, 1514);
 	run_layout(&(struct guest_options){ .server = true, .packed = true, .event_idx = true }, 60);
-	run_layout(&(struct guest_options){ .server = true, .packed = true, .indirect = true, .hdr_desc = true }, 300);
+	run_layout(&(struct guest_options){ .server = true, .packed = true, .indirect = true }, 300);
 	run_layout(&(struct guest_options){ .server = true, .packed = true, .hdr_desc = true }, 300);
 }
 
@@ -229,8 +229,10 @@ static void run_rarp(bool packed)
 	while (bed_worker_frames() == 0 && now() < until)
 		sched_yield();
 	assert_int_equal(bed_worker_frames(), 1);
-	while (guest_receive(g, 0, 0, &last) == 0 && now() < until)
+	while (guest_bad_frames(g) == 0 && now() < until) {
+		guest_receive(g, 0, 0, &last);
 		sched_yield();
+	}
 	assert_int_equal(guest_bad_frames(g), 1); /* it is none of the guest's own */
 	bed_worker_stop();
 	vhu_port_queue(p, 0)->ops->pending(vhu_port_queue(p, 0));
@@ -245,6 +247,41 @@ static void test_rarp(void **state)
 {
 	run_rarp(false);
 	run_rarp(true);
+}
+
+/*
+ * The library writes behind the array if it is asked for one packet of a packed ring and has that frame to
+ * insert.
+ */
+static void test_rarp_alone(void **state)
+{
+	struct port_spec spec = bed_spec("vm");
+	struct guest_options o = { .path = spec.socket, .server = true, .packed = true };
+	struct rte_mbuf *pkts[3] = { NULL };
+	struct port_queue *q;
+	struct vhu_port *p;
+	struct guest *g;
+
+	spec.packed = true;
+	bed_forget();
+	g = guest_open(&o);
+	p = bed_port(&spec);
+	q = vhu_port_queue(p, 0);
+	guest_meet(g);
+	guest_start(g);
+	bed_wait(VHU_READY);
+	guest_rarp(g);
+	assert_int_equal(guest_send(g, 0, 2, 0, 60), 2);
+	guest_replug(g); /* an answer: the one before has been handled */
+	assert_int_equal(q->ops->rx(q, pkts, 1), 0);
+	assert_null(pkts[0]);
+	assert_int_equal(q->ops->rx(q, pkts, 2), 2); /* it, and the first */
+	rte_pktmbuf_free_bulk(pkts, 2);
+	assert_null(pkts[2]);
+	assert_int_equal(q->ops->rx(q, pkts, 3), 1);
+	rte_pktmbuf_free(pkts[0]);
+	vhu_port_destroy(p);
+	guest_close(g);
 }
 
 /* A chain outside guest memory: counted, and no reason for a worker to stay awake. */
@@ -292,7 +329,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_teardown(fn, bed_cleanup)
 	const struct CMUnitTest tests[] = {
 		T(test_split),	     T(test_packed), T(test_long_frames), T(test_queues), T(test_enable),
-		T(test_queue_limit), T(test_mtu),    T(test_rarp),	  T(test_garbage),
+		T(test_queue_limit), T(test_mtu),    T(test_rarp),	  T(test_rarp_alone), T(test_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, bed_start, bed_stop);
