@@ -94,6 +94,8 @@ ports = ( {", ".join(self._port(name, mac) for name, mac in ports)} );
 
     def ready(self) -> None:
         self.guests.wait_ready()
+        until("provider address", lambda: all(pa["state"] == "preferred" for pa in json.loads(
+            self.ctl("team", "show", "--json"))["provider-addresses"]))
 
     def read(self) -> Reading:
         worker = json.loads(self.ctl("workers", "--json"))[0]
