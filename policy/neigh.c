@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ARP and neighbour discovery of local ports: proxy, gateway, duplicate address detection, reachability, spoofing
- * (HNV 3.2, rows 18, 49-53; RFC 826, 4861, 4862, 5227). One body for both families.
+ * ARP and neighbour discovery of local ports: proxy, gateway, duplicate address detection, reachability,
+ * spoofing (HNV 3.2, rows 18, 49-53; RFC 826, 4861, 4862, 5227). One body for both families.
  *
- *	question, broadcast or multicast	for a gateway address: answered with the subnet's gateway MAC
- *						for a known CA: answered with its record's MAC, wherever it is
- *						for an address of the asker: flooded, so that a duplicate can object
- *						for an unknown CA: flooded where the subnet learns, else no-record
- *	question, unicast			gateway address: answered; else it goes to the VM it names, so that a
- *						dead one looks dead (NUD)
- *	announcement				flooded, never answered
- *	answer to one				delivered like any frame
+ *	question, to all    for a gateway address: answered with the subnet's gateway MAC
+ *			    for a known CA: answered with its record's MAC, wherever it is
+ *			    for an address of the asker: flooded, so that a duplicate can object
+ *			    for an unknown CA: flooded where the subnet learns, else no-record
+ *	question, unicast   for a gateway address: answered
+ *			    else it goes to the VM it names, so that a dead one looks dead (NUD)
+ *	announcement	    flooded, never answered
+ *	answer to one	    delivered like any frame
  *
- * A probe for a free address (from 0.0.0.0 or ::) differs in one thing only: an advertisement that defends the
- * address goes to all nodes and is not marked solicited (RFC 4861 7.2.4).
+ * A probe for a free address (from 0.0.0.0 or ::) differs in one thing only: an advertisement that defends
+ * the address goes to all nodes and is not marked solicited (RFC 4861 7.2.4).
  *
- * Decided where nobody says: router solicitations are flooded in a subnet that learns (a VM may be a router) and dropped as
- * no-record elsewhere; router advertisements pass like any frame when their sender is honest; redirects from guests are
- * dropped as spoof-arp, since the only first-hop router here is the distributed one; what is sent to the gateway's MAC and
- * is no question for a gateway address is dropped as no-record; an owner behind the asker's own port answers there
- * itself (split-horizon), unless the asker probes.
+ * Decided where nobody says: router solicitations are flooded in a subnet that learns (a VM may be a router)
+ * and dropped as no-record elsewhere; router advertisements pass like any frame when their sender is honest;
+ * redirects from guests are dropped as spoof-arp, since the only first-hop router here is the distributed
+ * one; what is sent to the gateway's MAC and is no question for a gateway address is dropped as no-record; an
+ * owner behind the asker's own port answers there itself (split-horizon), unless the asker probes.
  */
 #include "base/meta.h"
 #include "policy/neigh_msg.h"
@@ -64,9 +64,12 @@ static enum drop_reason check_claim(const struct policy *p, const struct policy_
 	rec = policy_ca_lookup(p, s->vsid, &claim->ca);
 	if (rec != REC_NONE)
 		return mac_load(&policy_record(p, rec)->mac) == claim->mac ? DROP_NONE : DROP_SPOOF_ARP;
-	/* No record: the same as for data (source.c). A list of allowed addresses is a limit to learning as well. */
-	if (ip_is_link_local(&claim->ca) || port_may_own(port, &claim->ca) || is_wildcard(p, s->vsid, claim->mac) ||
-	    (!port->n_addresses && subnet_may_own(s, &claim->ca)))
+	/*
+	 * No record: the same as for data (source.c). A list of allowed addresses is a limit to learning as
+	 * well.
+	 */
+	if (ip_is_link_local(&claim->ca) || port_may_own(port, &claim->ca) ||
+	    is_wildcard(p, s->vsid, claim->mac) || (!port->n_addresses && subnet_may_own(s, &claim->ca)))
 		return DROP_NONE;
 	return DROP_SRC_IP;
 }
@@ -87,8 +90,8 @@ static enum drop_reason check_sender(const struct policy *p, const struct policy
 }
 
 /*
- * Make the packet a frame of len bytes whose old content is not needed any more. @return its start, NULL when the buffer
- * is not ours alone or too small.
+ * Make the packet a frame of len bytes whose old content is not needed any more. @return its start, NULL when
+ * the buffer is not ours alone or too small.
  */
 static uint8_t *rewrite(struct rte_mbuf *m, uint32_t len)
 {
@@ -207,7 +210,8 @@ static void flood(struct pkt_meta *meta, const struct policy_subnet *s)
 
 /* A question to all about an address that is no gateway's. */
 static void judge_group_request(const struct policy *p, const struct policy_port *port,
-				const struct policy_subnet *s, struct rte_mbuf *m, const struct neigh_msg *msg)
+				const struct policy_subnet *s, struct rte_mbuf *m,
+				const struct neigh_msg *msg)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	const struct policy_record *rec;
@@ -234,8 +238,8 @@ static void judge_group_request(const struct policy *p, const struct policy_port
 		answer(m, msg, mac_load(&rec->mac), false);
 }
 
-static void judge_request(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
-			  struct rte_mbuf *m, const struct neigh_msg *msg)
+static void judge_request(const struct policy *p, const struct policy_port *port,
+			  const struct policy_subnet *s, struct rte_mbuf *m, const struct neigh_msg *msg)
 {
 	if (ip_is_special(&msg->target))
 		meta_drop(pkt_meta(m), msg->v6 ? DROP_BAD_ND : DROP_BAD_ARP);
@@ -248,8 +252,8 @@ static void judge_request(const struct policy *p, const struct policy_port *port
 	/* else: the VM that has the MAC answers or does not */
 }
 
-void policy_neigh_egress(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
-			 struct rte_mbuf *m)
+void policy_neigh_egress(const struct policy *p, const struct policy_port *port,
+			 const struct policy_subnet *s, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	struct neigh_msg msg;

@@ -12,13 +12,16 @@ static void read_arp(const uint8_t *data, const struct pkt_info *info, struct ne
 	ret->link = mac_load(&arp->sha);
 	ret->foreign = ret->link != ret->eth_src;
 	ret->sender = ip4_from(arp->spa);
-	/* What a reply is about is its sender; what stands in its target is the one who asked, or anything (RFC 5227 3). */
+	/*
+	 * What a reply is about is its sender; what stands in its target is the one who asked, or anything
+	 * (RFC 5227 3).
+	 */
 	ret->target = ret->op == NEIGH_REQUEST ? ip4_from(arp->tpa) : ret->sender;
 }
 
 /*
- * All of them, not the first: receivers differ in which of several they believe. The parser has seen that each
- * option has a length and that they end where the message does.
+ * All of them, not the first: receivers differ in which of several they believe. The parser has seen that
+ * each option has a length and that they end where the message does.
  */
 static bool has_foreign_option(const uint8_t *opt, const uint8_t *end, uint64_t mac)
 {
@@ -34,7 +37,10 @@ static void read_nd(const uint8_t *data, const struct pkt_info *info, struct nei
 	/* By type from 133 on, with the bytes in front of the options. */
 	static const struct {
 		uint8_t op, fixed;
-	} types[] = { { NEIGH_RS, 8 }, { NEIGH_RA, 16 }, { NEIGH_REQUEST, 24 }, { NEIGH_REPLY, 24 },
+	} types[] = { { NEIGH_RS, 8 },
+		      { NEIGH_RA, 16 },
+		      { NEIGH_REQUEST, 24 },
+		      { NEIGH_REPLY, 24 },
 		      { NEIGH_REDIRECT, 40 } };
 	const struct ipv6_hdr *ip = (const void *)(data + info->l3_off);
 	const uint8_t *msg = data + info->l4_off;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The one reader of ARP and neighbour discovery messages: both families in one form, and what such a message claims
- * about who owns which address. Used by the proxy (neigh.c) and by whoever learns addresses.
+ * The one reader of ARP and neighbour discovery messages: both families in one form, and what such a message
+ * claims about who owns which address. Used by the proxy (neigh.c) and by whoever learns addresses.
  */
 #ifndef POLICY_NEIGH_MSG_H
 #define POLICY_NEIGH_MSG_H
@@ -21,12 +21,12 @@ enum neigh_op {
 };
 
 struct neigh_msg {
-	uint8_t op;	       /* enum neigh_op */
+	uint8_t op; /* enum neigh_op */
 	bool v6;
-	bool group;	       /* sent to a broadcast or multicast MAC */
-	bool foreign;	       /* SHA or some link-layer address option is not the Ethernet source */
+	bool group;		   /* sent to a broadcast or multicast MAC */
+	bool foreign;		   /* SHA or some link-layer address option is not the Ethernet source */
 	uint64_t eth_src, eth_dst; /* mac_load() form */
-	uint64_t link;	       /* MAC the message gives for itself: SHA; in ND the Ethernet source, see foreign */
+	uint64_t link; /* MAC the message gives for itself: SHA; in ND the Ethernet source, see foreign */
 	struct ip_addr sender; /* SPA, IPv6 source; 0.0.0.0 or :: in a probe */
 	struct ip_addr target; /* TPA (of a reply: SPA), ND target; unset in RS and RA */
 };
@@ -40,8 +40,8 @@ static inline bool neigh_is_probe(const struct neigh_msg *msg)
 /* RFC 5227 announcement in either form (gratuitous ARP), unsolicited advertisement. */
 static inline bool neigh_is_announcement(const struct neigh_msg *msg)
 {
-	return msg->op == NEIGH_REPLY ? msg->group :
-					msg->op == NEIGH_REQUEST && ip_equal(&msg->sender, &msg->target);
+	return msg->op == NEIGH_REPLY ? msg->group
+				      : msg->op == NEIGH_REQUEST && ip_equal(&msg->sender, &msg->target);
 }
 
 /*
@@ -67,8 +67,9 @@ struct neigh_claim {
 #define NEIGH_CLAIMS 2 /* an advertisement has a source address besides its target */
 
 /*
- * What a message claims. @return number of claims in ret[], at most NEIGH_CLAIMS. Nothing is judged: an address may
- * be anything that fits the field. Pure, any thread. Sources: HNV 3.1, RFC 5227 1.1, RFC 4861 7.2.
+ * What a message claims. @return number of claims in ret[], at most NEIGH_CLAIMS. Nothing is judged: an
+ * address may be anything that fits the field. Pure, any thread. Sources: HNV 3.1, RFC 5227 1.1, RFC 4861
+ * 7.2.
  */
 unsigned int neigh_claims(const struct neigh_msg *msg, struct neigh_claim ret[NEIGH_CLAIMS]);
 

@@ -3,13 +3,14 @@
  * NVGRE (RFC 7637) over IPv4 and IPv6. Decided where the RFC leaves it open:
  *
  *   TTL / hop limit  64.
- *   TOS / class      0: neither DSCP nor ECN of the tenant is shown to the underlay. Without ECN outside a congested
- *		      router drops instead of marking, which the tenant sees (RFC 6040, compatibility mode).
- *   DF               always set (HNV row 20): the outer packet is never fragmented. The ID counts nevertheless, for
- *		      segmentation offloads and for people who read captures.
- *   IPv6 flow label  from the inner flow hash (RFC 6438), also when the FlowID is switched off: a peer that compares
- *		      the whole GRE key does not look at it.
- *   FlowID           bits 16..23 of the inner flow hash, 0 when switched off (RFC 7637 3.2).
+ *   TOS / class      0: neither DSCP nor ECN of the tenant is shown to the underlay. Without ECN outside a
+ *		      congested router drops instead of marking, which the tenant sees (RFC 6040,
+ *		      compatibility mode).
+ *   DF		      always set (HNV row 20): the outer packet is never fragmented. The ID counts
+ *		      nevertheless, for segmentation offloads and for people who read captures.
+ *   IPv6 flow label  from the inner flow hash (RFC 6438), also when the FlowID is switched off: a peer that
+ *		      compares the whole GRE key does not look at it.
+ *   FlowID	      bits 16..23 of the inner flow hash, 0 when switched off (RFC 7637 3.2).
  */
 #include <errno.h>
 #include <string.h>
@@ -103,8 +104,8 @@ static inline void ip6_patch(uint8_t *l3, uint32_t hash, uint32_t ip_len)
 	store_be16(l3 + 4, (uint16_t)(ip_len - sizeof(struct ipv6_hdr)));
 }
 
-static void nvgre_encap(struct rte_mbuf **pkts, const struct encap_template *const *tmpl, uint16_t n, uint16_t *ip_id,
-			bool flow_id)
+static void nvgre_encap(struct rte_mbuf **pkts, const struct encap_template *const *tmpl, uint16_t n,
+			uint16_t *ip_id, bool flow_id)
 {
 	uint32_t flow_mask = flow_id ? 0xff : 0;
 	uint16_t id = *ip_id;
@@ -120,7 +121,10 @@ static void nvgre_encap(struct rte_mbuf **pkts, const struct encap_template *con
 		m->data_len = (uint16_t)(m->data_len + len);
 		m->pkt_len += len;
 		d = rte_pktmbuf_mtod(m, uint8_t *);
-		/* Two copies that overlap as the length wants: no loop, no tail. A tagged IPv6 header needs a third. */
+		/*
+		 * Two copies that overlap as the length wants: no loop, no tail. A tagged IPv6 header needs a
+		 * third.
+		 */
 		memcpy(d, t->hdr, 32);
 		if (unlikely(len > 64))
 			memcpy(d + 32, t->hdr + 32, 32);
@@ -134,11 +138,13 @@ static void nvgre_encap(struct rte_mbuf **pkts, const struct encap_template *con
 	*ip_id = id;
 }
 
-/* Another PA of ours than the last (members that take frames for any of them, LACP, come here often), or odd. */
-static __attribute__((noinline)) enum drop_reason parse_other(const uint8_t *data, uint32_t len, uint32_t total,
-							      bool csum_good, const struct encap_local *l,
-							      unsigned int n, unsigned int *hint,
-							      struct encap_rx *ret)
+/*
+ * Another PA of ours than the last (members that take frames for any of them, LACP, come here often), or odd.
+ */
+static __attribute__((noinline)) enum drop_reason parse_other(const uint8_t *data, uint32_t len,
+							      uint32_t total, bool csum_good,
+							      const struct encap_local *l, unsigned int n,
+							      unsigned int *hint, struct encap_rx *ret)
 {
 	for (unsigned int i = 0; len >= ETH_HLEN_ && i < n; i++) {
 		if (mac_load(data) != mac_load(&l[i].mac) ||

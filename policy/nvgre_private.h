@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * NVGRE receive validation: the usual frame in one compare (here, inline), everything else by nvgre_slow.c, which also
- * names the drop. What the fast path accepts the slow path accepts with the same result; a property test holds
- * them together.
+ * NVGRE receive validation: the usual frame in one compare (here, inline), everything else by nvgre_slow.c,
+ * which also names the drop. What the fast path accepts the slow path accepts with the same result; a
+ * property test holds them together.
  */
 #ifndef POLICY_NVGRE_PRIVATE_H
 #define POLICY_NVGRE_PRIVATE_H
@@ -55,14 +55,14 @@ static inline uint16_t nvgre_load16(const void *p)
 }
 
 /* Bytes as they lie on the wire, lowest first, as one little-endian word. */
-#define NVGRE_BYTES4(a, b, c, d) \
+#define NVGRE_BYTES4(a, b, c, d)                                                                             \
 	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
-#define NVGRE_GRE NVGRE_BYTES4(0x20, 0x00, 0x65, 0x58) /* K only, version 0; Transparent Ethernet Bridging */
+#define NVGRE_GRE NVGRE_BYTES4(0x20, 0x00, 0x65, 0x58) /* K only, version 0; protocol type TEB */
 
 /*
- * The comparisons below are a row of predicted branches on purpose: with 32-bit words compared straight from memory that is
- * fewer instructions and registers than or-ing differences together, and as fast as vectors that first have to be
- * put together from the PA.
+ * The comparisons below are a row of predicted branches on purpose: with 32-bit words compared straight from
+ * memory that is fewer instructions and registers than or-ing differences together, and as fast as vectors
+ * that first have to be put together from the PA.
  */
 static inline bool nvgre_is_mac(const uint8_t *data, const struct encap_local *l)
 {
@@ -96,8 +96,9 @@ static inline bool nvgre_is_tagged(const uint8_t *tag, uint16_t vlan)
 }
 
 /*
- * Is the checksum of a 20-byte IPv4 header right? The one's complement sum of its 16-bit words is 0 exactly when the header as
- * one long number is divisible by 65535 (it is not all zeros: there is a version), and that is a multiplication.
+ * Is the checksum of a 20-byte IPv4 header right? The one's complement sum of its 16-bit words is 0 exactly
+ * when the header as one long number is divisible by 65535 (it is not all zeros: there is a version), and
+ * that is a multiplication.
  */
 static inline bool nvgre_csum_good(const uint8_t *l3)
 {
@@ -111,8 +112,9 @@ static inline bool nvgre_csum_good(const uint8_t *l3)
 }
 
 /*
- * The source address, in the pieces in which ip_equal() will read it: stores of other widths would cost the reader
- * a failed store forwarding, more than everything else here together. The byte in front of an address is always there.
+ * The source address, in the pieces in which ip_equal() will read it: stores of other widths would cost the
+ * reader a failed store forwarding, more than everything else here together. The byte in front of an address
+ * is always there.
  */
 static inline void nvgre_store_src(struct ip_addr *ret, const uint8_t *src, bool v4)
 {
@@ -132,9 +134,11 @@ static inline void nvgre_store_src(struct ip_addr *ret, const uint8_t *src, bool
 }
 
 /* One shape of the usual frame; v4 and tagged are constants of the caller. */
-static inline __attribute__((always_inline)) bool nvgre_parse_shape(const uint8_t *data, uint32_t len, uint32_t total,
-								    bool csum_good, const struct encap_local *l,
-								    struct encap_rx *ret, bool v4, bool tagged)
+static inline __attribute__((always_inline)) bool nvgre_parse_shape(const uint8_t *data, uint32_t len,
+								    uint32_t total, bool csum_good,
+								    const struct encap_local *l,
+								    struct encap_rx *ret, bool v4,
+								    bool tagged)
 {
 	const uint32_t l3_off = tagged ? 18 : 14, outer = v4 ? NVGRE_L4 : NVGRE_L6;
 	const uint8_t *l3 = data + l3_off, *inner = l3 + outer;
@@ -145,7 +149,8 @@ static inline __attribute__((always_inline)) bool nvgre_parse_shape(const uint8_
 		return false;
 	if (tagged && !nvgre_is_tagged(data + 12, l->vlan))
 		return false;
-	if (!(v4 ? nvgre_is_ip4(l3, l) : nvgre_is_ip6(l3, l)) || unlikely(nvgre_load32(inner - 8) != NVGRE_GRE))
+	if (!(v4 ? nvgre_is_ip4(l3, l) : nvgre_is_ip6(l3, l)) ||
+	    unlikely(nvgre_load32(inner - 8) != NVGRE_GRE))
 		return false;
 	ip_len = v4 ? load_be16(l3 + 2) : load_be16(l3 + 4) + (uint32_t)sizeof(struct ipv6_hdr);
 	if (unlikely(ip_len < outer + ETH_HLEN_) || unlikely(l3_off + ip_len > total))
@@ -166,8 +171,9 @@ static inline __attribute__((always_inline)) bool nvgre_parse_shape(const uint8_
 }
 
 /* Does the frame, as a whole, look exactly as NVGRE to this PA should? False: ask the slow path. */
-static inline __attribute__((always_inline)) bool nvgre_parse_fast(const uint8_t *data, uint32_t len, uint32_t total,
-								   bool csum_good, const struct encap_local *l,
+static inline __attribute__((always_inline)) bool nvgre_parse_fast(const uint8_t *data, uint32_t len,
+								   uint32_t total, bool csum_good,
+								   const struct encap_local *l,
 								   struct encap_rx *ret)
 {
 	if (likely(!l->vlan)) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * NVGRE receive validation of every frame that is not the usual one: names the drop, and accepts what is right but
- * rare (IPv4 options, IPv6 extension headers as Linux' ip6gretap sends them, a priority tag outside, another PA).
+ * NVGRE receive validation of every frame that is not the usual one: names the drop, and accepts what is
+ * right but rare (IPv4 options, IPv6 extension headers as Linux' ip6gretap sends them, a priority tag
+ * outside, another PA).
  *
- * The bytes come from the network and may be anything; nothing is read beyond `len`. Order of judgement, so that the
- * reason names the outermost fault: is it for us at all, is the outer IP header sound, is it addressed to a PA
- * under that PA's MAC and VLAN, is it whole, then GRE, VSID and inner frame.
+ * The bytes come from the network and may be anything; nothing is read beyond `len`. Order of judgement, so
+ * that the reason names the outermost fault: is it for us at all, is the outer IP header sound, is it
+ * addressed to a PA under that PA's MAC and VLAN, is it whole, then GRE, VSID and inner frame.
  */
 #include "policy/nvgre_private.h"
 #include "policy/policy.h"
@@ -27,10 +28,10 @@ void nvgre_set_accept_vid0(bool accept)
 struct outer {
 	const uint8_t *data;
 	uint32_t len, total;
-	uint32_t l3;	/* IP header */
-	uint32_t gre;	/* IP payload */
-	uint32_t end;	/* of the IP packet by its own length; at most total */
-	uint16_t vid;	/* 0: untagged or priority tag */
+	uint32_t l3;  /* IP header */
+	uint32_t gre; /* IP payload */
+	uint32_t end; /* of the IP packet by its own length; at most total */
+	uint16_t vid; /* 0: untagged or priority tag */
 	bool fragment;
 	struct ip_addr src, dst;
 };
@@ -75,10 +76,13 @@ static enum drop_reason outer6_extensions(struct outer *o, uint8_t next)
 		if (o->len < o->gre + 8)
 			return DROP_WIRE_RUNT;
 		if (next == IP6_FRAGMENT) {
-			/* What lies behind is not looked at: dropped, unless it is plainly somebody else's. */
+			/*
+			 * What lies behind is not looked at: dropped, unless it is plainly somebody else's.
+			 */
 			o->fragment = true;
-			return h[0] == IPPROTO_GRE_ || h[0] == IP6_DSTOPTS || h[0] == IP6_ROUTING ? DROP_NONE :
-												  DROP_WIRE_OTHER;
+			return h[0] == IPPROTO_GRE_ || h[0] == IP6_DSTOPTS || h[0] == IP6_ROUTING
+				       ? DROP_NONE
+				       : DROP_WIRE_OTHER;
 		}
 		if (next == IP6_ROUTING && h[3] != 0) /* segments left: we are no router on its way */
 			return DROP_OUTER_IP;
@@ -194,7 +198,9 @@ static bool mac_is_ours(const uint8_t *mac, const struct encap_local *l, unsigne
 	return false;
 }
 
-/* The PA a frame is addressed to. An address is reachable under its own MAC only. @return n if there is none. */
+/*
+ * The PA a frame is addressed to. An address is reachable under its own MAC only. @return n if there is none.
+ */
 static unsigned int find_pa(const struct outer *o, const struct encap_local *l, unsigned int n)
 {
 	unsigned int i;

@@ -53,8 +53,8 @@ static int vxlan_template_build(struct encap_template *t, const struct encap_pat
 	return 0;
 }
 
-static void patch(uint8_t *d, const struct encap_template *t, const struct pkt_meta *meta, uint32_t total, uint16_t id,
-		  bool flow_id)
+static void patch(uint8_t *d, const struct encap_template *t, const struct pkt_meta *meta, uint32_t total,
+		  uint16_t id, bool flow_id)
 {
 	uint8_t *ip = d + t->l3_off, *udp = d + t->len - TUNNEL_LEN;
 	uint16_t csum;
@@ -72,8 +72,8 @@ static void patch(uint8_t *d, const struct encap_template *t, const struct pkt_m
 	store_be32(udp + 12, meta->vsid_out << 8);
 }
 
-static void vxlan_encap(struct rte_mbuf **pkts, const struct encap_template *const *tmpl, uint16_t n, uint16_t *ip_id,
-			bool flow_id)
+static void vxlan_encap(struct rte_mbuf **pkts, const struct encap_template *const *tmpl, uint16_t n,
+			uint16_t *ip_id, bool flow_id)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		const struct encap_template *t = tmpl[i];
@@ -90,8 +90,8 @@ static void vxlan_encap(struct rte_mbuf **pkts, const struct encap_template *con
 }
 
 /* Outer IP header at *off: sound, ours, UDP. *off moves behind it, *end to where the IP packet ends. */
-static enum drop_reason outer_ip(const uint8_t *d, uint32_t len, uint32_t total, bool csum_good, uint32_t *off,
-				 uint32_t *end, struct ip_addr *src, struct ip_addr *dst)
+static enum drop_reason outer_ip(const uint8_t *d, uint32_t len, uint32_t total, bool csum_good,
+				 uint32_t *off, uint32_t *end, struct ip_addr *src, struct ip_addr *dst)
 {
 	const uint8_t *ip = d + *off;
 	uint16_t type = load_be16(ip - 2);
@@ -110,7 +110,8 @@ static enum drop_reason outer_ip(const uint8_t *d, uint32_t len, uint32_t total,
 		*off += sizeof(struct ipv4_hdr);
 		return DROP_NONE;
 	}
-	if (type != ETHERTYPE_IPV6_ || len < *off + sizeof(struct ipv6_hdr) + TUNNEL_LEN || ip[6] != IPPROTO_UDP_)
+	if (type != ETHERTYPE_IPV6_ || len < *off + sizeof(struct ipv6_hdr) + TUNNEL_LEN ||
+	    ip[6] != IPPROTO_UDP_)
 		return DROP_WIRE_OTHER;
 	*end = *off + sizeof(struct ipv6_hdr) + load_be16(ip + 4);
 	if (ip[0] >> 4 != 6 || *end > total || *end < *off + sizeof(struct ipv6_hdr) + TUNNEL_LEN)

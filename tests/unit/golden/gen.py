@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Write nvgre.h, the NVGRE frames that unit tests hold our bytes against, as scapy builds them (RFC 7637, HNV row 20).
+"""Write nvgre.h: the NVGRE frames (RFC 7637, HNV row 20) that unit tests hold our bytes against, by scapy.
 
 gen.py          write the header beside this file
 gen.py --check  compare: exit 1 when scapy would write something else
@@ -21,13 +21,17 @@ SRC_MAC, DST_MAC = "02:aa:00:00:00:01", "02:bb:00:00:00:02"
 PA = {4: ("192.0.2.17", "198.51.100.18"), 6: ("2001:db8:1::17", "2001:db8:2::18")}
 A, B = "00:15:5d:00:00:0a", "00:15:5d:00:00:0b"
 
+ETH = Ether(src=A, dst=B)
+IP4 = ETH / IP(src="10.0.0.10", dst="10.0.0.11", id=7)
+IP6 = ETH / IPv6(src="fd00::a", dst="fd00::b")
+BROADCAST = Ether(src=A, dst="ff:ff:ff:ff:ff:ff")
+
 INNER = {
-    "udp4": Ether(src=A, dst=B) / IP(src="10.0.0.10", dst="10.0.0.11", id=7) / UDP(sport=1000, dport=2000)
-    / Raw(bytes(range(18))),
-    "tcp6": Ether(src=A, dst=B) / IPv6(src="fd00::a", dst="fd00::b") / TCP(sport=1000, dport=80, seq=1, flags="S"),
-    "arp": Ether(src=A, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=A, psrc="10.0.0.10", pdst="10.0.0.11"),
-    "icmp4": Ether(src=A, dst=B) / IP(src="10.0.0.10", dst="10.0.0.11") / ICMP(id=1, seq=2) / Raw(b"x" * 1400),
-    "icmp6": Ether(src=A, dst=B) / IPv6(src="fd00::a", dst="fd00::b") / ICMPv6EchoRequest(id=1, seq=2, data=b"y" * 600),
+    "udp4": IP4 / UDP(sport=1000, dport=2000) / Raw(bytes(range(18))),
+    "tcp6": IP6 / TCP(sport=1000, dport=80, seq=1, flags="S"),
+    "arp": BROADCAST / ARP(hwsrc=A, psrc="10.0.0.10", pdst="10.0.0.11"),
+    "icmp4": IP4 / ICMP(id=1, seq=2) / Raw(b"x" * 1400),
+    "icmp6": IP6 / ICMPv6EchoRequest(id=1, seq=2, data=b"y" * 600),
     "other": Ether(src=A, dst=B, type=0x88B5) / Raw(b"z"),
 }
 
@@ -82,11 +86,12 @@ def case(family, vlan, inner, vsid, hash_, ip_id, flow_id) -> str:
     frame = INNER[inner]
     key = vsid << 8 | ((hash_ >> 16) & 0xFF if flow_id else 0)
     whole = outer(family, vlan, hash_, ip_id) / GRE(key_present=1, proto=0x6558, key=key) / frame
-    name = f"v{family} vlan {vlan} {inner} vsid {vsid}"
-    return (
-        f'\t{{ "{name}", {family}, {vlan}, {vsid}, 0x{hash_:08x}, 0x{ip_id:04x}, {str(flow_id).lower()}, '
-        f"{len(bytes(frame))}, {len(bytes(whole))}, (const uint8_t[]){{\n{c_bytes(bytes(whole))}\n\t}} }},\n"
-    )
+    fields = [
+        f'"v{family} vlan {vlan} {inner} vsid {vsid}"', family, vlan, vsid,
+        f"0x{hash_:08x}", f"0x{ip_id:04x}", str(flow_id).lower(), len(bytes(frame)), len(bytes(whole)),
+    ]
+    start = ", ".join(str(f) for f in fields)
+    return f"\t{{ {start}, (const uint8_t[]){{\n{c_bytes(bytes(whole))}\n\t}} }},\n"
 
 
 def text() -> str:
@@ -101,8 +106,9 @@ def text() -> str:
         out.append(f"static const uint8_t golden_src{family}[] = {address(src)};\n")
         out.append(f"static const uint8_t golden_dst{family}[] = {address(dst)};\n")
     out.append(
-        "\nstatic const struct golden {\n\tconst char *name;\n\tuint8_t family;\n\tuint16_t vlan;\n\tuint32_t vsid, hash;\n"
-        "\tuint16_t ip_id;\n\tbool flow_id;\n\tuint32_t inner_len, len;\n\tconst uint8_t *frame;\n} golden[] = {\n"
+        "\nstatic const struct golden {\n\tconst char *name;\n\tuint8_t family;\n\tuint16_t vlan;\n"
+        "\tuint32_t vsid, hash;\n\tuint16_t ip_id;\n\tbool flow_id;\n\tuint32_t inner_len, len;\n"
+        "\tconst uint8_t *frame;\n} golden[] = {\n"
     )
     out += [case(*c) for c in CASES]
     out.append("};\n// clang-format on\n")
@@ -113,7 +119,7 @@ def main() -> int:
     if sys.argv[1:] == ["--check"]:
         if TARGET.read_text() == text():
             return 0
-        print(f"{TARGET.name} is not what scapy builds: run gen.py and look at the difference", file=sys.stderr)
+        print(f"{TARGET.name} is not what scapy builds: run gen.py and see", file=sys.stderr)
         return 1
     TARGET.write_text(text())
     return 0

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Encapsulations as such: the table of them, and what any of them has to keep, NVGRE and the test's VXLAN alike. */
+/*
+ * Encapsulations as such: the table of them, and what any of them has to keep, NVGRE and the test's VXLAN
+ * alike.
+ */
 #include <stdbool.h>
 
 #include "policy/policy.h"
@@ -60,7 +63,9 @@ static void round_trip(void **state)
 		assert_int_equal(id, 2);
 		assert_int_equal(m->pkt_len - 60, t.len);
 		assert_int_equal(t.len - t.l3_off + 14, i & 1 ? ops->overhead6 : ops->overhead4);
-		assert_int_equal(ops->parse(packet_data(p), m->data_len, m->pkt_len, false, &l, 1, &hint, &rx), DROP_NONE);
+		assert_int_equal(
+			ops->parse(packet_data(p), m->data_len, m->pkt_len, false, &l, 1, &hint, &rx),
+			DROP_NONE);
 		assert_int_equal(rx.vsid, 6001);
 		assert_true(ip_equal(&rx.outer_src, &path.src));
 		assert_int_equal(rx.inner_off, t.len);
@@ -69,9 +74,12 @@ static void round_trip(void **state)
 			assert_int_equal(packet_data(p)[rx.inner_off + k], 0x42);
 		/* Nobody else's, and to the other encapsulation not a packet of its own. */
 		l.address.b[3] ^= 1;
-		assert_int_equal(ops->parse(packet_data(p), m->data_len, m->pkt_len, false, &l, 1, &hint, &rx), DROP_NOT_PA);
+		assert_int_equal(
+			ops->parse(packet_data(p), m->data_len, m->pkt_len, false, &l, 1, &hint, &rx),
+			DROP_NOT_PA);
 		l.address.b[3] ^= 1;
-		assert_int_equal(all[1 - i / 4]->parse(packet_data(p), m->data_len, m->pkt_len, false, &l, 1, &hint, &rx),
+		assert_int_equal(all[1 - i / 4]->parse(packet_data(p), m->data_len, m->pkt_len, false, &l, 1,
+						       &hint, &rx),
 				 DROP_WIRE_OTHER);
 		packet_free(p);
 	}

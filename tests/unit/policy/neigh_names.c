@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "neigh_world.h"
 
+/* clang-format off */
 #define M(last) { { 2, 0, 0, 0, 0, (last) } }
 #define V4(d)	{ 4, { 10, 0, 0, (d) } }
 #define ULA(d)	{ 6, { 0xfd, [15] = (d) } }
 #define LL(d)	{ 6, { 0xfe, 0x80, [15] = (d) } }
+/* clang-format on */
 
 static const struct mac macs[] = {
-	[MAC_A] = M(0xa), [MAC_A2] = M(0x14), [MAC_W] = M(0x1e), [MAC_B] = M(0xb), [MAC_R] = M(0xc), [MAC_X] = M(0x66),
-	[MAC_GW] = { { 0, 0x15, 0x5d, 0xff, 0xff, 1 } }, [MAC_GROUP] = { { 0x33, 0x33, 0xff, 0, 0, 1 } },
+	[MAC_A] = M(0xa),
+	[MAC_A2] = M(0x14),
+	[MAC_W] = M(0x1e),
+	[MAC_B] = M(0xb),
+	[MAC_R] = M(0xc),
+	[MAC_X] = M(0x66),
+	[MAC_GW] = { { 0, 0x15, 0x5d, 0xff, 0xff, 1 } },
+	[MAC_GROUP] = { { 0x33, 0x33, 0xff, 0, 0, 1 } },
 	[MAC_BCAST] = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } },
 };
 

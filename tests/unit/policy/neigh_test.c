@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the ARP and ND proxy answers, passes on and drops (HNV 3.2, rows 18, 49-53). The rules are one table for both
- * families: a row is a message, and each row is run as ARP and as neighbour discovery where both exist.
+ * What the ARP and ND proxy answers, passes on and drops (HNV 3.2, rows 18, 49-53). The rules are one table
+ * for both families: a row is a message, and each row is run as ARP and as neighbour discovery where both
+ * exist.
  */
 #include <stdbool.h>
 
@@ -26,24 +27,25 @@ enum kind { REQUEST, REPLY, RS, RA, REDIRECT };
 struct row {
 	const char *name;
 	uint8_t families, subnets;
-	uint8_t kind, src, dst; /* enum mac_name; dst MAC_GROUP: broadcast, solicited-node or all-nodes by kind */
+	uint8_t kind;
+	uint8_t src, dst;	/* enum mac_name; MAC_GROUP: broadcast, solicited-node or all-nodes by kind */
 	uint8_t link;		/* SHA, link-layer address option (MAC_NONE: no option) */
 	uint8_t sender, target; /* enum ca_name */
 	uint8_t verdict;
 	uint8_t drop;
-	uint8_t owner;	/* enum mac_name in the answer */
-	bool router;	/* answer is the gateway's */
+	uint8_t owner; /* enum mac_name in the answer */
+	bool router;   /* answer is the gateway's */
 };
 
-#define ASKS(src, sender, target)   REQUEST, src, MAC_GROUP, src, sender, target
-#define PROBES(src, target)	    REQUEST, src, MAC_GROUP, src, CA_ANY, target
+#define ASKS(src, sender, target)     REQUEST, src, MAC_GROUP, src, sender, target
+#define PROBES(src, target)	      REQUEST, src, MAC_GROUP, src, CA_ANY, target
 #define NUD(src, dst, sender, target) REQUEST, src, dst, src, sender, target
-#define ANSWERED(mac)		    VERDICT_REPLY, 0, mac, false
-#define GATEWAY			    VERDICT_REPLY, 0, MAC_GW, true
-#define FLOODED			    VERDICT_FLOOD, 0, 0, false
-#define PASSED			    VERDICT_NONE, 0, 0, false
-#define DROPPED(why)		    VERDICT_DROP, DROP_##why, 0, false
-#define ANY_NET			    (LEARN | FIXED)
+#define ANSWERED(mac)		      VERDICT_REPLY, 0, mac, false
+#define GATEWAY			      VERDICT_REPLY, 0, MAC_GW, true
+#define FLOODED			      VERDICT_FLOOD, 0, 0, false
+#define PASSED			      VERDICT_NONE, 0, 0, false
+#define DROPPED(why)		      VERDICT_DROP, DROP_##why, 0, false
+#define ANY_NET			      (LEARN | FIXED)
 
 static const struct row rows[] = {
 	/* HNV 3.2: reliable proxy for every CA for which policy exists (row 50) */
@@ -51,13 +53,15 @@ static const struct row rows[] = {
 	{ "CA on another host", BOTH, ANY_NET, ASKS(MAC_A, CA_A, CA_R), ANSWERED(MAC_R) },
 	{ "asked from a second MAC of the port", BOTH, ANY_NET, ASKS(MAC_A2, CA_A2, CA_B), ANSWERED(MAC_B) },
 	{ "link-local CA", F6, ANY_NET, ASKS(MAC_A, CA_A_LL, CA_B_LL), ANSWERED(MAC_B) },
-	{ "solicitation without link-layer option", F6, ANY_NET, REQUEST, MAC_A, MAC_GROUP, MAC_NONE, CA_A, CA_B,
-	  ANSWERED(MAC_B) },
+	{ "solicitation without link-layer option", F6, ANY_NET, REQUEST, MAC_A, MAC_GROUP, MAC_NONE, CA_A,
+	  CA_B, ANSWERED(MAC_B) },
 	{ "asker without record, subnet learns", BOTH, LEARN, ASKS(MAC_A, CA_U, CA_B), ANSWERED(MAC_B) },
 	{ "asker allowed by the port", BOTH, ANY_NET | LIST, ASKS(MAC_A, CA_P, CA_B), ANSWERED(MAC_B) },
 	{ "asker is a gateway-wildcard", BOTH, ANY_NET, ASKS(MAC_W, CA_U, CA_B), ANSWERED(MAC_B) },
-	{ "asker is a gateway-wildcard, foreign address", BOTH, ANY_NET, ASKS(MAC_W, CA_FAR, CA_B), ANSWERED(MAC_B) },
-	{ "asker with an unknown link-local address", F6, ANY_NET, ASKS(MAC_A, CA_U_LL, CA_B), ANSWERED(MAC_B) },
+	{ "asker is a gateway-wildcard, foreign address", BOTH, ANY_NET, ASKS(MAC_W, CA_FAR, CA_B),
+	  ANSWERED(MAC_B) },
+	{ "asker with an unknown link-local address", F6, ANY_NET, ASKS(MAC_A, CA_U_LL, CA_B),
+	  ANSWERED(MAC_B) },
 
 	/* row 51: unknown CA */
 	{ "unknown CA, subnet learns", BOTH, LEARN, ASKS(MAC_A, CA_A, CA_U), FLOODED },
@@ -91,7 +95,8 @@ static const struct row rows[] = {
 	{ "DAD, gateway's link-local is defended", F6, ANY_NET, PROBES(MAC_A, CA_GW_LL), GATEWAY },
 
 	/* never answered: the asker's own */
-	{ "own CA asked with another of its addresses", BOTH, ANY_NET | LIST, ASKS(MAC_A, CA_P, CA_A), FLOODED },
+	{ "own CA asked with another of its addresses", BOTH, ANY_NET | LIST, ASKS(MAC_A, CA_P, CA_A),
+	  FLOODED },
 	{ "CA of the port's other MAC", BOTH, ANY_NET, ASKS(MAC_A, CA_A, CA_A2), DROPPED(SPLIT_HORIZON) },
 
 	/* announcements travel */
@@ -99,10 +104,12 @@ static const struct row rows[] = {
 	{ "gratuitous request, unknown CA, subnet learns", BOTH, LEARN, ASKS(MAC_A, CA_U, CA_U), FLOODED },
 	{ "gratuitous request, allowed by the port", BOTH, ANY_NET | LIST, ASKS(MAC_A, CA_P, CA_P), FLOODED },
 	{ "gratuitous request, unicast", BOTH, ANY_NET, NUD(MAC_A, MAC_B, CA_A, CA_A), PASSED },
-	{ "gratuitous reply, unsolicited NA", BOTH, ANY_NET, REPLY, MAC_A, MAC_GROUP, MAC_A, CA_A, CA_A, FLOODED },
-	{ "the same, unknown CA, subnet learns", BOTH, LEARN, REPLY, MAC_A, MAC_GROUP, MAC_A, CA_U, CA_U, FLOODED },
-	{ "unsolicited NA sent from another own address", F6, ANY_NET, REPLY, MAC_A, MAC_GROUP, MAC_A, CA_A_LL, CA_A,
+	{ "gratuitous reply, unsolicited NA", BOTH, ANY_NET, REPLY, MAC_A, MAC_GROUP, MAC_A, CA_A, CA_A,
 	  FLOODED },
+	{ "the same, unknown CA, subnet learns", BOTH, LEARN, REPLY, MAC_A, MAC_GROUP, MAC_A, CA_U, CA_U,
+	  FLOODED },
+	{ "unsolicited NA sent from another own address", F6, ANY_NET, REPLY, MAC_A, MAC_GROUP, MAC_A,
+	  CA_A_LL, CA_A, FLOODED },
 
 	/* answers to others */
 	{ "reply to a VM", BOTH, ANY_NET, REPLY, MAC_A, MAC_B, MAC_A, CA_A, CA_A, PASSED },
@@ -111,23 +118,30 @@ static const struct row rows[] = {
 	  DROPPED(NO_RECORD) },
 
 	/* row 49: spoofed senders */
-	{ "SHA of another VM", BOTH, ANY_NET, REQUEST, MAC_A, MAC_GROUP, MAC_B, CA_A, CA_B, DROPPED(SPOOF_ARP) },
+	{ "SHA of another VM", BOTH, ANY_NET, REQUEST, MAC_A, MAC_GROUP, MAC_B, CA_A, CA_B,
+	  DROPPED(SPOOF_ARP) },
 	{ "SHA of another MAC of the port", BOTH, ANY_NET, REQUEST, MAC_A, MAC_GROUP, MAC_A2, CA_A, CA_B,
 	  DROPPED(SPOOF_ARP) },
-	{ "Ethernet source and SHA not the port's", BOTH, ANY_NET, ASKS(MAC_X, CA_U, CA_B), DROPPED(SPOOF_ARP) },
-	{ "probe from a MAC that is not the port's", BOTH, ANY_NET, REQUEST, MAC_B, MAC_GROUP, MAC_B, CA_ANY, CA_U,
+	{ "Ethernet source and SHA not the port's", BOTH, ANY_NET, ASKS(MAC_X, CA_U, CA_B),
 	  DROPPED(SPOOF_ARP) },
+	{ "no MAC at all", BOTH, ANY_NET, ASKS(MAC_NONE, CA_U, CA_B), DROPPED(SPOOF_ARP) },
+	{ "probe from a MAC that is not the port's", BOTH, ANY_NET, REQUEST, MAC_B, MAC_GROUP, MAC_B, CA_ANY,
+	  CA_U, DROPPED(SPOOF_ARP) },
 	{ "sender CA of a local VM", BOTH, ANY_NET, ASKS(MAC_A, CA_B, CA_R), DROPPED(SPOOF_ARP) },
 	{ "sender CA of a remote VM", BOTH, ANY_NET, ASKS(MAC_A, CA_R, CA_B), DROPPED(SPOOF_ARP) },
 	{ "sender CA of the port's other MAC", BOTH, ANY_NET, ASKS(MAC_A, CA_A2, CA_B), DROPPED(SPOOF_ARP) },
 	{ "the same in a unicast probe", BOTH, ANY_NET, NUD(MAC_A, MAC_R, CA_B, CA_R), DROPPED(SPOOF_ARP) },
 	{ "sender CA of a VM, wildcard or not", BOTH, ANY_NET, ASKS(MAC_W, CA_B, CA_R), DROPPED(SPOOF_ARP) },
 	{ "sender is the gateway", BOTH, ANY_NET, ASKS(MAC_A, CA_GW, CA_B), DROPPED(SPOOF_ARP) },
-	{ "sender is the gateway's link-local", F6, ANY_NET, ASKS(MAC_A, CA_GW_LL, CA_B), DROPPED(SPOOF_ARP) },
-	{ "gratuitous request for the gateway", BOTH, ANY_NET, ASKS(MAC_A, CA_GW, CA_GW), DROPPED(SPOOF_ARP) },
+	{ "sender is the gateway's link-local", F6, ANY_NET, ASKS(MAC_A, CA_GW_LL, CA_B),
+	  DROPPED(SPOOF_ARP) },
+	{ "gratuitous request for the gateway", BOTH, ANY_NET, ASKS(MAC_A, CA_GW, CA_GW),
+	  DROPPED(SPOOF_ARP) },
 	{ "gratuitous request for another's CA", BOTH, ANY_NET, ASKS(MAC_A, CA_B, CA_B), DROPPED(SPOOF_ARP) },
-	{ "reply for another's CA", BOTH, ANY_NET, REPLY, MAC_A, MAC_R, MAC_A, CA_B, CA_B, DROPPED(SPOOF_ARP) },
-	{ "reply for the gateway", BOTH, ANY_NET, REPLY, MAC_A, MAC_B, MAC_A, CA_GW, CA_GW, DROPPED(SPOOF_ARP) },
+	{ "reply for another's CA", BOTH, ANY_NET, REPLY, MAC_A, MAC_R, MAC_A, CA_B, CA_B,
+	  DROPPED(SPOOF_ARP) },
+	{ "reply for the gateway", BOTH, ANY_NET, REPLY, MAC_A, MAC_B, MAC_A, CA_GW, CA_GW,
+	  DROPPED(SPOOF_ARP) },
 	{ "unsolicited NA for another's CA", BOTH, ANY_NET, REPLY, MAC_A, MAC_GROUP, MAC_A, CA_B, CA_B,
 	  DROPPED(SPOOF_ARP) },
 	{ "NA for another's CA from an own address", F6, ANY_NET, REPLY, MAC_A, MAC_R, MAC_A, CA_A, CA_B,
@@ -147,7 +161,8 @@ static const struct row rows[] = {
 	{ "announcement that the port's list does not have", BOTH, ANY_NET | LIST, ASKS(MAC_A, CA_U, CA_U),
 	  DROPPED(SRC_IP) },
 	{ "unknown sender, static-only", BOTH, FIXED, ASKS(MAC_A, CA_U, CA_B), DROPPED(SRC_IP) },
-	{ "unknown sender asks the gateway, static-only", BOTH, FIXED, ASKS(MAC_A, CA_U, CA_GW), DROPPED(SRC_IP) },
+	{ "unknown sender asks the gateway, static-only", BOTH, FIXED, ASKS(MAC_A, CA_U, CA_GW),
+	  DROPPED(SRC_IP) },
 
 	/* nonsense targets */
 	{ "nobody", F4, ANY_NET, ASKS(MAC_A, CA_A, CA_ANY), DROPPED(BAD_ARP) },
@@ -162,12 +177,16 @@ static const struct row rows[] = {
 	{ "RS, subnet learns", F6, LEARN, RS, MAC_A, MAC_GROUP, MAC_A, CA_A_LL, CA_ANY, FLOODED },
 	{ "RS from ::, subnet learns", F6, LEARN, RS, MAC_A, MAC_GROUP, MAC_NONE, CA_ANY, CA_ANY, FLOODED },
 	{ "RS, static-only", F6, FIXED, RS, MAC_A, MAC_GROUP, MAC_A, CA_A_LL, CA_ANY, DROPPED(NO_RECORD) },
-	{ "RS with another's MAC", F6, ANY_NET, RS, MAC_A, MAC_GROUP, MAC_B, CA_A_LL, CA_ANY, DROPPED(SPOOF_ARP) },
-	{ "RS from another's address", F6, ANY_NET, RS, MAC_A, MAC_GROUP, MAC_A, CA_B_LL, CA_ANY, DROPPED(SPOOF_ARP) },
+	{ "RS with another's MAC", F6, ANY_NET, RS, MAC_A, MAC_GROUP, MAC_B, CA_A_LL, CA_ANY,
+	  DROPPED(SPOOF_ARP) },
+	{ "RS from another's address", F6, ANY_NET, RS, MAC_A, MAC_GROUP, MAC_A, CA_B_LL, CA_ANY,
+	  DROPPED(SPOOF_ARP) },
 	{ "RA from a guest", F6, ANY_NET, RA, MAC_A, MAC_GROUP, MAC_A, CA_A_LL, CA_ANY, FLOODED },
 	{ "RA from a guest to one VM", F6, ANY_NET, RA, MAC_A, MAC_B, MAC_A, CA_A_LL, CA_ANY, PASSED },
-	{ "RA in the gateway's name", F6, ANY_NET, RA, MAC_A, MAC_GROUP, MAC_A, CA_GW_LL, CA_ANY, DROPPED(SPOOF_ARP) },
-	{ "RA with another's MAC", F6, ANY_NET, RA, MAC_A, MAC_GROUP, MAC_GW, CA_A_LL, CA_ANY, DROPPED(SPOOF_ARP) },
+	{ "RA in the gateway's name", F6, ANY_NET, RA, MAC_A, MAC_GROUP, MAC_A, CA_GW_LL, CA_ANY,
+	  DROPPED(SPOOF_ARP) },
+	{ "RA with another's MAC", F6, ANY_NET, RA, MAC_A, MAC_GROUP, MAC_GW, CA_A_LL, CA_ANY,
+	  DROPPED(SPOOF_ARP) },
 	{ "redirect", F6, ANY_NET, REDIRECT, MAC_A, MAC_B, MAC_A, CA_A_LL, CA_A_LL, DROPPED(SPOOF_ARP) },
 	{ "redirect in the gateway's name", F6, ANY_NET, REDIRECT, MAC_A, MAC_B, MAC_A, CA_GW_LL, CA_A_LL,
 	  DROPPED(SPOOF_ARP) },
@@ -196,12 +215,17 @@ static void build_arp(struct frame *f, const struct row *r)
 	frame_pad(f, 60);
 }
 
-/* IPv6 and Ethernet destination by kind; the solicited-node group's MAC does not matter here, that it is a group does. */
+/*
+ * IPv6 and Ethernet destination by kind; the solicited-node group's MAC does not matter here, that it is a
+ * group does.
+ */
 static void build_nd(struct frame *f, const struct row *r)
 {
-	struct ip_addr sender = world_ca(r->sender, 6), target = world_ca(r->target, 6), to = world_ca(CA_B, 6);
-	const uint8_t *link = r->link == MAC_NONE || (r->kind == REQUEST && r->sender == CA_ANY) ? NULL :
-												    world_mac(r->link);
+	struct ip_addr sender = world_ca(r->sender, 6), target = world_ca(r->target, 6),
+		       to = world_ca(CA_B, 6);
+	const uint8_t *link = r->link == MAC_NONE || (r->kind == REQUEST && r->sender == CA_ANY)
+				      ? NULL
+				      : world_mac(r->link);
 	static const uint8_t zeros[32];
 
 	if (r->kind == REQUEST && r->dst == MAC_GROUP) {
@@ -248,7 +272,8 @@ static ssize_t build_answer(struct frame *f, const struct row *r, uint8_t family
 		frame_eth(f, world_mac(r->src), world_mac(r->owner), FRAME_AUTO);
 		frame_arp(f, 2, world_mac(r->owner), v4(&target), world_mac(r->src), v4(&sender));
 	} else {
-		frame_eth(f, probe ? FRAME_MAC(0x33, 0x33, 0, 0, 0, 1) : world_mac(r->src), world_mac(r->owner), FRAME_AUTO);
+		frame_eth(f, probe ? FRAME_MAC(0x33, 0x33, 0, 0, 0, 1) : world_mac(r->src),
+			  world_mac(r->owner), FRAME_AUTO);
 		frame_ip6(f, target.b, probe ? all_nodes : sender.b, FRAME_AUTO, 255);
 		frame_nd_na(f, target.b, (uint8_t)(0x20 | (probe ? 0 : 0x40) | (r->router ? 0x80 : 0)),
 			    world_mac(r->owner));
@@ -261,11 +286,12 @@ static struct packet *arrive(const uint8_t *data, uint32_t len, uint16_t headroo
 {
 	struct packet *p = packet_new(data, (uint16_t)len, headroom, tailroom);
 
-	p->meta.vsid_in = p->meta.vsid_out = WORLD_VSID;
+	p->meta.vsid_in = WORLD_VSID;
 	p->meta.record = REC_NONE;
 	p->meta.src = world_get(true, false).port->index;
 	p->meta.csum_state = CSUM_PARTIAL; /* has to be forgotten in an answer */
 	p->meta.gso_type = 1;
+	p->meta.gso_size = 1000;
 	assert_int_equal(pkt_parse(packet_data(p), len, len, &p->meta.pkt), DROP_NONE);
 	return p;
 }
@@ -295,6 +321,7 @@ static void check_answer(struct packet *p, const struct row *r, uint8_t family)
 	assert_memory_equal(&info, &p->meta.pkt, sizeof(info));
 	assert_int_equal(p->meta.csum_state, CSUM_UNKNOWN);
 	assert_int_equal(p->meta.gso_type, 0);
+	assert_int_equal(p->meta.gso_size, 0);
 	assert_true(p->meta.flags & META_INJECT);
 	assert_int_equal(p->meta.src, world_get(true, false).port->index);
 }
@@ -317,14 +344,14 @@ static void run(const struct row *r, uint8_t family, const struct world *w)
 	policy_neigh_egress(w->policy, w->port, w->subnet, &p->m);
 
 	if (p->meta.verdict != r->verdict || p->meta.drop != r->drop)
-		fail_msg("verdict %u %s instead of %u %s", p->meta.verdict, drop_name(p->meta.drop), r->verdict,
-			 drop_name(r->drop));
+		fail_msg("verdict %u %s instead of %u %s", p->meta.verdict, drop_name(p->meta.drop),
+			 r->verdict, drop_name(r->drop));
 	if (r->verdict == VERDICT_REPLY) {
 		check_answer(p, r, family);
 	} else {
 		assert_int_equal(p->m.pkt_len, len);
 		assert_memory_equal(packet_data(p), buf, len);
-		assert_int_equal(p->meta.vsid_out, WORLD_VSID);
+		assert_int_equal(p->meta.vsid_out, r->verdict == VERDICT_FLOOD ? WORLD_VSID : 0);
 	}
 	packet_free(p);
 }
@@ -398,7 +425,8 @@ static void answer_is_canonical(void **state)
 {
 	static const struct row r = { "", F6, ANY_NET, ASKS(MAC_A, CA_A, CA_B), ANSWERED(MAC_B) };
 	static const uint8_t pad[6] = { 1, 4 };
-	struct ip_addr a = world_ca(CA_A, 6), b = world_ca(CA_B, 6), group = { 6, { 0xff, 2, [11] = 1, 0xff, 0, 0, 0xb } };
+	struct ip_addr a = world_ca(CA_A, 6), b = world_ca(CA_B, 6),
+		       group = { 6, { 0xff, 2, [11] = 1, 0xff, 0, 0, 0xb } };
 	uint8_t buf[256];
 	struct frame f;
 	struct packet *p;
@@ -419,14 +447,18 @@ static void answer_is_canonical(void **state)
 	packet_free(p);
 }
 
-/* An answer to a DAD solicitation is longer than the question: room is taken in front when there is none behind. */
+/*
+ * An answer to a DAD solicitation is longer than the question: room is taken in front when there is none
+ * behind.
+ */
 static void answer_needs_room(void **state)
 {
 	static const struct row r = { "", F6, ANY_NET, PROBES(MAC_A, CA_B), ANSWERED(MAC_B) };
 	static const struct {
 		uint16_t headroom, tailroom;
 		bool fits;
-	} rooms[] = { { 0, 8, true }, { 8, 0, true }, { 5, 3, true }, { 0, 7, false }, { 7, 0, false }, { 128, 0, true } };
+	} rooms[] = { { 0, 8, true },  { 8, 0, true },	{ 5, 3, true },
+		      { 0, 7, false }, { 7, 0, false }, { 128, 0, true } };
 
 	for (unsigned int i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
 		uint8_t buf[256];

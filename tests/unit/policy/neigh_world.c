@@ -9,7 +9,7 @@ static const struct {
 	enum ca_name ca;
 	uint16_t port;
 } owners[] = {
-	{ MAC_A, CA_A, PORT },	  { MAC_A, CA_A_LL, PORT },	{ MAC_A2, CA_A2, PORT },
+	{ MAC_A, CA_A, PORT },	   { MAC_A, CA_A_LL, PORT },	 { MAC_A2, CA_A2, PORT },
 	{ MAC_B, CA_B, PORT + 1 }, { MAC_B, CA_B_LL, PORT + 1 }, { MAC_R, CA_R, PORT_NONE },
 };
 
@@ -89,7 +89,8 @@ uint32_t policy_mac_lookup(const struct policy *p, uint32_t vsid, uint64_t addre
 {
 	if (vsid == WORLD_VSID && address == mac_load(world_mac(MAC_W)))
 		return MACV_LOCAL << 30 | MACV_WILDCARD | PORT;
-	return vsid == WORLD_VSID && address == mac_load(world_mac(MAC_A)) ? MACV_LOCAL << 30 | PORT : MACV_MISS;
+	return vsid == WORLD_VSID && address == mac_load(world_mac(MAC_A)) ? MACV_LOCAL << 30 | PORT
+									   : MACV_MISS;
 }
 
 /* Asked by parts of check.c that are not under test. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The subnet in real policies: one per combination, since knobs of a port or subnet are no part of a lookup. */
+/*
+ * The subnet in real policies: one per combination, since knobs of a port or subnet are no part of a lookup.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,7 +34,8 @@ static struct mac mac(enum mac_name name)
 
 static void add_host(struct policy *p, const char *id, uint8_t last)
 {
-	struct host_spec h = { .n_pas = 1, .pas = { { .address = { 4, { 192, 0, 2, last } }, .weight = 1 } } };
+	struct host_spec h = { .n_pas = 1,
+			       .pas = { { .address = { 4, { 192, 0, 2, last } }, .weight = 1 } } };
 
 	snprintf(h.id, sizeof(h.id), "%s", id);
 	set(p, OBJECT_HOST, &h, id);
@@ -70,7 +73,9 @@ static void add_port(struct policy *p, const char *id, const enum mac_name *macs
 static struct policy *make(bool learning, bool listed)
 {
 	struct policy_params params = { .host_id = "here", .max_records = 64, .socket = -1 };
-	struct subnet_spec s = { .vsid = WORLD_VSID, .rdid = "t1", .gateway_mac = mac(MAC_GW), .learning = learning };
+	struct subnet_spec s = {
+		.vsid = WORLD_VSID, .rdid = "t1", .gateway_mac = mac(MAC_GW), .learning = learning
+	};
 	struct errbuf err = { "" };
 	struct policy *p;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The fast path and the slow path of NVGRE validation agree: whatever the fast one accepts the slow one accepts with the
- * same result, and what only the slow one accepts has one of the oddities that the fast one leaves to it. Sound frames,
- * spoiled at random.
+ * The fast path and the slow path of NVGRE validation agree: whatever the fast one accepts the slow one
+ * accepts with the same result, and what only the slow one accepts has one of the oddities that the fast one
+ * leaves to it. Sound frames, spoiled at random.
  */
 #include <stdbool.h>
 
@@ -13,8 +13,9 @@
 #define ROUNDS 400000
 
 /* What a field may hold that is nearly right. */
-static const uint32_t words[] = { 0,	  1,	  0x1fff, 0x2000, 0x2001, 0x3000, 0x4000, 0x6558, 0x0800, 0x86dd, 0x8100,
-				  0x88a8, 0x4500, 0x4600, 0x6000, 0x2f00, 0x0fff, 0x1000, 0xffff, 0x0123, 0x8123 };
+static const uint32_t words[] = { 0,	  1,	  0x1fff, 0x2000, 0x2001, 0x3000, 0x4000,
+				  0x6558, 0x0800, 0x86dd, 0x8100, 0x88a8, 0x4500, 0x4600,
+				  0x6000, 0x2f00, 0x0fff, 0x1000, 0xffff, 0x0123, 0x8123 };
 
 static void spoil(struct nvgre_frame *n, uint64_t *seed)
 {
@@ -31,7 +32,8 @@ static void spoil(struct nvgre_frame *n, uint64_t *seed)
 		n->data[at] = (uint8_t)unit_random(seed);
 		break;
 	case 3:
-		store_be16(n->data + (at & ~1u), (uint16_t)words[unit_below(seed, sizeof(words) / sizeof(words[0]))]);
+		store_be16(n->data + (at & ~1u),
+			   (uint16_t)words[unit_below(seed, sizeof(words) / sizeof(words[0]))]);
 		break;
 	case 4:
 		n->len = (uint32_t)unit_below(seed, n->len + 1);
@@ -45,7 +47,8 @@ static void spoil(struct nvgre_frame *n, uint64_t *seed)
 		break;
 	default:
 		if (n->shape & SHAPE_TAGGED)
-			store_be16(n->data + 14, (uint16_t)(unit_below(seed, 2) * TEST_VLAN | unit_below(seed, 8) << 13));
+			store_be16(n->data + 14,
+				   (uint16_t)(unit_below(seed, 2) * TEST_VLAN | unit_below(seed, 8) << 13));
 		else if (n->shape & SHAPE_V6)
 			n->data[n->l3 + 6] = 60; /* destination options; the GRE header is read as one */
 		else
@@ -147,8 +150,8 @@ static void fast_and_slow_agree(void **state)
 	struct tally t = { 0 };
 	struct encap_local l[2][N_LOCALS];
 
-	nvgre_locals(0, l[0]);
-	nvgre_locals(SHAPE_TAGGED, l[1]);
+	nvgre_locals(false, l[0]);
+	nvgre_locals(true, l[1]);
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		unsigned int shape = (unsigned int)unit_below(&seed, N_SHAPES);
 		/* mostly the PAs that fit; the others are how an untagged PA sees tags */
@@ -165,8 +168,9 @@ static void fast_and_slow_agree(void **state)
 			nvgre_frame_checksum(&n);
 		compare(&n, locals, unit_below(&seed, 4) == 0, &seed, &t);
 	}
-	print_message("accepted by both %u, slow only %u priority tags, %u options, %u extensions, dropped %u\n", t.both,
-		      t.slow_only[1], t.slow_only[2], t.slow_only[3], t.neither);
+	print_message(
+		"accepted by both %u, slow only %u priority tags, %u options, %u extensions, dropped %u\n",
+		t.both, t.slow_only[1], t.slow_only[2], t.slow_only[3], t.neither);
 	for (unsigned int i = 0; i < DROP_COUNT; i++) {
 		if (t.reasons[i])
 			print_message("  %s %u\n", drop_name(i), t.reasons[i]);
@@ -180,7 +184,9 @@ static void fast_and_slow_agree(void **state)
 	}
 }
 
-/* The arithmetic of the fast path's checksum, over all sums that matter: one word runs through every value. */
+/*
+ * The arithmetic of the fast path's checksum, over all sums that matter: one word runs through every value.
+ */
 static void checksum_test_is_exact(void **state)
 {
 	struct nvgre_frame n;

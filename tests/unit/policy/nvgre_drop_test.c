@@ -34,9 +34,17 @@ struct row {
 static const struct row rows[] = {
 	{ "sound", ALL, 0, DROP_NONE },
 	{ "any priority in the outer tag", TAGGED, 0, DROP_NONE, { { L2, 2, 14, 0xf123 } } },
-	{ "TOS, TTL and ID as they come", V4, 0, DROP_NONE, { { L3, 1, 1, 0xff }, { L3, 1, 8, 1 }, { L3, 2, 4, 9 } } },
+	{ "TOS, TTL and ID as they come",
+	  V4,
+	  0,
+	  DROP_NONE,
+	  { { L3, 1, 1, 0xff }, { L3, 1, 8, 1 }, { L3, 2, 4, 9 } } },
 	{ "DF not set", V4, 0, DROP_NONE, { { L3, 2, 6, 0 } } },
-	{ "class, flow label, hop limit as they come", V6, 0, DROP_NONE, { { L3, 4, 0, 0x6abcdef1 }, { L3, 1, 7, 1 } } },
+	{ "class, flow label, hop limit as they come",
+	  V6,
+	  0,
+	  DROP_NONE,
+	  { { L3, 4, 0, 0x6abcdef1 }, { L3, 1, 7, 1 } } },
 
 	/* not for us at all */
 	{ "another's MAC", ALL, 0, DROP_WIRE_OTHER, { { L2, 1, 5, 9 } } },
@@ -73,7 +81,11 @@ static const struct row rows[] = {
 	{ "payload length beyond the frame", V6, 0, DROP_OUTER_IP, { { L3, 2, 4, 69 } } },
 	{ "jumbogram", V6, 0, DROP_OUTER_IP, { { L3, 2, 4, 0xffff } } },
 	{ "bad checksum", V4, BAD_CSUM, DROP_OUTER_IP, { { L3, 2, 10, 0x1234 } } },
-	{ "bad checksum that the NIC has found good", V4, BAD_CSUM | CSUM_GOOD, DROP_NONE, { { L3, 2, 10, 0x1234 } } },
+	{ "bad checksum that the NIC has found good",
+	  V4,
+	  BAD_CSUM | CSUM_GOOD,
+	  DROP_NONE,
+	  { { L3, 2, 10, 0x1234 } } },
 
 	/* PA and VLAN */
 	{ "not our IPv4 address", V4, 0, DROP_NOT_PA, { { L3, 1, 19, 77 } } },
@@ -123,23 +135,52 @@ static const struct row rows[] = {
 	{ "inner priority tag, accepted", ALL, VID0, DROP_NONE, { { INNER, 4, 12, 0x8100e000 } } },
 	{ "inner VID 1 all the same", ALL, VID0, DROP_INNER_VLAN, { { INNER, 4, 12, 0x81000001 } } },
 	{ "inner 802.1ad VID 0 all the same", ALL, VID0, DROP_INNER_VLAN, { { INNER, 4, 12, 0x88a80000 } } },
-	{ "inner tag behind a priority tag", ALL, VID0, DROP_INNER_VLAN,
+	{ "inner tag behind a priority tag",
+	  ALL,
+	  VID0,
+	  DROP_INNER_VLAN,
 	  { { INNER, 4, 12, 0x81000000 }, { INNER, 2, 16, 0x8100 } } },
-	{ "inner 802.1ad behind a priority tag", ALL, VID0, DROP_INNER_VLAN,
+	{ "inner 802.1ad behind a priority tag",
+	  ALL,
+	  VID0,
+	  DROP_INNER_VLAN,
 	  { { INNER, 4, 12, 0x81000000 }, { INNER, 2, 16, 0x88a8 } } },
-	{ "ends in the inner tag", V4, VID0, DROP_INNER_RUNT, { { INNER, 4, 12, 0x81000000 }, { L3, 2, 2, 45 } } },
-	{ "ends in the inner tag over IPv6", V6, VID0, DROP_INNER_RUNT,
+	{ "ends in the inner tag",
+	  V4,
+	  VID0,
+	  DROP_INNER_RUNT,
+	  { { INNER, 4, 12, 0x81000000 }, { L3, 2, 2, 45 } } },
+	{ "ends in the inner tag over IPv6",
+	  V6,
+	  VID0,
+	  DROP_INNER_RUNT,
 	  { { INNER, 4, 12, 0x81000000 }, { L3, 2, 4, 25 } } },
 
 	/* of several faults the outermost is named */
-	{ "bad checksum before anything inside", V4, BAD_CSUM, DROP_OUTER_IP, { { L3, 1, 19, 77 }, { GRE, 2, 0, 0 } } },
-	{ "not a PA before the VLAN", TAGGED & V4, 0, DROP_NOT_PA, { { L3, 1, 19, 77 }, { L2, 2, 14, 1 } } },
-	{ "VLAN before the fragment", TAGGED & V4, 0, DROP_OUTER_VLAN, { { L3, 2, 6, 0x2000 }, { L2, 2, 14, 1 } } },
+	{ "bad checksum before anything inside",
+	  V4,
+	  BAD_CSUM,
+	  DROP_OUTER_IP,
+	  { { L3, 1, 19, 77 }, { GRE, 2, 0, 0 } } },
+	{ "not a PA before the VLAN", TAGGED &V4, 0, DROP_NOT_PA, { { L3, 1, 19, 77 }, { L2, 2, 14, 1 } } },
+	{ "VLAN before the fragment",
+	  TAGGED &V4,
+	  0,
+	  DROP_OUTER_VLAN,
+	  { { L3, 2, 6, 0x2000 }, { L2, 2, 14, 1 } } },
 	{ "fragment before GRE", V4, 0, DROP_OUTER_FRAGMENT, { { L3, 2, 6, 0x2000 }, { GRE, 2, 0, 0 } } },
 	{ "version before key, key before checksum", ALL, 0, DROP_GRE_VERSION, { { GRE, 2, 0, 0x9001 } } },
-	{ "flags before protocol", ALL, 0, DROP_GRE_SEQUENCE, { { GRE, 2, 0, 0x3008 }, { GRE, 2, 2, 0x0800 } } },
+	{ "flags before protocol",
+	  ALL,
+	  0,
+	  DROP_GRE_SEQUENCE,
+	  { { GRE, 2, 0, 0x3008 }, { GRE, 2, 2, 0x0800 } } },
 	{ "protocol before VSID", ALL, 0, DROP_GRE_PROTOCOL, { { GRE, 2, 2, 0x0800 }, { GRE, 4, 4, 0 } } },
-	{ "VSID before the inner frame", ALL, 0, DROP_VSID_RESERVED, { { GRE, 4, 4, 0 }, { INNER, 2, 12, 0x8100 } } },
+	{ "VSID before the inner frame",
+	  ALL,
+	  0,
+	  DROP_VSID_RESERVED,
+	  { { GRE, 4, 4, 0 }, { INNER, 2, 12, 0x8100 } } },
 };
 
 static void apply(const struct row *r, struct nvgre_frame *n)
@@ -157,9 +198,12 @@ static void apply(const struct row *r, struct nvgre_frame *n)
 		nvgre_frame_checksum(n);
 }
 
-/* Hand the frame to parse, from every hint, and to the slow path: one verdict, and nothing written unless accepted. */
-static void judge(const struct nvgre_frame *n, bool csum_good, const struct encap_local *l, enum drop_reason want,
-		  unsigned int pa, struct encap_rx *ret)
+/*
+ * Hand the frame to parse, from every hint, and to the slow path: one verdict, and nothing written unless
+ * accepted.
+ */
+static void judge(const struct nvgre_frame *n, bool csum_good, const struct encap_local *l,
+		  enum drop_reason want, unsigned int pa, struct encap_rx *ret)
 {
 	uint8_t *data = unit_exact_copy(n->data, n->len);
 
@@ -197,7 +241,7 @@ static void each_fault_has_its_reason(void **state)
 
 			if (!(r->shapes & 1u << shape))
 				continue;
-			nvgre_locals(shape, l);
+			nvgre_locals(shape & SHAPE_TAGGED, l);
 			nvgre_frame_make(&n, shape);
 			apply(r, &n);
 			print_message("%s, shape %u\n", r->name, shape);
@@ -224,14 +268,14 @@ static void outer_tag_of_an_untagged_pa(void **state)
 		struct nvgre_frame n;
 		struct encap_rx rx;
 
-		nvgre_locals(0, l);
+		nvgre_locals(false, l);
 		nvgre_frame_make(&n, shape);
 		judge(&n, false, l, DROP_OUTER_VLAN, 0, &rx);
 		store_be16(n.data + 14, 7 << 13);
 		judge(&n, false, l, DROP_NONE, shape & SHAPE_V6, &rx);
 		assert_int_equal(rx.inner_off, n.inner);
 		/* and the other way round: no tag where one belongs */
-		nvgre_locals(SHAPE_TAGGED, l);
+		nvgre_locals(true, l);
 		nvgre_frame_make(&n, shape & SHAPE_V6);
 		judge(&n, false, l, DROP_OUTER_VLAN, 0, &rx);
 	}
@@ -244,7 +288,7 @@ static void second_pa_is_found(void **state)
 		struct nvgre_frame n;
 		struct encap_rx rx;
 
-		nvgre_locals(shape, l);
+		nvgre_locals(shape & SHAPE_TAGGED, l);
 		nvgre_frame_make(&n, shape);
 		n.data[5] = 2;
 		n.data[n.l3 + (shape & SHAPE_V6 ? 39 : 19)] = 2;
@@ -266,7 +310,10 @@ static void long_outer_headers(void **state)
 		enum drop_reason want;
 	} chains[] = {
 		{ { 60 }, encap_limit, false, DROP_NONE },
-		{ { 1, 60 }, encap_limit, false, DROP_NONE }, /* 1 stands for hop-by-hop, since 0 ends the list */
+		{ { 1, 60 },
+		  encap_limit,
+		  false,
+		  DROP_NONE }, /* 1 stands for hop-by-hop, since 0 ends the list */
 		{ { 1, 60, 43 }, routing, false, DROP_NONE },
 		{ { 43 }, segments_left, false, DROP_OUTER_IP },
 		{ { 0 }, NULL, true, DROP_OUTER_FRAGMENT },
@@ -278,7 +325,7 @@ static void long_outer_headers(void **state)
 	struct nvgre_frame n;
 	struct frame f;
 
-	nvgre_locals(0, l);
+	nvgre_locals(false, l);
 	for (unsigned int i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
 		print_message("chain %u\n", i);
 		n.shape = SHAPE_V6;
@@ -286,7 +333,8 @@ static void long_outer_headers(void **state)
 		frame_eth(&f, pa_mac[0], peer_mac, FRAME_AUTO);
 		frame_ip6(&f, peer6, pa6[0], FRAME_AUTO, 64);
 		for (unsigned int h = 0; h < 3 && chains[i].proto[h]; h++)
-			frame_ip6_ext(&f, chains[i].proto[h] == 1 ? 0 : chains[i].proto[h], chains[i].data, 6, FRAME_AUTO);
+			frame_ip6_ext(&f, chains[i].proto[h] == 1 ? 0 : chains[i].proto[h], chains[i].data, 6,
+				      FRAME_AUTO);
 		if (chains[i].fragment)
 			frame_ip6_frag(&f, 0, true, 1, FRAME_AUTO);
 		frame_nvgre(&f, TEST_VSID, 1);
@@ -306,7 +354,8 @@ static void long_outer_headers(void **state)
 			uint8_t *data = unit_exact_copy(n.data, len);
 			unsigned int hint = 0;
 
-			assert_int_not_equal(nvgre_ops.parse(data, len, len, false, l, N_LOCALS, &hint, &rx), DROP_NONE);
+			assert_int_not_equal(nvgre_ops.parse(data, len, len, false, l, N_LOCALS, &hint, &rx),
+					     DROP_NONE);
 			free(data);
 		}
 	}
@@ -315,8 +364,10 @@ static void long_outer_headers(void **state)
 	n.l3 = 14;
 	frame_init(&f, n.data, sizeof(n.data));
 	frame_eth(&f, pa_mac[0], peer_mac, FRAME_AUTO);
-	frame_ip4_full(&f, &(struct frame_ip4){ .src = FRAME_IPV4(192, 0, 2, 9), .dst = FRAME_IPV4(192, 0, 2, 1),
-						.opts = router_alert, .opts_len = sizeof(router_alert) });
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = FRAME_IPV4(192, 0, 2, 9),
+						.dst = FRAME_IPV4(192, 0, 2, 1),
+						.opts = router_alert,
+						.opts_len = sizeof(router_alert) });
 	frame_nvgre(&f, TEST_VSID, 1);
 	n.inner = (uint32_t)f.len;
 	frame_eth(&f, FRAME_MAC(2, 0, 0, 0, 1, 2), FRAME_MAC(2, 0, 0, 0, 1, 1), 0x88b5);
@@ -340,7 +391,7 @@ static void padding_is_not_counted(void **state)
 		struct encap_rx rx;
 		uint32_t inner_len;
 
-		nvgre_locals(shape, l);
+		nvgre_locals(shape & SHAPE_TAGGED, l);
 		nvgre_frame_make(&n, shape);
 		inner_len = n.len - n.inner;
 		memset(n.data + n.len, 0, 7);
@@ -357,13 +408,14 @@ static void chained_frames(void **state)
 		struct encap_local l[N_LOCALS];
 		struct nvgre_frame n;
 
-		nvgre_locals(shape, l);
+		nvgre_locals(shape & SHAPE_TAGGED, l);
 		nvgre_frame_make(&n, shape);
 		for (uint32_t len = 0; len < n.len; len++) {
 			uint8_t *data = unit_exact_copy(n.data, len);
 			struct encap_rx rx;
 			unsigned int hint = 0;
-			enum drop_reason got = nvgre_ops.parse(data, len, n.len, false, l, N_LOCALS, &hint, &rx);
+			enum drop_reason got =
+				nvgre_ops.parse(data, len, n.len, false, l, N_LOCALS, &hint, &rx);
 
 			assert_int_equal(got, len < n.inner + 14 ? DROP_WIRE_RUNT : DROP_NONE);
 			free(data);

@@ -3,16 +3,14 @@
 #ifndef TESTS_UNIT_NVGRE_FRAMES_H
 #define TESTS_UNIT_NVGRE_FRAMES_H
 
-#include "base/encap_ops.h"
 #include "frame.h"
+#include "nvgre_pas.h"
 #include "unit.h"
 
 #define SHAPE_V6     1u
 #define SHAPE_TAGGED 2u
 #define N_SHAPES     4u
-#define TEST_VLAN    0x123
 #define TEST_VSID    5001u
-#define N_LOCALS     4u /* v4, v6, second v4, second v6; `vlan` as the shape wants */
 
 struct nvgre_frame {
 	unsigned int shape;
@@ -21,22 +19,8 @@ struct nvgre_frame {
 	uint32_t l3, gre, inner; /* offsets */
 };
 
-static const uint8_t pa_mac[2][6] = { { 2, 0xaa, 0, 0, 0, 1 }, { 2, 0xaa, 0, 0, 0, 2 } };
 static const uint8_t peer_mac[6] = { 2, 0xbb, 0, 0, 0, 1 };
-static const uint8_t pa6[2][16] = { { 0x20, 1, 0xd, 0xb8, [15] = 1 }, { 0x20, 1, 0xd, 0xb8, [15] = 2 } };
 static const uint8_t peer6[16] = { 0x20, 1, 0xd, 0xb8, [15] = 9 };
-static const uint8_t pa4[2][4] = { { 192, 0, 2, 1 }, { 192, 0, 2, 2 } };
-
-static inline void nvgre_locals(unsigned int shape, struct encap_local l[N_LOCALS])
-{
-	memset(l, 0, N_LOCALS * sizeof(*l));
-	for (unsigned int i = 0; i < N_LOCALS; i++) {
-		l[i].address = i & 1 ? ip6_from(pa6[i / 2]) : ip4_from(pa4[i / 2]);
-		memcpy(&l[i].mac, pa_mac[i / 2], 6);
-		l[i].vlan = shape & SHAPE_TAGGED ? TEST_VLAN : 0;
-		l[i].pa = (uint8_t)i;
-	}
-}
 
 /* One that parse has to accept as PA `shape & SHAPE_V6`, with 46 bytes of payload in the inner frame. */
 static inline void nvgre_frame_make(struct nvgre_frame *n, unsigned int shape)
@@ -54,7 +38,9 @@ static inline void nvgre_frame_make(struct nvgre_frame *n, unsigned int shape)
 		frame_ip6(&f, peer6, pa6[0], FRAME_AUTO, 64);
 	else
 		frame_ip4_full(&f, &(struct frame_ip4){ .src = FRAME_IPV4(192, 0, 2, 9),
-							.dst = FRAME_IPV4(192, 0, 2, 1), .frag = 0x4000, .id = 77 });
+							.dst = FRAME_IPV4(192, 0, 2, 1),
+							.frag = 0x4000,
+							.id = 77 });
 	n->gre = (uint32_t)f.len;
 	frame_nvgre(&f, TEST_VSID, 0x5a);
 	n->inner = (uint32_t)f.len;
@@ -65,7 +51,10 @@ static inline void nvgre_frame_make(struct nvgre_frame *n, unsigned int shape)
 	n->len = (uint32_t)len;
 }
 
-/* Header checksum of an IPv4 outer header (of as many bytes as its IHL says, if they are there) made right again. */
+/*
+ * Header checksum of an IPv4 outer header (of as many bytes as its IHL says, if they are there) made right
+ * again.
+ */
 static inline void nvgre_frame_checksum(struct nvgre_frame *n)
 {
 	uint8_t *ip = n->data + n->l3;

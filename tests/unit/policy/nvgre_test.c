@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* NVGRE as it is written, and read back: against frames of scapy, and by the numbers (HNV rows 20, 24, 27). */
+/*
+ * NVGRE as it is written, and read back: against frames of scapy, and by the numbers (HNV rows 20, 24, 27).
+ */
 #include <stdbool.h>
 
 #include "base/flowhash.h"
@@ -163,7 +165,8 @@ static void bursts_keep_packets_apart(void **state)
 		struct encap_rx rx;
 		unsigned int hint = 0;
 
-		assert_int_equal(nvgre_ops.parse(d, m[i]->data_len, m[i]->pkt_len, false, &l, 1, &hint, &rx), DROP_NONE);
+		assert_int_equal(nvgre_ops.parse(d, m[i]->data_len, m[i]->pkt_len, false, &l, 1, &hint, &rx),
+				 DROP_NONE);
 		assert_int_equal(rx.vsid, 5000 + i);
 		assert_int_equal(rx.inner_len, 14 + i * 20);
 		assert_int_equal(d[rx.inner_off - 1], i);
@@ -298,14 +301,10 @@ static void flow_labels_spread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(encapsulation_is_scapys),
-		cmocka_unit_test(scapys_frames_are_accepted),
-		cmocka_unit_test(families_must_agree),
-		cmocka_unit_test(overheads_are_the_documented),
-		cmocka_unit_test(bursts_keep_packets_apart),
-		cmocka_unit_test(chains_count_whole),
-		cmocka_unit_test(flow_ids_spread),
-		cmocka_unit_test(any_flow_id_is_accepted),
+		cmocka_unit_test(encapsulation_is_scapys),   cmocka_unit_test(scapys_frames_are_accepted),
+		cmocka_unit_test(families_must_agree),	     cmocka_unit_test(overheads_are_the_documented),
+		cmocka_unit_test(bursts_keep_packets_apart), cmocka_unit_test(chains_count_whole),
+		cmocka_unit_test(flow_ids_spread),	     cmocka_unit_test(any_flow_id_is_accepted),
 		cmocka_unit_test(flow_labels_spread),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A packet for tests that need no DPDK pool: an mbuf with metadata whose buffer is malloc'ed to the byte, so that
- * AddressSanitizer sees each access outside it.
+ * A packet for tests that need no DPDK pool: an mbuf with metadata whose buffer is malloc'ed to the byte, so
+ * that AddressSanitizer sees each access outside it.
  */
 #ifndef TESTS_UNIT_PACKET_H
 #define TESTS_UNIT_PACKET_H
@@ -19,7 +19,10 @@ struct packet {
 
 static_assert(offsetof(struct packet, meta) == sizeof(struct rte_mbuf), "private area follows the mbuf");
 
-/* A packet with len bytes of data (NULL: zeros) behind headroom bytes and before tailroom bytes. Free with packet_free(). */
+/*
+ * A packet with len bytes of data (NULL: zeros) behind headroom bytes and before tailroom bytes. Free with
+ * packet_free().
+ */
 static inline struct packet *packet_new(const void *data, uint16_t len, uint16_t headroom, uint16_t tailroom)
 {
 	struct packet *p = aligned_alloc(64, (sizeof(*p) + 63) / 64 * 64);
