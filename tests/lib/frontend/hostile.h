@@ -36,7 +36,8 @@ struct hostile_script {
 	const char *name;
 	enum hostile_kind kind;
 	bool dangerous; /* does what a hypervisor is trusted not to do */
-	/* 0, or -errno when the connection is of no use any more */
+	/* 0, -EAGAIN: nothing was done, on a fresh connection it can be; another -errno: done, and the
+	 * connection is of no use any more */
 	int (*attack)(struct hostile *h);
 	const char *help;
 };

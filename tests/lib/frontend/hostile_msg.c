@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 20, STALL_MS = 2000 };
+enum { LISTEN_MS = 1, ANSWER_MS = 20, STALL_MS = 2000 };
 
 /* What of a message is wrong. */
 enum wrong { WRONG_NOTHING, WRONG_SIZE, WRONG_FDS, WRONG_VALUES };
@@ -273,7 +273,7 @@ static int send_spoilt(struct hostile *h, enum wrong wrong)
 	err = send_raw(h, &msg, len, give, n_fds);
 	for (unsigned int i = 0; i < n_odd; i++)
 		close(odd[i]);
-	return err ? err : drain(h, 0);
+	return err ? err : drain(h, LISTEN_MS);
 }
 
 static int attack_order(struct hostile *h)
@@ -307,7 +307,7 @@ static int attack_garbage(struct hostile *h)
 		junk[i] = (uint8_t)hostile_random(h);
 	/* half of them with a header that is only partly wrong */
 	err = hostile_below(h, 2) ? send_raw(h, junk, len, NULL, 0) : send_raw(h, &msg, VHU_HDR_LEN, NULL, 0);
-	return err ? err : drain(h, 0);
+	return err ? err : drain(h, LISTEN_MS);
 }
 
 /* A message cut off anywhere, then the end of the connection. */

@@ -287,7 +287,7 @@ static int attack_jump(struct hostile *h)
 		__atomic_store_n(&q->split.avail->idx, q->split.avail_idx, __ATOMIC_RELEASE);
 	}
 	vhu_kick(q);
-	return -EAGAIN;
+	return -EPIPE;
 }
 
 /* A right frame behind a header that lies about it. */

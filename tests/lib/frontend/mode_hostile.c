@@ -168,6 +168,7 @@ static unsigned int poll_live(struct hostile *h, uint64_t now)
 static unsigned int hostile_poll(void *priv, uint64_t now)
 {
 	struct hostile *h = priv;
+	int err;
 
 	if (!h->port->running || h->restarting || pace_done(&h->pace))
 		return 0;
@@ -175,10 +176,15 @@ static unsigned int hostile_poll(void *priv, uint64_t now)
 		return poll_live(h, now);
 	if (!pace_allowed(&h->pace, now, 1))
 		return 0;
-	if (h->in_round >= h->port->opt.round || h->script->attack(h))
+	if (h->in_round >= h->port->opt.round) {
 		restart(h);
-	else
+		return 1;
+	}
+	err = h->script->attack(h);
+	if (err != -EAGAIN)
 		attacked(h);
+	if (err)
+		restart(h);
 	return 1;
 }
 
