@@ -9,6 +9,7 @@
 #include <rte_pause.h>
 
 #include "datapath/dp.h"
+#include "offload/offload.h"
 
 /* A queue that had fewer packets than this is left alone for SHORT_GAP_NS: half-empty turns are the dearest. */
 #define SHORT_BURST  16
@@ -100,16 +101,40 @@ static unsigned int poll_members(struct worker *w, const struct plan *plan)
 	return sum;
 }
 
+/* Make chains acceptable to the device. @return packets left. */
+static __rte_noinline uint16_t join_chains(struct worker *w, const struct member_dev *dev, struct rte_mbuf **pkts,
+					   uint16_t n)
+{
+	uint16_t k = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if (m->nb_segs > 1)
+			m = offload_tx_chain(m, dev->tx_offloads, w->dp->params.pool);
+		if (m)
+			pkts[k++] = m;
+		else
+			worker_drop(w, PORT_WIRE, pkts[i], DROP_MEMBER_TX);
+	}
+	return k;
+}
+
 static void flush_member(struct worker *w, uint8_t member, struct out *o)
 {
 	const struct member_dev *dev = w->view->members[member].dev;
 	uint16_t n = o->n, sent = 0, q;
+	unsigned int segs = 0;
 	uint64_t bytes = 0;
 
 	o->n = 0;
+	for (uint16_t i = 0; i < n; i++)
+		segs |= o->pkts[i]->nb_segs;
+	if (unlikely(segs > 1) && dev)
+		n = join_chains(w, dev, o->pkts, n);
+	for (uint16_t i = 0; i < n; i++) /* now: what is sent is not ours any more */
+		bytes += o->pkts[i]->pkt_len;
 	if (likely(dev && dev->txq)) {
-		for (uint16_t i = 0; i < n; i++)
-			bytes += o->pkts[i]->pkt_len;
 		q = w->id % dev->txq;
 		if (unlikely(dev->txq < w->dp->n_workers)) {
 			rte_spinlock_lock(&w->dp->tx_lock[member]);
@@ -120,7 +145,7 @@ static void flush_member(struct worker *w, uint8_t member, struct out *o)
 		}
 	}
 	for (uint16_t i = sent; i < n; i++) {
-		bytes -= dev ? o->pkts[i]->pkt_len : 0;
+		bytes -= o->pkts[i]->pkt_len;
 		worker_drop(w, PORT_WIRE, o->pkts[i], DROP_MEMBER_TX);
 	}
 	stat_add(&w->member_tx_dropped[member], n - sent);
@@ -154,7 +179,7 @@ unsigned int worker_turn(struct worker *w)
 /* Sleep without being waited for. The bound is the knob: traffic that comes meanwhile waits at most that long. */
 static void nap(struct worker *w, uint32_t us)
 {
-	struct timespec t = { .tv_nsec = (long)us * 1000 };
+	struct timespec t = { .tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000 };
 	uint64_t start = rte_rdtsc();
 
 	rcu_offline(w->id);
@@ -175,6 +200,7 @@ int worker_main(void *arg)
 	w->now = rte_rdtsc();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
 		unsigned int n = worker_turn(w);
+		uint32_t max_sleep_us = w->knobs->max_sleep_us; /* the knobs may be gone after the quiescent state */
 		uint64_t end = rte_rdtsc();
 
 		stat_add(&w->turns, 1);
@@ -186,8 +212,8 @@ int worker_main(void *arg)
 			sleep_us = FIRST_SLEEP_US;
 		}
 		rcu_quiescent(w->id);
-		if (!n && ++idle >= IDLE_TURNS && w->knobs->max_sleep_us) {
-			nap(w, RTE_MIN(sleep_us, w->knobs->max_sleep_us));
+		if (!n && ++idle >= IDLE_TURNS && max_sleep_us) {
+			nap(w, RTE_MIN(sleep_us, max_sleep_us));
 			sleep_us = RTE_MIN(sleep_us * 2, 1000000u);
 			end = rte_rdtsc();
 		}
