@@ -139,15 +139,21 @@ void datapath_set_knobs(struct datapath *dp, const struct datapath_params *param
 	knobs_publish(dp, params); /* out of memory: the old knobs stay */
 }
 
-/* Worker for a new queue: the least loaded, among those on the guest's node where there are any. */
-static unsigned int choose_worker(struct datapath *dp, int socket)
+static void count_queues(const struct dp_port *p, unsigned int load[DATAPATH_MAX_WORKERS])
+{
+	for (unsigned int q = 0; p && q < p->n_queues; q++)
+		load[p->rxqs[q].worker]++;
+}
+
+/* Worker for a queue of a new port: the least loaded, among those on the guest's node where there are any. */
+static unsigned int choose_worker(struct datapath *dp, const struct dp_port *new, int socket)
 {
 	unsigned int load[DATAPATH_MAX_WORKERS] = { 0 }, best = 0;
 	bool found = false;
 
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
-		for (unsigned int q = 0; dp->ports[i] && q < dp->ports[i]->n_queues; q++)
-			load[dp->ports[i]->rxqs[q].worker]++;
+		count_queues(dp->ports[i], load);
+	count_queues(new, load);
 	for (int pass = 0; pass < 2 && !found; pass++) {
 		unsigned int lcore, i = 0;
 
@@ -179,12 +185,11 @@ static struct dp_port *port_new(struct datapath *dp, uint16_t index, struct port
 		return NULL;
 	}
 	memset(p->counters, 0, size);
-	dp->ports[index] = p; /* not in a plan yet: workers only see it as a (queueless) destination */
 	for (unsigned int q = 0; q < n; q++) {
 		p->queues[q] = queues[q];
 		p->rxqs[q].q = queues[q];
 		p->rxqs[q].port = p;
-		p->rxqs[q].worker = choose_worker(dp, queues[q]->socket);
+		p->rxqs[q].worker = choose_worker(dp, p, queues[q]->socket);
 		p->n_queues = (uint16_t)(q + 1);
 	}
 	return p;
@@ -200,6 +205,7 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
 	p = port_new(dp, port, queues, n);
 	if (!p)
 		return -ENOMEM;
+	rcu_assign(dp->ports[port], p); /* complete: from now on a destination, with the plan polled, too */
 	r = plan_publish(dp);
 	if (r < 0) {
 		rcu_assign(dp->ports[port], NULL);

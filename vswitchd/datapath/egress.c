@@ -188,7 +188,7 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		}
 		go[k] = m;
 		ready[k++] = t;
-		w->bucket_bytes[FLOW_BUCKET(meta->hash)] += m->pkt_len;
+		stat_add(&w->bucket_bytes[FLOW_BUCKET(meta->hash)], m->pkt_len);
 	}
 	/* Hosts of one fabric speak one encapsulation: the run is nearly always the whole burst. */
 	for (uint16_t from = 0, to; from < k; from = to) {

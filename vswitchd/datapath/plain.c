@@ -9,13 +9,10 @@
 void plain_to_wire(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
-	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t hash = meta->hash;
+	const struct mac *src = (const struct mac *)(rte_pktmbuf_mtod(m, const uint8_t *) + 6);
 	uint8_t member;
 
-	if (w->view->mode != TEAM_COOPERATE)
-		hash = (uint32_t)flowhash_mix(mac_load(data + 6), 0x9e3779b97f4a7c15u);
-	member = w->view->bucket[FLOW_BUCKET(hash)];
+	member = w->view->bucket[w->view->mode == TEAM_COOPERATE ? FLOW_BUCKET(meta->hash) : teaming_mac_bucket(src)];
 	if (member >= w->view->n_members) {
 		worker_drop(w, meta->src, m, DROP_NO_MEMBER);
 		return;

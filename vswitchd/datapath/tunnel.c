@@ -57,7 +57,7 @@ const struct tunnel *tunnel_build(struct datapath *dp, const struct policy_host 
 	t->n_pas = host->n_pas;
 	t->n_members = (uint16_t)n_members;
 	t->spread = host->spread;
-	t->usable = host->usable;
+	t->usable = host->usable && host->n_pas; /* without addresses there is no template to choose */
 	memcpy(t->pa_of_flow, host->pa_of_flow, sizeof(t->pa_of_flow));
 	for (unsigned int pa = 0; pa < host->n_pas; pa++) {
 		for (unsigned int m = 0; m < n_members; m++) {
