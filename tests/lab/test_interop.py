@@ -50,8 +50,7 @@ def test_ovs_gre_port(new_fabric: MAKE, run: Run) -> None:
 
 
 def test_plain_ports_are_one_segment(new_fabric: MAKE, run: Run) -> None:
-    """VSID 0: plain switching on the host; toward the team only with plain-uplink, and no NVGRE either way.
-    """
+    """VSID 0: plain switching on the host; toward the team only with plain-uplink, and no NVGRE either way."""
     fabric = new_fabric(hosts=1)
     a = fabric.tap_guest("h1", "a", 0, "198.51.100.11/24", mac="02:00:00:00:0a:01")
     fabric.tap_guest("h1", "b", 0, "198.51.100.12/24", mac="02:00:00:00:0a:02")

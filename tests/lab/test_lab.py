@@ -133,8 +133,7 @@ def test_process_status_and_end(run: Run) -> None:
 
 
 def test_what_a_dead_run_left_is_swept() -> None:
-    """A run that is killed leaves its namespaces; the next one removes them, and those of living runs stay.
-    """
+    """A run that is killed leaves its namespaces; the next one removes them, and those of living runs stay."""
     script = textwrap.dedent(
         f"""
         import sys, time

@@ -204,8 +204,7 @@ def _ip_checksum(header: bytes) -> int:
 
 @pytest.mark.asan
 def test_row22_provider_address_ownership(new_fabric: MAKE, run: Run) -> None:
-    """Frames to an address that is not ours are ignored; an address taken away falls silent, with an event.
-    """
+    """Frames to an address that is not ours are ignored; an address taken away falls silent, with an event."""
     fabric, b, peer = scene(new_fabric, run)
     host = fabric.hosts["h1"]
     at_b, at_peer = b.capture(), peer.capture()

@@ -31,6 +31,8 @@ static const struct {
 
 const char *protocol_error_name(int r)
 {
+	if (r == -ERANGE) /* a value outside its range is wrong like any other */
+		r = -EINVAL;
 	for (unsigned int i = 0; i < PROTOCOL_ERROR_COUNT; i++)
 		if (errors[i].code == -r)
 			return errors[i].name;

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -146,6 +147,11 @@ class Capture:
                 data, ancillary, _, address = self._socket.recvmsg(self._snaplen, 128)
             except BlockingIOError:
                 break
+            except OSError as error:
+                # said once when an interface goes away, which is no business of a capture
+                if error.errno != errno.ENETDOWN:
+                    raise
+                continue
             self._take(data, ancillary, address[0], address[2] == _PACKET_OUTGOING)
         if len(self._frames) > before:
             self._changed.notify_all()

@@ -39,6 +39,12 @@ class Place:
     def socket(self) -> Path:
         return self.host.sockets / f"{self.name}.sock"
 
+    def gateway(self, ipv6: bool) -> str:
+        """The subnet's gateway of a family the guest has an address of; else nothing."""
+        if not any((":" in address) == ipv6 for address in self.addresses):
+            return ""
+        return next((gateway for gateway in self.gateways if (":" in gateway) == ipv6), "")
+
 
 class Fabric:
     """Hosts h1, h2... on one underlay. Change `hosts[NAME].config` before start() for anything special."""
@@ -180,6 +186,8 @@ class Fabric:
             guest.power_on()
         for host in self.hosts.values():
             host.wait_ready()
+        for host in self.hosts.values():
+            host.wait_provider_addresses()
         for place, guest in self._guests:
             self.finish(place, guest, configure)
 
@@ -188,9 +196,9 @@ class Fabric:
         guest.wait_ready()
         place.host.wait_port(place.name)
         if configure:
-            four = [gateway for gateway in place.gateways if ":" not in gateway]
-            six = [gateway for gateway in place.gateways if ":" in gateway]
-            guest.configure(*place.addresses, gateway=four[0] if four else "", gateway6=six[0] if six else "")
+            guest.configure(
+                *place.addresses, gateway=place.gateway(ipv6=False), gateway6=place.gateway(ipv6=True)
+            )
 
     def revive(self, guest: Guest) -> None:
         """Powers a guest on again and waits for it."""

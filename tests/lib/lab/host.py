@@ -13,7 +13,7 @@ from . import conf
 from .netns import Netns
 from .notify import NotifySocket
 from .process import Process, Result, sh
-from .programs import program
+from .programs import build_directory, program
 from .run import Run
 from .underlay import Cable, Underlay
 from .varlink import Connection, Events
@@ -74,7 +74,10 @@ class Host:
         self.process = self.netns.start(
             f"{self.name}-vswitchd",
             [program("vswitchd"), "--config", str(self.write_config())],
-            env={"NOTIFY_SOCKET": str(self.notify.path)},
+            env={
+                "NOTIFY_SOCKET": str(self.notify.path),
+                "VSWITCHD_XDP_PROG": str(build_directory() / "teaming/nvgre.bpf.o"),
+            },
         )
         if ready:
             self.wait_ready()
@@ -190,6 +193,18 @@ class Host:
         """Members, provider addresses, buckets."""
         team: dict[str, Any] = self.call("Team")["team"]
         return team
+
+    def provider_address_states(self) -> dict[str, str]:
+        """Address -> result of duplicate address detection."""
+        return {str(pa["address"]): str(pa["state"]) for pa in self.team()["provider-addresses"]}
+
+    def wait_provider_addresses(self) -> None:
+        """Until duplicate address detection is through with all of them."""
+
+        def settled() -> bool:
+            return "tentative" not in self.provider_address_states().values()
+
+        until(settled, f"duplicate address detection on {self.name}")
 
     def drops(self) -> dict[str, int]:
         """Named drops of the whole host."""

@@ -45,8 +45,7 @@ class Cable:
 
 
 class Underlay:
-    """A bridge in a namespace of its own: learns, floods what it does not know, has no STP and no snooping.
-    """
+    """A bridge in a namespace of its own: learns, floods what it does not know, has no STP and no snooping."""
 
     def __init__(self, run: Run, name: str = "sw", mtu: int = DEFAULT_MTU) -> None:
         self.run = run
@@ -140,8 +139,7 @@ class FdbMonitor:
         return moved
 
     def _synchronize(self) -> None:
-        """Makes an entry of its own until it is seen: changes come in order, so those before it are all here.
-        """
+        """Makes an entry of its own until it is seen: changes come in order, so those before it are all here."""
         self._marks += 1
         mac, tool = f"02:fd:b0:00:00:{self._marks:02x}", f"bridge -n {self._underlay.netns.name} fdb"
 

@@ -33,8 +33,7 @@ def nvgre(
 
 
 class WireHost:
-    """One NIC with provider addresses. The kernel answers ARP and ND for them; NVGRE is the test's business.
-    """
+    """One NIC with provider addresses. The kernel answers ARP and ND for them; NVGRE is the test's business."""
 
     def __init__(self, run: Run, underlay: Underlay, name: str, *provider_addresses: str) -> None:
         self.name = name
