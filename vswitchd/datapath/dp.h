@@ -26,6 +26,7 @@
 #define BURST	   32  /* of a guest queue; also what the vhost library does at most per call */
 #define WIRE_BURST 128 /* from a member per turn: grouping by port pays */
 #define OUT_MAX	   128 /* packets gathered per destination before a flush */
+static_assert(BURST <= OUT_MAX && WIRE_BURST <= OUT_MAX, "hooks_run()");
 #define PORT_QUEUES_MAX 64 /* queue pairs of one port */
 
 /* One worker's counters of one port. One writer: that worker. */
@@ -144,7 +145,9 @@ int plan_publish(struct datapath *dp);
 
 /* egress.c: frames of one burst of a guest queue, all the way to where they are gathered. */
 void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uint16_t n);
-/* encapsulate and gather packets with VERDICT_REMOTE (also flood's copies). */
+/* Does the packet fit the path to the host? Whoever forwards has to ask, because the sender may have to be told. */
+bool egress_fits(const struct worker *w, const struct rte_mbuf *m, uint16_t host);
+/* encapsulate and gather packets with VERDICT_REMOTE (also flood's copies); they fit. */
 void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 /* give gathered packets of every member to its device */
 void egress_flush(struct worker *w);
@@ -190,12 +193,12 @@ static inline void worker_free(struct worker *w, struct rte_mbuf *m)
 	w->free[w->n_free++] = m;
 }
 
-void hooks_run(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n);
+/* The hooks of a point; dropped and consumed packets are taken out. @return packets left. */
+uint16_t hooks_run(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n);
 
-static inline void hooks(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n)
+static inline uint16_t hooks(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n)
 {
-	if (unlikely(rcu_dereference(w->dp->hooks) != NULL))
-		hooks_run(w, point, pkts, n);
+	return unlikely(rcu_dereference(w->dp->hooks) != NULL) ? hooks_run(w, point, pkts, n) : n;
 }
 
 #endif

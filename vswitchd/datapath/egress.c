@@ -197,20 +197,26 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		ready[from]->ops->encap(go + from, ready + from, to - from, &w->ip_id, w->knobs->flow_id);
 	}
 	stat_add(&w->stage[STAGE_ENCAP], k);
-	hooks(w, HOOK_WIRE_TX, go, k);
+	k = hooks(w, HOOK_WIRE_TX, go, k);
 	for (uint16_t i = 0; i < k; i++)
-		egress_wire(w, ready[i]->member, go[i]);
+		egress_wire(w, pkt_meta(go[i])->member, go[i]);
 }
 
-/* MTU toward the host of a remote packet: judged here because the sender has to be told. 0: fits. */
-static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, const struct pkt_meta *meta)
+/* MTU toward a host, if the packet does not fit; 0: it fits. */
+static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, const struct pkt_meta *meta,
+			       uint16_t host)
 {
 	const struct tunnel *t;
 
 	if (likely(inner_ip_len(m, meta) <= 1280))
 		return 0;
-	t = rcu_dereference(w->dp->tunnels[meta->dst]);
+	t = rcu_dereference(w->dp->tunnels[host]);
 	return t && t->max_inner && inner_ip_len(m, meta) > t->max_inner ? t->max_inner : 0;
+}
+
+bool egress_fits(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
+{
+	return !too_big(w, m, pkt_meta((struct rte_mbuf *)(uintptr_t)m), host);
 }
 
 static void deliver_slow(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m)
@@ -252,7 +258,7 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 		struct pkt_meta *meta = pkt_meta(m);
 
 		if (likely(meta->verdict == VERDICT_REMOTE)) {
-			mtu = too_big(w, m, meta);
+			mtu = too_big(w, m, meta, meta->dst);
 			if (likely(!mtu)) {
 				remote[k++] = m;
 				continue;
@@ -270,15 +276,18 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 		egress_remote(w, remote, k);
 }
 
-/* Rates follow the knobs; looked at once per burst. */
+/* Rates follow the knobs; looked at once per burst. Each queue has its share of what the port may: nothing is shared. */
 static inline void refresh_rates(struct worker *w, struct rxq *rxq)
 {
 	const struct knobs *k = w->knobs;
+	uint32_t n = rxq->port->n_queues, flood, neigh;
 
 	if (likely(rxq->knobs_gen == k->gen))
 		return;
-	rate_init(&rxq->flood, k->flood_pps, k->flood_pps / 4 + 64, w->dp->tsc_hz, w->now);
-	rate_init(&rxq->neigh, k->neigh_pps, k->neigh_pps / 4 + 64, w->dp->tsc_hz, w->now);
+	flood = k->flood_pps / n + (k->flood_pps % n != 0);
+	neigh = k->neigh_pps / n + (k->neigh_pps % n != 0);
+	rate_init(&rxq->flood, flood, flood / 4 + 64 / n, w->dp->tsc_hz, w->now);
+	rate_init(&rxq->neigh, neigh, neigh / 4 + 64 / n, w->dp->tsc_hz, w->now);
 	rxq->knobs_gen = k->gen;
 }
 
@@ -315,7 +324,7 @@ void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uin
 		strip_priority_tags(pkts, n);
 	}
 	kinds = parse_burst(w, rxq, port, pkts, n);
-	hooks(w, HOOK_GUEST_RX, pkts, n);
+	n = hooks(w, HOOK_GUEST_RX, pkts, n);
 	policy_source_burst(p, port, s, &rxq->src, pkts, n);
 	if (unlikely(kinds & (1u << PKT_ARP | 1u << PKT_ND)) && s)
 		neigh_burst(w, rxq, port, s, pkts, n);

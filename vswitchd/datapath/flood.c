@@ -21,6 +21,18 @@ static unsigned int to_ports(struct worker *w, const struct policy_flood *f, str
 	return sent;
 }
 
+/* A packet of its own for the wire: a header is written in front of it. */
+static struct rte_mbuf *copy(struct worker *w, struct rte_mbuf *m)
+{
+	struct rte_mbuf *c = rte_pktmbuf_copy(m, w->dp->params.pool, 0, UINT32_MAX);
+
+	if (c)
+		*pkt_meta(c) = *pkt_meta(m);
+	else
+		drop_count(&w->drops, DROP_NO_MBUF, 1);
+	return c;
+}
+
 static unsigned int to_hosts(struct worker *w, const struct policy_flood *f, struct rte_mbuf *m)
 {
 	struct rte_mbuf *copies[BURST];
@@ -28,13 +40,15 @@ static unsigned int to_hosts(struct worker *w, const struct policy_flood *f, str
 	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < f->n_hosts; i++) {
-		struct rte_mbuf *c = rte_pktmbuf_copy(m, w->dp->params.pool, 0, UINT32_MAX);
+		struct rte_mbuf *c;
 
-		if (!c) {
-			drop_count(&w->drops, DROP_NO_MBUF, 1);
+		if (!egress_fits(w, m, f->hosts[i])) {
+			drop_count(&w->drops, DROP_TOO_BIG, 1);
 			continue;
 		}
-		*pkt_meta(c) = *pkt_meta(m);
+		c = copy(w, m);
+		if (!c)
+			continue;
 		pkt_meta(c)->dst = f->hosts[i];
 		pkt_meta(c)->dst_pa = PA_ANY;
 		copies[k++] = c;
@@ -64,10 +78,9 @@ void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire)
 	if (!from_wire && meta->vsid_out)
 		sent += to_hosts(w, f, m);
 	if (!from_wire && !meta->vsid_out && w->knobs->plain_uplink) {
-		struct rte_mbuf *c = rte_pktmbuf_copy(m, w->dp->params.pool, 0, UINT32_MAX);
+		struct rte_mbuf *c = copy(w, m);
 
 		if (c) {
-			*pkt_meta(c) = *meta;
 			plain_to_wire(w, c);
 			sent++;
 		}

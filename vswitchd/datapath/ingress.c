@@ -18,6 +18,7 @@ static inline bool at_home(const struct worker *w, const struct team_pa_view *pa
 	return pa->prev == member && w->now < pa->prev_until;
 }
 
+/* Asked once for a run of packets from one source. */
 static inline uint16_t source_host(struct worker *w, const struct ip_addr *src)
 {
 	if (likely(ip_equal(src, &w->last_src)))
@@ -39,7 +40,46 @@ static void not_tunnel(struct worker *w, uint8_t member, struct rte_mbuf *m, enu
 	worker_drop(w, PORT_WIRE, m, why);
 }
 
-/* Outer headers of one frame; on success the outer part is gone and the metadata says where it came from. */
+/* Cut a packet to its first len bytes (at least one); segments that are left empty go. */
+static __rte_noinline void cut(struct rte_mbuf *m, uint32_t len)
+{
+	struct rte_mbuf *seg = m;
+	uint32_t left = len;
+	uint16_t segs = 1;
+
+	for (; left > seg->data_len && seg->next; seg = seg->next, segs++)
+		left -= seg->data_len;
+	seg->data_len = (uint16_t)RTE_MIN(left, seg->data_len);
+	rte_pktmbuf_free(seg->next);
+	seg->next = NULL;
+	m->nb_segs = segs;
+	m->pkt_len = len;
+}
+
+/* The inner frame alone: without the outer part, what the underlay padded, and a priority tag. */
+static inline void uncover(struct rte_mbuf *m, const struct encap_rx *rx)
+{
+	rte_pktmbuf_adj(m, rx->inner_off);
+	if (unlikely(m->pkt_len > rx->inner_len))
+		cut(m, rx->inner_len);
+	if (unlikely(rx->inner_tag)) {
+		uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+
+		memmove(data + 4, data, 12);
+		rte_pktmbuf_adj(m, 4);
+	}
+}
+
+static inline enum drop_reason parse_inner(const struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	enum drop_reason bad = pkt_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, &meta->pkt);
+
+	if (likely(!bad))
+		return DROP_NONE;
+	return bad == DROP_BAD_IP ? DROP_INNER_IP : bad == DROP_GUEST_RUNT ? DROP_INNER_RUNT : bad;
+}
+
+/* Headers of one frame; on success the outer part is gone and the metadata says where it came from. */
 static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rte_mbuf *m)
 {
 	const struct team_view *v = w->view;
@@ -71,8 +111,8 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	meta->src_host = source_host(w, &rx.outer_src);
 	if (unlikely(meta->src_host == HOST_NONE))
 		return DROP_SRC_PA_UNKNOWN;
-	rte_pktmbuf_adj(m, rx.inner_off);
-	return DROP_NONE;
+	uncover(m, &rx);
+	return parse_inner(m, meta);
 }
 
 static void deliver(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
@@ -89,30 +129,39 @@ static void deliver(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	}
 }
 
+/* Outer and inner headers are in two lines. */
+static inline void prefetch_headers(const struct rte_mbuf *m)
+{
+	rte_prefetch0(rte_pktmbuf_mtod(m, const void *));
+	rte_prefetch0(rte_pktmbuf_mtod_offset(m, const void *, RTE_CACHE_LINE_SIZE));
+}
+
 void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct rte_mbuf *ok[WIRE_BURST];
+	uint16_t k = 0, all = n;
 	uint64_t bytes = 0;
-	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], const void *));
-	hooks(w, HOOK_WIRE_RX, pkts, n);
+		prefetch_headers(pkts[i]);
+	for (uint16_t i = 0; i < n; i++)
+		bytes += pkts[i]->pkt_len;
+	w->last_src.family = 0; /* hosts may have changed since the last burst */
+	n = hooks(w, HOOK_WIRE_RX, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		enum drop_reason why;
 
 		if (i + PREFETCH_AHEAD < n)
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], const void *));
-		bytes += m->pkt_len;
+			prefetch_headers(pkts[i + PREFETCH_AHEAD]);
 		why = decap(w, member, m);
 		if (likely(!why))
 			ok[k++] = m;
 		else
 			not_tunnel(w, member, m, why);
 	}
-	traffic_add(&w->member_rx[member], n, bytes);
-	stat_add(&w->stage[STAGE_WIRE_RX], n);
+	traffic_add(&w->member_rx[member], all, bytes);
+	stat_add(&w->stage[STAGE_WIRE_RX], all);
 	policy_ingress_burst(w->dp->params.policy, ok, k);
 	stat_add(&w->stage[STAGE_INGRESS], k);
 	deliver(w, ok, k);

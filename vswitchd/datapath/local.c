@@ -44,17 +44,13 @@ static unsigned int usable_queues(const struct worker *w, const struct dp_port *
 	return own;
 }
 
-/* Flow hash of a decapsulated frame, computed only where a choice of queues needs it. */
+/* Flow hash of a frame from the wire, computed only where a choice of queues needs it. */
 static uint32_t queue_hash(const struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
-	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 
-	if (meta->src == PORT_WIRE && !meta->hash) {
-		if (pkt_parse(data, m->data_len, m->pkt_len, &meta->pkt))
-			return 0; /* malformed inside: the guest's business, any queue will do */
-		meta->hash = flowhash(data, &meta->pkt, w->dp->params.salt);
-	}
+	if (meta->src == PORT_WIRE && !meta->hash)
+		meta->hash = flowhash(rte_pktmbuf_mtod(m, const uint8_t *), &meta->pkt, w->dp->params.salt);
 	return FLOW_QUEUE(meta->hash);
 }
 
@@ -121,7 +117,7 @@ static void flush_port(struct worker *w, uint16_t index)
 		return;
 	}
 	n = isolate(w, index, o->pkts, n);
-	hooks(w, HOOK_GUEST_TX, o->pkts, n);
+	n = hooks(w, HOOK_GUEST_TX, o->pkts, n);
 	if (n_queues == 1)
 		give(w, p, queues[0], o->pkts, n);
 	else

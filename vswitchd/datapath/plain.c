@@ -47,6 +47,8 @@ bool plain_from_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
 	meta->src_host = HOST_NONE;
 	meta->record = REC_NONE;
 	meta->flags = META_PLAIN;
+	if (pkt_parse(data, m->data_len, m->pkt_len, &meta->pkt))
+		memset(&meta->pkt, 0, sizeof(meta->pkt)); /* malformed inside: the guest's business */
 	if (mac_is_group(data))
 		flood_packet(w, m, true);
 	else

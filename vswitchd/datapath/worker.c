@@ -35,12 +35,46 @@ void worker_drop(struct worker *w, uint16_t port, struct rte_mbuf *m, enum drop_
 	worker_free(w, m);
 }
 
-void hooks_run(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n)
+/* Take out what a hook has dropped or kept. The verdict of a shared packet is the other receivers' as well. */
+static uint16_t hooks_sort(struct worker *w, struct rte_mbuf **pkts, uint8_t *before, uint16_t n)
+{
+	uint16_t k = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt_meta *meta = pkt_meta(pkts[i]);
+
+		if (meta->verdict == VERDICT_CONSUMED)
+			continue;
+		if (meta->verdict == VERDICT_DROP) {
+			meta->verdict = before[i];
+			worker_drop(w, meta->src, pkts[i], meta->drop);
+		} else {
+			before[k] = before[i];
+			pkts[k++] = pkts[i];
+		}
+	}
+	return k;
+}
+
+uint16_t hooks_run(struct worker *w, enum hook_point point, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct hook_table *t = rcu_dereference(w->dp->hooks);
+	uint8_t before[OUT_MAX]; /* no burst is longer */
 
-	for (unsigned int i = 0; t && n && i < t->n[point]; i++)
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt_meta *meta = pkt_meta(pkts[i]);
+
+		if (point == HOOK_WIRE_RX) { /* nobody has written it yet */
+			memset(meta, 0, sizeof(*meta));
+			meta->src = PORT_WIRE;
+		}
+		before[i] = meta->verdict;
+	}
+	for (unsigned int i = 0; t && n && i < t->n[point]; i++) {
 		t->hooks[point][i].fn(t->hooks[point][i].arg, pkts, n);
+		n = hooks_sort(w, pkts, before, n);
+	}
+	return n;
 }
 
 static unsigned int poll_ports(struct worker *w, const struct plan *plan)

@@ -125,7 +125,7 @@ static const struct port_ops fake_port_ops = { .name = "memory", .rx = queue_rx,
 
 /* ---- the rest ---- */
 
-static void set(enum object_kind kind, const char *line)
+void world_set(enum object_kind kind, const char *line)
 {
 	union object_spec spec;
 	struct errbuf err = { "" };
@@ -148,19 +148,19 @@ static void policy_fill(void)
 		"vsid=5002 ca=10.0.1.9 mac=02:00:00:00:09:02 host=far",
 	};
 
-	set(OBJECT_HOST, "id=far pas=[{address=192.0.2.21},{address=192.0.2.22}]");
-	set(OBJECT_SUBNET, "vsid=5001 rdid=t gateways=[10.0.0.1/24] learning=true");
-	set(OBJECT_SUBNET, "vsid=5002 rdid=t gateways=[10.0.1.1/24] learning=false");
-	set(OBJECT_SUBNET, "vsid=6001 rdid=u gateways=[10.0.0.1/24] learning=false");
-	set(OBJECT_ROUTE, "rdid=t vsid=5001 prefix=10.0.0.0/24");
-	set(OBJECT_ROUTE, "rdid=t vsid=5002 prefix=10.0.1.0/24");
-	set(OBJECT_ROUTE, "rdid=u vsid=6001 prefix=10.0.0.0/24");
-	set(OBJECT_PORT, "id=a vsid=5001 macs=[02:00:00:00:00:0a]");
-	set(OBJECT_PORT, "id=b vsid=5001 macs=[02:00:00:00:00:0b]");
-	set(OBJECT_PORT, "id=c vsid=5002 macs=[02:00:00:00:00:0c]");
-	set(OBJECT_PORT, "id=x vsid=6001 macs=[02:00:00:00:00:0a]");
+	world_set(OBJECT_HOST, "id=far pas=[{address=192.0.2.21},{address=192.0.2.22}]");
+	world_set(OBJECT_SUBNET, "vsid=5001 rdid=t gateways=[10.0.0.1/24] learning=true");
+	world_set(OBJECT_SUBNET, "vsid=5002 rdid=t gateways=[10.0.1.1/24] learning=false");
+	world_set(OBJECT_SUBNET, "vsid=6001 rdid=u gateways=[10.0.0.1/24] learning=false");
+	world_set(OBJECT_ROUTE, "rdid=t vsid=5001 prefix=10.0.0.0/24");
+	world_set(OBJECT_ROUTE, "rdid=t vsid=5002 prefix=10.0.1.0/24");
+	world_set(OBJECT_ROUTE, "rdid=u vsid=6001 prefix=10.0.0.0/24");
+	world_set(OBJECT_PORT, "id=a vsid=5001 macs=[02:00:00:00:00:0a]");
+	world_set(OBJECT_PORT, "id=b vsid=5001 macs=[02:00:00:00:00:0b]");
+	world_set(OBJECT_PORT, "id=c vsid=5002 macs=[02:00:00:00:00:0c]");
+	world_set(OBJECT_PORT, "id=x vsid=6001 macs=[02:00:00:00:00:0a]");
 	for (unsigned int i = 0; i < sizeof(records) / sizeof(records[0]); i++)
-		set(OBJECT_RECORD, records[i]);
+		world_set(OBJECT_RECORD, records[i]);
 }
 
 static void ports_attach(void)

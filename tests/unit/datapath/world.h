@@ -64,6 +64,9 @@ int world_setup(void **state);
 /* Checks that no packet buffer is lost. */
 int world_teardown(void **state);
 
+/* Set an object of the policy from a line of fields; fails the test when it is refused. */
+void world_set(enum object_kind kind, const char *line);
+
 /* A finished frame from a guest, or on a member. */
 void guest_sends(unsigned int port, struct frame *f);
 void wire_brings(unsigned int member, struct frame *f);
