@@ -99,7 +99,7 @@ NAMES = [
 WITHOUT_DPDK = {"cli", "protocol", "policyd", "store", "manager"}
 
 # Quoted headers that are made by the build.
-GENERATED = {"config.h"}
+GENERATED = {"version.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
