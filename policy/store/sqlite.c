@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The embedded backend: one sqlite file in WAL mode. Kinds and origins are kept by name, so that reordering an enum
- * does not reinterpret old files; rows of names that this version does not know are kept and not loaded.
+ * The embedded backend: one sqlite file in WAL mode. Kinds and origins are kept by name, so that reordering
+ * an enum does not reinterpret old files; rows of names that this version does not know are kept and not
+ * loaded.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,8 +129,9 @@ static int check_schema(struct sqlite_store *s, bool *ret_empty, struct errbuf *
 	if (tables && id != APPLICATION_ID)
 		return err_set(err, EUCLEAN, "policy store: the file is another program's database");
 	if (version > SCHEMA_VERSION)
-		return err_set(err, EPROTONOSUPPORT, "policy store: written by a newer version (schema %d, known is %d)",
-			       version, SCHEMA_VERSION);
+		return err_set(err, EPROTONOSUPPORT,
+			       "policy store: written by a newer version (schema %d, known is %d)", version,
+			       SCHEMA_VERSION);
 	return 0;
 }
 
@@ -288,7 +290,9 @@ static int sqlite_put(struct store *store, enum object_kind kind, const char *ke
 {
 	struct sqlite_store *s = (struct sqlite_store *)store;
 
-	/* STATIC: the strings live until the step; binding fails only without memory, which the step reports. */
+	/*
+	 * STATIC: the strings live until the step; binding fails only without memory, which the step reports.
+	 */
 	sqlite3_bind_text(s->st[PUT], 1, object_types[kind].name, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s->st[PUT], 2, key, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s->st[PUT], 3, origin_names[origin], -1, SQLITE_STATIC);
@@ -322,7 +326,8 @@ static int origin_of(const char *name)
 }
 
 static int sqlite_load(struct store *store,
-		       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text, void *arg),
+		       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text,
+				 void *arg),
 		       void *arg, struct errbuf *err)
 {
 	struct sqlite_store *s = (struct sqlite_store *)store;

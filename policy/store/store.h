@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What survives a restart: objects of origin admin, manager and learned, each as one line of field_write(). A library
- * of its own; all calls of one store come from one thread (the daemon's store thread) and may block.
+ * What survives a restart: objects of origin admin, manager and learned, each as one line of field_write(). A
+ * library of its own; all calls of one store come from one thread (the daemon's store thread) and may block.
  *
  * Nothing is acknowledged before store_commit() has returned 0: then it is on disk.
  */
@@ -37,10 +37,11 @@ struct store {
 extern const struct store_ops store_sqlite;
 
 /*
- * Open or create. A file that is damaged or of another kind is not used: it is renamed to PATH.corrupt-<number>,
- * which is logged, and an empty store takes its place.
+ * Open or create. A file that is damaged or of another kind is not used: it is renamed to
+ * PATH.corrupt-<number>, which is logged, and an empty store takes its place.
  * @param path of the database file; its directory exists.
- * @return 0; -EACCES, -ENOSPC, -EIO, -EPROTONOSUPPORT (written by a newer version: left alone), with a reason.
+ * @return 0; -EACCES, -ENOSPC, -EIO, -EPROTONOSUPPORT (written by a newer version: left alone), with a
+ * reason.
  */
 int store_open(const char *path, struct store **ret, struct errbuf *err);
 
@@ -62,7 +63,10 @@ int store_put(struct store *s, enum object_kind kind, const char *key, enum orig
 /* Remove; 0 also when there was none. */
 int store_delete(struct store *s, enum object_kind kind, const char *key, struct errbuf *err);
 
-/* Visit every object; fn's strings are valid during its call, a negative return ends the visit and is returned. */
+/*
+ * Visit every object; fn's strings are valid during its call, a negative return ends the visit and is
+ * returned.
+ */
 int store_load(struct store *s,
 	       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text, void *arg),
 	       void *arg, struct errbuf *err);

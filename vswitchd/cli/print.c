@@ -44,7 +44,8 @@ static void format_value(struct json_object *o, char *buf, size_t size)
 		{
 			format_value(v, item, sizeof(item));
 			if (used < size && *item)
-				used += (size_t)snprintf(buf + used, size - used, "%s%s=%s", used ? " " : "", name, item);
+				used += (size_t)snprintf(buf + used, size - used, "%s%s=%s", used ? " " : "", name,
+							 item);
 		}
 	} else if (json_object_is_type(o, json_type_boolean)) {
 		snprintf(buf, size, "%s", json_object_get_boolean(o) ? "yes" : "no");
@@ -66,7 +67,8 @@ void print_row(const struct column *c, struct json_object *o)
 	for (; c->title; c++) {
 		format_value(at_path(o, c->path), text, sizeof(text));
 		/* no blanks behind the last column */
-		printf("%*s%s", c[1].title || c->width > 0 ? c->width : 0, *text ? text : "-", c[1].title ? "  " : "\n");
+		printf("%*s%s", c[1].title || c->width > 0 ? c->width : 0, *text ? text : "-",
+		       c[1].title ? "  " : "\n");
 	}
 }
 

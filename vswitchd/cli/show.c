@@ -41,9 +41,15 @@ static const struct column neighbour_columns[] = {
 };
 
 static const struct column worker_columns[] = {
-	{ "worker", "worker", 6 },     { "lcore", "lcore", 5 },	       { "queues", "queues", 6 },
-	{ "member-queues", "member-queues", 13 }, { "packets", "packets", 14 }, { "cycles/packet", "cycles-per-packet", 13 },
-	{ "packets/turn", "packets-per-turn", 12 }, { "sleeps", "sleeps", 10 }, { NULL, NULL, 0 },
+	{"worker", "worker", 6},
+	{"lcore", "lcore", 5},
+	{"queues", "queues", 6},
+	{"member-queues", "member-queues", 13},
+	{"packets", "packets", 14},
+	{"cycles/packet", "cycles-per-packet", 13},
+	{"packets/turn", "packets-per-turn", 12},
+	{"sleeps", "sleeps", 10},
+	{NULL, NULL, 0},
 };
 
 /* One call whose reply has one member: as JSON, or by `text`. */
@@ -218,7 +224,8 @@ static void text_workers(struct json_object *o)
 		int64_t packets = int_member(w, "packets"), turns = int_member(w, "busy-turns");
 		char text[32];
 
-		snprintf(text, sizeof(text), "%.1f", packets ? (double)int_member(w, "busy-cycles") / (double)packets : 0.);
+		snprintf(text, sizeof(text), "%.1f",
+			 packets ? (double)int_member(w, "busy-cycles") / (double)packets : 0.);
 		json_object_object_add(w, "cycles-per-packet", json_object_new_string(text));
 		snprintf(text, sizeof(text), "%.1f", turns ? (double)packets / (double)turns : 0.);
 		json_object_object_add(w, "packets-per-turn", json_object_new_string(text));

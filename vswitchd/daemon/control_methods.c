@@ -306,7 +306,8 @@ static int do_neighbours(struct manager *m, struct call *c, struct errbuf *err)
 		json_object_object_add(o, "address", json_object_new_string(format_ip(&list[i].address, text)));
 		json_object_object_add(o, "mac", json_object_new_string(format_mac(&list[i].mac, text)));
 		json_object_object_add(o, "member", json_object_new_int(list[i].member));
-		json_object_object_add(o, "state", json_object_new_string(list[i].state < 5 ? states[list[i].state] : "?"));
+		json_object_object_add(o, "state",
+				       json_object_new_string(list[i].state < 5 ? states[list[i].state] : "?"));
 		json_object_array_add(a, o);
 	}
 	free(list);

@@ -226,7 +226,8 @@ void datapath_port_detach(struct datapath *dp, uint16_t port)
 	if (plan_publish(dp) < 0) {
 		/*
 		 * No memory for new plans. The old ones still name the queues, and they must not be polled after this
-		 * call: make them queueless in place. Ready flags belong to the port's control side, which is about to stop it.
+		 * call: make them queueless in place. Ready flags belong to the port's control side, which is about to
+		 * stop it.
 		 */
 		for (unsigned int q = 0; q < p->n_queues; q++) {
 			__atomic_store_n(&p->queues[q]->rx_ready, 0, __ATOMIC_RELEASE);

@@ -276,7 +276,9 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 		egress_remote(w, remote, k);
 }
 
-/* Rates follow the knobs; looked at once per burst. Each queue has its share of what the port may: nothing is shared. */
+/*
+ * Rates follow the knobs; looked at once per burst. Each queue has its share of what the port may: nothing is shared.
+ */
 static inline void refresh_rates(struct worker *w, struct rxq *rxq)
 {
 	const struct knobs *k = w->knobs;

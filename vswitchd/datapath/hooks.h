@@ -13,7 +13,8 @@ enum hook_point { HOOK_GUEST_RX, HOOK_WIRE_RX, HOOK_WIRE_TX, HOOK_GUEST_TX, HOOK
 
 /*
  * Look at a burst and change verdicts in the metadata (VERDICT_DROP with a reason, VERDICT_CONSUMED: the mbuf is the
- * hook's now). Before transmit the verdict is that of the forwarding decision. Packets toward VMs may be shared with other
+ * hook's now). Before transmit the verdict is that of the forwarding decision. Packets toward VMs may be shared with
+ * other
  * receivers of a flood: their bytes must not be changed. Worker, inside a read section.
  */
 typedef void (*hook_fn)(void *arg, struct rte_mbuf **pkts, uint16_t n);

@@ -28,7 +28,9 @@ static inline uint16_t source_host(struct worker *w, const struct ip_addr *src)
 	return w->last_host;
 }
 
-/* Frames that are no tunnel packets of ours: teamwatch's on members without a netdev, the plain segment's, or nobody's. */
+/*
+ * Frames that are no tunnel packets of ours: teamwatch's on members without a netdev, the plain segment's, or nobody's.
+ */
 static void not_tunnel(struct worker *w, uint8_t member, struct rte_mbuf *m, enum drop_reason why)
 {
 	if (why == DROP_WIRE_OTHER) {

@@ -13,8 +13,8 @@
 const char *const method_level_names[] = { "read", "operate", "admin", NULL };
 
 const struct method_info methods[METHOD_COUNT] = {
-#define X(sym, name_, level_, more_, in_, out_, text_) \
-	[METHOD_##sym] = { .name = name_, .level = LEVEL_##level_, .more = more_, .in = in_, .out = out_, .text = text_ },
+#define X(sym, name_, level_, more_, in_, out_, text_)                                                                 \
+	[METHOD_##sym] = {.name = name_, .level = LEVEL_##level_, .more = more_, .in = in_, .out = out_, .text = text_},
 	METHOD_LIST(X)
 #undef X
 };
@@ -69,8 +69,8 @@ char *protocol_idl(void)
 		return NULL;
 	fprintf(f, "# Control interface of vswitchd\ninterface %s\n", PROTOCOL_INTERFACE);
 	for (unsigned int i = 0; i < METHOD_COUNT; i++)
-		fprintf(f, "\n# %s (%s)\nmethod %s(%s) -> (%s)\n", methods[i].text, method_level_names[methods[i].level],
-			methods[i].name, methods[i].in, methods[i].out);
+		fprintf(f, "\n# %s (%s)\nmethod %s(%s) -> (%s)\n", methods[i].text,
+			method_level_names[methods[i].level], methods[i].name, methods[i].in, methods[i].out);
 	for (unsigned int i = 0; i < PROTOCOL_ERROR_COUNT; i++)
 		fprintf(f, "\n# %s\nerror %s(text: string)\n", errors[i].text,
 			errors[i].name + sizeof(PROTOCOL_INTERFACE));
@@ -128,9 +128,11 @@ int protocol_connect(const char *path, struct errbuf *err)
 	r = errno;
 	close(fd);
 	if (r == ENOENT || r == ECONNREFUSED)
-		return err_set(err, r, "%s: vswitchd is not running there (systemctl status vswitchd; --socket names another)",
+		return err_set(err, r,
+			       "%s: vswitchd is not running there (systemctl status vswitchd; --socket names another)",
 			       path);
 	if (r == EACCES)
-		return err_set(err, r, "%s: no permission to connect (root, or a member of the groups in `control`)", path);
+		return err_set(err, r, "%s: no permission to connect (root, or a member of the groups in `control`)",
+			       path);
 	return err_set(err, r, "%s: %s", path, strerror(r));
 }

@@ -182,7 +182,7 @@ static void ports_attach(void)
 
 int world_setup(void **state)
 {
-	struct policy_params pp = { .host_id = "self", .max_records = 1024, .routed_ttl = true, .socket = SOCKET_ID_ANY };
+	struct policy_params pp = {.host_id = "self", .max_records = 1024, .routed_ttl = true, .socket = SOCKET_ID_ANY};
 	struct datapath_params dp = { .n_workers = 1, .salt = 12345, .flow_id = true, .provider_mtu = 1500 };
 	struct errbuf err = { "" };
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A packet path without threads and devices: the real policy and datapath, a team that says what the test wants, ports and
+ * A packet path without threads and devices: the real policy and datapath, a team that says what the test wants, ports
+ * and
  * members in memory. One call of world_turn() is one turn of the only worker.
  *
- * Host "self": ports a (5001, 10.0.0.2), b (5001, 10.0.0.3), c (5002, 10.0.1.2), x (6001, 10.0.0.2, another tenant, same
- * MAC as a). Host "far" has PA 192.0.2.21 and 192.0.2.22; far's guests: 10.0.0.9 in 5001, 10.0.1.9 in 5002. Members 0 and 1
+ * Host "self": ports a (5001, 10.0.0.2), b (5001, 10.0.0.3), c (5002, 10.0.1.2), x (6001, 10.0.0.2, another tenant,
+ * same
+ * MAC as a). Host "far" has PA 192.0.2.21 and 192.0.2.22; far's guests: 10.0.0.9 in 5001, 10.0.1.9 in 5002. Members 0
+ * and 1
  * with PAs 192.0.2.11 and 192.0.2.12.
  */
 #ifndef TESTS_UNIT_DATAPATH_WORLD_H
