@@ -27,7 +27,8 @@ class Limit:
         self.guests = guests
         self.case = case
         self.process = place.start("limit", [
-            "stdbuf", "-oL", "dpdk-testpmd", f"--lcores=0@{GENERATOR_CPU},1@{WORKER_CPU}", "--no-pci", "--no-telemetry", *memory, *vdevs,
+            "stdbuf", "-oL", "dpdk-testpmd", f"--lcores=0@{GENERATOR_CPU},1@{WORKER_CPU}", "--no-pci",
+            "--no-telemetry", *memory, *vdevs,
             "--", "-i", "--forward-mode=io", "--nb-cores=1", "--record-core-cycles", "--record-burst-stats",
             "--no-flush-rx", "--total-num-mbufs=65536"], pipe=True)
         self._text = ""
