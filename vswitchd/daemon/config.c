@@ -26,8 +26,14 @@ static struct config_where where_of(const struct reader *rd, const config_settin
 	return config_text_where(rd->text, config_setting_source_line(s));
 }
 
-static const char *type_text(const config_setting_t *s)
+#define TYPE_STR 80
+
+/* What stands there, with its value where it has one; somebody else's bytes made fit for a terminal. */
+static const char *type_text(const config_setting_t *s, char buf[TYPE_STR])
 {
+	const char *text = config_setting_get_string(s);
+	char *p;
+
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_GROUP:
 		return "a group { }";
@@ -35,18 +41,23 @@ static const char *type_text(const config_setting_t *s)
 		return "a list ( )";
 	case CONFIG_TYPE_ARRAY:
 		return "an array [ ]";
-	case CONFIG_TYPE_STRING:
-		return "text";
 	case CONFIG_TYPE_BOOL:
-		return "true or false";
+		return config_setting_get_bool(s) ? "true" : "false";
 	case CONFIG_TYPE_FLOAT:
-		return "a fraction";
+		snprintf(buf, TYPE_STR, "the fraction %g", config_setting_get_float(s));
+		return buf;
+	case CONFIG_TYPE_STRING:
+		snprintf(buf, TYPE_STR, "the text \"%.40s%s\"", text, strlen(text) > 40 ? "..." : "");
+		for (p = buf; *p; p++)
+			*p = *p < 0x20 || *p > 0x7e ? '?' : *p;
+		return buf;
 	default:
-		return "a number";
+		snprintf(buf, TYPE_STR, "the number %lld", config_setting_get_int64(s));
+		return buf;
 	}
 }
 
-/* What the file has to hold for a row: a libconfig type, for messages a text. */
+/* What the file has to hold for a row. */
 static const char *type_wanted(const struct field *f)
 {
 	if (f->type == FIELD_BOOL)
@@ -140,6 +151,18 @@ static bool read_struct(struct reader *rd, const struct field *f, const config_s
 	return true;
 }
 
+static void wrong_type(struct reader *rd, const struct field *f, const config_setting_t *s, const char *in)
+{
+	char allowed[256] = "", is[TYPE_STR];
+	struct field one = *f;
+
+	one.max_items = 0; /* of one element */
+	if (f->type == FIELD_STRUCT || f->type == FIELD_BOOL || field_allowed(&one, allowed, sizeof(allowed)) < 0)
+		allowed[0] = '\0';
+	config_error(rd->config, rd->errors, where_of(rd, s), "%s: %s: %s is needed%s%s%s, not %s", in, f->name,
+		     type_wanted(f), *allowed ? " (" : "", allowed, *allowed ? ")" : "", type_text(s, is));
+}
+
 static bool read_value(struct reader *rd, const struct field *f, const config_setting_t *s, const char *in, void *obj,
 		       unsigned int item)
 {
@@ -147,8 +170,7 @@ static bool read_value(struct reader *rd, const struct field *f, const config_se
 	struct errbuf err;
 
 	if (!type_fits(f, s)) {
-		config_error(rd->config, rd->errors, where_of(rd, s), "%s: %s: %s is needed, not %s", in, f->name,
-			     type_wanted(f), type_text(s));
+		wrong_type(rd, f, s, in);
 		return false;
 	}
 	if (f->max_items && item >= f->max_items) {
@@ -170,11 +192,12 @@ static bool read_array(struct reader *rd, const struct field *f, const config_se
 {
 	const char *brackets = f->type == FIELD_STRUCT ? "a list ( )" : "an array [ ]";
 	int type = config_setting_type(s), i, n = config_setting_length(s);
+	char is[TYPE_STR];
 	bool good = true;
 
 	if (type != CONFIG_TYPE_LIST && (f->type == FIELD_STRUCT || type != CONFIG_TYPE_ARRAY)) {
 		config_error(rd->config, rd->errors, where_of(rd, s), "%s: %s: %s is needed, not %s", in, f->name,
-			     brackets, type_text(s));
+			     brackets, type_text(s, is));
 		return false;
 	}
 	for (i = 0; i < n; i++)
@@ -234,10 +257,11 @@ static int read_object(struct reader *rd, enum object_kind kind, const config_se
 	struct config_where where = where_of(rd, s);
 	union object_spec spec;
 	struct errbuf err;
+	char is[TYPE_STR];
 
 	if (!config_setting_is_group(s)) {
 		config_error(rd->config, rd->errors, where, "%s: a group { } is needed, not %s", type->config,
-			     type_text(s));
+			     type_text(s, is));
 		return 0;
 	}
 	object_default(kind, &spec);
@@ -253,10 +277,11 @@ static int read_object(struct reader *rd, enum object_kind kind, const config_se
 static int read_objects(struct reader *rd, enum object_kind kind, const config_setting_t *list)
 {
 	int i, n = config_setting_length(list), r = 0;
+	char is[TYPE_STR];
 
 	if (!config_setting_is_list(list)) {
 		config_error(rd->config, rd->errors, where_of(rd, list), "%s: a list ( ) is needed, not %s",
-			     object_types[kind].config, type_text(list));
+			     object_types[kind].config, type_text(list, is));
 		return 0;
 	}
 	for (i = 0; i < n && r == 0; i++)
@@ -280,6 +305,7 @@ static int read_top(struct reader *rd, const config_setting_t *s)
 {
 	const struct settings_group *g;
 	const char *names[NAMES_MAX];
+	char is[TYPE_STR];
 	unsigned int k;
 
 	for (g = settings_groups; g->name; g++) {
@@ -290,7 +316,7 @@ static int read_top(struct reader *rd, const config_setting_t *s)
 			read_rows(rd, s, g->name, g->rows, &rd->config->settings);
 		else
 			config_error(rd->config, rd->errors, where_of(rd, s), "%s: a group { } is needed, not %s",
-				     g->name, type_text(s));
+				     g->name, type_text(s, is));
 		return 0;
 	}
 	for (k = 0; k < OBJECT_COUNT; k++)

@@ -70,7 +70,7 @@ static const struct bad {
 	{ "workers = { count = -1; };", "t:1: workers: count: '-1' is not valid, allowed: 1..64" },
 	{ "workers = { count = 012; };",
 	  "t:1: number 012 begins with 0: is it octal? Octal values are written as text, \"0660\"" },
-	{ "workers = { count = 1.05; };", "t:1: workers: count: a number is needed, not a fraction" },
+	{ "workers = { count = 1.05; };", "t:1: workers: count: a number is needed (1..64), not the fraction 1.05" },
 	/* names */
 	{ "wrokers = { };", "t:1: unknown key 'wrokers', did you mean 'workers'?" },
 	{ H1 "workers = { cuont = 1; };", "t:2: workers: unknown key 'cuont', did you mean 'count'?" },
@@ -78,13 +78,15 @@ static const struct bad {
 	{ "log = { level = \"inof\"; };",
 	  "t:1: log: level: 'inof' is not valid, allowed: error|warning|notice|info|debug (did you mean 'info'?)" },
 	/* types */
-	{ "workers = 3;", "t:1: workers: a group { } is needed, not a number" },
-	{ "workers = { count = \"3\"; };", "t:1: workers: count: a number is needed, not text" },
-	{ "workers = { cores = 3; };", "t:1: workers: cores: an array [ ] is needed, not a number" },
-	{ "nvgre = { flow-id = 1; };", "t:1: nvgre: flow-id: true or false is needed, not a number" },
-	{ "host = { id = 5; };", "t:1: host: id: text in quotes is needed, not a number" },
+	{ "workers = 3;", "t:1: workers: a group { } is needed, not the number 3" },
+	{ "workers = { count = \"3\"; };", "t:1: workers: count: a number is needed (1..64), not the text \"3\"" },
+	{ "workers = { cores = 3; };", "t:1: workers: cores: an array [ ] is needed, not the number 3" },
+	{ "nvgre = { flow-id = 1; };", "t:1: nvgre: flow-id: true or false is needed, not the number 1" },
+	{ "host = { id = 5; };", "t:1: host: id: text in quotes is needed (name of at most 63 characters A-Z a-z 0-9 . _ : -), not the number 5" },
+	{ "workers = { cores = [\"1\\n2\"]; };",
+	  "t:1: workers: cores: a number is needed (0..1023), not the text \"1?2\"" },
 	{ "records = { };", "t:1: records: a list ( ) is needed, not a group { }" },
-	{ "records = ( 7 );", "t:1: records: a group { } is needed, not a number" },
+	{ "records = ( 7 );", "t:1: records: a group { } is needed, not the number 7" },
 	{ "hosts = ( { id = \"h2\"; pas = [\"1.2.3.4\"]; } );",
 	  "t:1: hosts: pas: a list ( ) is needed, not an array [ ]" },
 	{ "hosts = ( { id = \"h2\"; pas = ( { address = \"1.2.3.4\";\n weight = 900; } ); } );",
@@ -102,7 +104,7 @@ static const struct bad {
 	  "t:1: host: id: '-' is not valid, allowed: name of at most 63 characters A-Z a-z 0-9 . _ : -\n"
 	  "t:3: records: ca: '10.1.0.300' is not valid, allowed: address\n"
 	  "t:3: records: vsid: '5' is out of range, allowed: 4096..16777214\n"
-	  "t:4: records: mac: text in quotes is needed, not a number\n"
+	  "t:4: records: mac: text in quotes is needed (MAC address), not the number 7\n"
 	  "t:4: records: unknown key 'hosts', did you mean 'host'?" },
 	/* objects by themselves */
 	{ "records = ( { vsid = 5001; mac = \"02:00:00:00:00:01\"; host = \"h1\"; } );",
