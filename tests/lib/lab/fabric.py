@@ -22,6 +22,7 @@ from .peer import TapGuest
 from .qemu import Nic, QemuGuest
 from .run import Run
 from .underlay import DEFAULT_MTU, Underlay
+from .wait import until
 
 
 @dataclass
@@ -188,8 +189,23 @@ class Fabric:
             host.wait_ready()
         for host in self.hosts.values():
             host.wait_provider_addresses()
+        for host in self.hosts.values():
+            self._wait_neighbours(host)
         for place, guest in self._guests:
             self.finish(place, guest, configure)
+
+    def _wait_neighbours(self, host: Host) -> None:
+        """Until it knows the way to all good provider addresses of the other hosts."""
+        wanted = {
+            address
+            for other in self.hosts.values()
+            for address, state in other.provider_address_states().items()
+            if other is not host and state == "preferred"
+        }
+        until(
+            lambda: wanted <= host.reachable_neighbours(),
+            f"{host.name} resolves the provider addresses {sorted(wanted)}",
+        )
 
     def finish(self, place: Place, guest: Guest, configure: bool = True) -> None:
         """Waits for a guest that was powered on, and sets its addresses."""

@@ -206,6 +206,11 @@ class Host:
 
         until(settled, f"duplicate address detection on {self.name}")
 
+    def reachable_neighbours(self) -> set[str]:
+        """Addresses on the provider network whose MAC is known."""
+        known: list[dict[str, Any]] = self.call("Neighbours")["neighbours"]
+        return {str(each["address"]) for each in known if each["state"] == "reachable"}
+
     def drops(self) -> dict[str, int]:
         """Named drops of the whole host."""
         return {row["name"]: int(row["packets"]) for row in self.call("Drops", all=True)["drops"]}

@@ -26,9 +26,9 @@ def nvgre(
     """From the outer IP header on, as RFC 7637 wants it; `gre` overrides fields of scapy's GRE layer."""
     fields = {"key_present": 1, "proto": 0x6558, "key": vsid << 8 | flow_id, **gre}
     if ":" in outer_destination:
-        outer: Packet = IPv6(src=outer_source, dst=outer_destination, hlim=64)
+        outer: Packet = IPv6(src=outer_source, dst=outer_destination, hlim=64, nh=GRE_PROTOCOL)
     else:
-        outer = IP(src=outer_source, dst=outer_destination, flags="DF", ttl=64)
+        outer = IP(src=outer_source, dst=outer_destination, flags="DF", ttl=64, proto=GRE_PROTOCOL)
     return outer / GRE(**fields) / inner
 
 
