@@ -110,6 +110,7 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 	m->busy = false;
 	if (r == 0) {
 		t->xdp_claim[member] = claim;
+		t->punt_pool[member] = c->pool;
 		tw_member_device(&t->core, member, TAKE(dev), &info, c->mtu ? c->mtu : MTU_DEFAULT);
 		tw_team_follow(t, member);
 		tw_team_ports(t);

@@ -11,6 +11,7 @@
 #include "teaming/ethdev.h"
 #include "teaming/ethtool.h"
 #include "teaming/xdp.h"
+#include "teaming/xdp_pool.h"
 
 #define RING_FRAMES  2048 /* of an AF_PACKET ring: 2 ms at 1 Mpps */
 #define RING_HEADER  32   /* TPACKET2_HDRLEN without the address: what the driver leaves of a frame for data */
@@ -23,8 +24,11 @@ struct device {
 	struct rte_device *dev;
 	uint16_t port;
 	uint16_t max_len; /* AF_XDP: longest frame */
-	struct rte_mempool *pool;
+	struct rte_mempool *pool; /* AF_XDP: its own */
 };
+
+/* Ports that are members: one cannot be two. portctl thread. */
+static bool taken[RTE_MAX_ETHPORTS];
 
 extern const struct member_ops tw_ethdev_xdp_ops;
 
@@ -53,14 +57,17 @@ static int probe(struct device *dev, const char *devargs, struct errbuf *err)
 	struct rte_eth_dev_info info;
 	int r = rte_dev_probe(devargs);
 
-	if (r < 0)
-		return err_set(err, r == -1 ? ENODEV : -r, "DPDK cannot open '%s'%s", devargs,
-			       r == -EEXIST ? ": it is open already" : "");
+	/* PCI devices of the configuration may have been opened when DPDK was started. */
+	if (r < 0 && r != -EEXIST)
+		return err_set(err, r == -1 ? ENODEV : -r, "DPDK cannot open '%s'", devargs);
 	r = find_port(devargs, &dev->port);
 	if (r == 0)
 		r = rte_eth_dev_info_get(dev->port, &info);
 	if (r < 0)
 		return err_set(err, -r, "'%s' is not an Ethernet device", devargs);
+	if (taken[dev->port])
+		return err_set(err, EBUSY, "'%s' is a member already", devargs);
+	taken[dev->port] = true;
 	dev->dev = info.device;
 	dev->probed = true;
 	return 0;
@@ -126,10 +133,9 @@ static int probe_xdp(struct device *dev, const struct member_config *c, uint16_t
 		return r;
 	if (strpbrk(program, ",="))
 		return err_set(err, EINVAL, "XDP program %s: comma and equals sign are not allowed in its path", program);
-	/* The driver takes the pool for one piece of memory. */
-	if (c->pool->nb_mem_chunks != 1)
-		return err_set(err, ENOMEM, "AF_XDP needs packet buffers in one piece, they are in %u",
-			       c->pool->nb_mem_chunks);
+	dev->pool = tw_xdp_pool_new(c->pool, queues, SOCKET_ID_ANY);
+	if (!dev->pool)
+		return err_set(err, ENOMEM, "no memory for the packet buffers of %u AF_XDP queues", queues);
 	if (snprintf(devargs, sizeof(devargs), "net_af_xdp_vsw%u,iface=%s,queue_count=%u,xdp_prog=%s", next_number(),
 		     dev->spec.name, queues, program) >= (int)sizeof(devargs))
 		return err_set(err, ENAMETOOLONG, "XDP program %s: path is too long", program);
@@ -165,6 +171,7 @@ static int ethdev_open(const struct member_spec *spec, struct member_dev *ret, s
 static int setup_queues(struct member_dev *d, const struct member_config *c, const struct rte_eth_dev_info *info,
 			const struct rte_eth_conf *conf)
 {
+	struct rte_mempool *pool = device_of(d)->pool ? device_of(d)->pool : c->pool;
 	struct rte_eth_rxconf rx = info->default_rxconf;
 	struct rte_eth_txconf tx = info->default_txconf;
 	int socket = rte_eth_dev_socket_id(d->port_id), r = 0;
@@ -178,7 +185,7 @@ static int setup_queues(struct member_dev *d, const struct member_config *c, con
 	rx.offloads = conf->rxmode.offloads;
 	tx.offloads = conf->txmode.offloads;
 	for (uint16_t q = 0; r == 0 && q < d->rxq; q++)
-		r = rte_eth_rx_queue_setup(d->port_id, q, rx_desc, (unsigned int)socket, &rx, c->pool);
+		r = rte_eth_rx_queue_setup(d->port_id, q, rx_desc, (unsigned int)socket, &rx, pool);
 	for (uint16_t q = 0; r == 0 && q < d->txq; q++)
 		r = rte_eth_tx_queue_setup(d->port_id, q, tx_desc, (unsigned int)socket, &tx);
 	return r;
@@ -216,7 +223,6 @@ static int start(struct member_dev *d, const struct member_config *c, const stru
 	if (r < 0)
 		return err_set(err, -r, "cannot configure %s: %s", dev->spec.name, rte_strerror(-r));
 	dev->started = true;
-	dev->pool = c->pool;
 	d->tx_offloads = conf.txmode.offloads;
 	/* PAs have MACs of their own; on a netdev the neighbour socket puts them into the filter. */
 	if (!info->if_index) {
@@ -313,10 +319,13 @@ static void ethdev_close(struct member_dev *d)
 		/* A card's other port may be another member. */
 		bool keep = shared(dev);
 
+		taken[dev->port] = false;
 		(void)rte_eth_dev_close(dev->port);
 		if (!keep)
 			(void)rte_dev_remove(dev->dev);
 	}
+	if (dev->pool)
+		tw_xdp_pool_retire(dev->pool);
 	free(dev);
 	d->priv = NULL;
 }

@@ -44,12 +44,11 @@ struct tw_io {
 /* @return 0 or -errno. */
 int tw_io_packet_open(uint32_t if_index, struct tw_io **ret);
 
-/* A punt member; pool: of the frames that go out, may be shared. @return 0 or -errno. */
+/* A punt member. @param pool the workers take buffers from it for frames that go out. @return 0 or -errno. */
 int tw_io_punt_open(struct rte_mempool *pool, struct tw_io **ret);
 /*
  * The workers' ends. rx takes from the front as long as it is ARP, ICMP or ICMPv6 and there is room. @return how many.
- * tx also frees what teamwatch has read: its thread never gives buffers back to a pool that workers use, because it can be
- * preempted while it holds the pool's ring.
+ * tx, of one worker per member, also frees what teamwatch has read.
  */
 uint16_t tw_io_punt_rx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n);
 uint16_t tw_io_punt_tx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n);

@@ -7,15 +7,27 @@
 #include "teaming/io.h"
 
 #define IN_SIZE	 1024
-#define OUT_SIZE 512
+#define OUT_SIZE 128
+#define OUT_ROOM 2032 /* bytes of a frame that teamwatch sends */
 #define BURST	 32
 
+struct slot {
+	uint32_t len;
+	uint8_t data[OUT_ROOM];
+};
+
+/*
+ * teamwatch may be preempted anywhere. So it takes no buffers from pools that workers use and gives none back: it would hold
+ * the pool's ring while it does not run. It writes into slots, and a worker frees what it has read.
+ */
 struct punt {
 	struct tw_io io;
 	struct rte_mempool *pool;
 	struct rte_ring *in;   /* workers -> teamwatch */
-	struct rte_ring *read; /* what teamwatch has read, for a worker to free */
-	struct rte_ring *out;  /* teamwatch -> one worker */
+	struct rte_ring *read; /* teamwatch -> a worker, to be freed */
+	struct slot *out;      /* teamwatch -> one worker; [head, tail) are full, counting on without end */
+	uint32_t tail __attribute__((aligned(64))); /* written by teamwatch */
+	uint32_t head __attribute__((aligned(64))); /* written by the worker */
 };
 
 static struct punt *punt_of(struct tw_io *io)
@@ -30,21 +42,16 @@ static int punt_fd(const struct tw_io *io)
 
 static int punt_send(struct tw_io *io, const uint8_t *frame, uint32_t len)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(punt_of(io)->pool);
-	char *p;
+	struct punt *p = punt_of(io);
+	struct slot *slot = &p->out[p->tail % OUT_SIZE];
 
-	if (!m)
-		return -ENOBUFS;
-	p = len <= UINT16_MAX ? rte_pktmbuf_append(m, (uint16_t)len) : NULL;
-	if (!p) {
-		rte_pktmbuf_free(m);
+	if (len > OUT_ROOM)
 		return -EMSGSIZE;
-	}
-	memcpy(p, frame, len);
-	if (rte_ring_enqueue(punt_of(io)->out, m) < 0) {
-		rte_pktmbuf_free(m);
+	if (p->tail - __atomic_load_n(&p->head, __ATOMIC_ACQUIRE) == OUT_SIZE)
 		return -ENOBUFS;
-	}
+	slot->len = len;
+	memcpy(slot->data, frame, len);
+	__atomic_store_n(&p->tail, p->tail + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -55,7 +62,8 @@ static int punt_recv(struct tw_io *io, uint8_t *buf, uint32_t size)
 	const void *data;
 	void *obj;
 
-	if (rte_ring_dequeue(p->in, &obj) < 0)
+	/* Nobody frees what was read: wait with more. */
+	if (rte_ring_full(p->read) || rte_ring_dequeue(p->in, &obj) < 0)
 		return 0;
 	len = rte_pktmbuf_pkt_len((struct rte_mbuf *)obj);
 	if (len > size)
@@ -63,8 +71,7 @@ static int punt_recv(struct tw_io *io, uint8_t *buf, uint32_t size)
 	data = rte_pktmbuf_read(obj, 0, len, buf);
 	if (data && data != buf)
 		memcpy(buf, data, len);
-	if (rte_ring_enqueue(p->read, obj) < 0)
-		rte_pktmbuf_free(obj);
+	rte_ring_enqueue(p->read, obj);
 	return data ? (int)len : 0;
 }
 
@@ -88,7 +95,7 @@ static void punt_close(struct tw_io *io)
 
 	drain(p->in);
 	drain(p->read);
-	drain(p->out);
+	free(p->out);
 	free(p);
 }
 
@@ -117,6 +124,18 @@ static bool is_ours(const struct rte_mbuf *m)
 	}
 }
 
+static void free_read(struct punt *p)
+{
+	void *done[BURST];
+	unsigned int n;
+
+	do {
+		n = rte_ring_dequeue_burst(p->read, done, BURST, NULL);
+		for (unsigned int i = 0; i < n; i++)
+			rte_pktmbuf_free(done[i]);
+	} while (n == BURST);
+}
+
 uint16_t tw_io_punt_rx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct punt *p = punt_of(io);
@@ -131,13 +150,24 @@ uint16_t tw_io_punt_rx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n)
 uint16_t tw_io_punt_tx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct punt *p = punt_of(io);
-	void *done[BURST];
-	unsigned int k;
+	uint32_t tail = __atomic_load_n(&p->tail, __ATOMIC_ACQUIRE), head = p->head;
+	uint16_t i;
 
-	k = rte_ring_dequeue_burst(p->read, done, BURST, NULL);
-	while (k)
-		rte_pktmbuf_free(done[--k]);
-	return (uint16_t)rte_ring_dequeue_burst(p->out, (void **)pkts, n, NULL);
+	free_read(p);
+	for (i = 0; i < n && head != tail; i++, head++) {
+		const struct slot *slot = &p->out[head % OUT_SIZE];
+		struct rte_mbuf *m = rte_pktmbuf_alloc(p->pool);
+		char *data = m ? rte_pktmbuf_append(m, (uint16_t)slot->len) : NULL;
+
+		if (!data) {
+			rte_pktmbuf_free(m);
+			break;
+		}
+		memcpy(data, slot->data, slot->len);
+		pkts[i] = m;
+	}
+	__atomic_store_n(&p->head, head, __ATOMIC_RELEASE);
+	return i;
 }
 
 static const struct tw_io_ops punt_ops = {
@@ -164,15 +194,16 @@ static struct rte_ring *make_ring(unsigned int size, unsigned int flags)
 
 int tw_io_punt_open(struct rte_mempool *pool, struct tw_io **ret)
 {
-	struct punt *p = calloc(1, sizeof(*p));
+	struct punt *p = aligned_alloc(64, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
+	memset(p, 0, sizeof(*p));
 	p->io.ops = &punt_ops;
 	p->pool = pool;
 	p->in = make_ring(IN_SIZE, RING_F_SC_DEQ);
-	p->read = make_ring(2 * IN_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	p->out = make_ring(OUT_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	p->read = make_ring(IN_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	p->out = calloc(OUT_SIZE, sizeof(*p->out));
 	if (!p->in || !p->read || !p->out) {
 		punt_close(&p->io);
 		return -ENOMEM;

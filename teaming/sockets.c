@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/meta.h"
 #include "base/rcu.h"
 #include "teaming/team.h"
 
@@ -13,9 +12,6 @@
 #define FRAME_SIZE  9234 /* jumbo with a tag */
 #define PUNT_POLL   (4 * MS_NS) /* workers make no system call, so they cannot wake teamwatch */
 #define LINK_POLL   (100 * MS_NS)
-#define POOL_SIZE   1023
-#define POOL_CACHE  32
-#define POOL_ROOM   (FRAME_SIZE + RTE_PKTMBUF_HEADROOM)
 
 void tw_sockets_send(void *arg, unsigned int member, const uint8_t *frame, uint32_t len)
 {
@@ -92,11 +88,7 @@ static int open_punt(struct teaming *t, unsigned int m)
 	struct tw_io *io;
 	int r;
 
-	if (!t->punt_pool)
-		t->punt_pool = meta_pool_create("teamwatch", POOL_SIZE, POOL_CACHE, POOL_ROOM, SOCKET_ID_ANY);
-	if (!t->punt_pool)
-		return -ENOMEM;
-	r = tw_io_punt_open(t->punt_pool, &io);
+	r = tw_io_punt_open(t->punt_pool[m], &io);
 	if (r < 0)
 		return r;
 	rcu_assign(t->io[m], io);
@@ -175,8 +167,10 @@ static void on_link(struct tw_timer *timer, void *arg)
 {
 	struct teaming *t = arg;
 
+	if (t->provider_failed)
+		t->provider_failed = t->pops->handle(t->provider) < 0;
 	tw_team_ports(t);
-	if (any_punt(t))
+	if (any_punt(t) || t->provider_failed)
 		tw_timer_set(&t->core.timers, timer, tw_now(&t->core) + LINK_POLL);
 }
 

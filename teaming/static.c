@@ -249,8 +249,13 @@ static int dump(struct provider *p)
 	return r;
 }
 
+/*
+ * When events were lost, those that are still queued are older than the loss: they are read first, then everything is asked for.
+ * The other way round they would overwrite the answer.
+ */
 static int static_handle(struct provider *p)
 {
+	bool lost = false;
 	ssize_t n;
 
 	for (;;) {
@@ -258,10 +263,10 @@ static int static_handle(struct provider *p)
 		if (n > 0)
 			mnl_cb_run(p->buf, (size_t)n, 0, 0, on_message, p);
 		else if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK)
-			return 0;
-		else if (errno == ENOBUFS) /* events were lost */
-			return dump(p);
-		else if (errno != EINTR && errno != ENOSPC)
+			return lost ? dump(p) : 0;
+		else if (errno == ENOBUFS || errno == ENOSPC)
+			lost = true;
+		else if (errno != EINTR)
 			return -errno;
 	}
 }

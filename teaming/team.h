@@ -22,10 +22,11 @@ struct teaming {
 	struct tw_core core;
 	const struct provider_ops *pops;
 	struct provider *provider;
+	bool provider_failed; /* to be asked again soon */
 	uint32_t io_if_index[TEAM_MEMBERS]; /* of the packet socket, 0: none or rings */
 	int xdp_claim[TEAM_MEMBERS];
 	bool filter_stale; /* addresses or MACs changed: sockets have to be told */
-	struct rte_mempool *punt_pool;
+	struct rte_mempool *punt_pool[TEAM_MEMBERS]; /* the device's, for frames that go out by rings */
 	struct tw_timer punt_timer, link_timer;
 	struct teaming_event *events; /* for teamwatch to deliver */
 	size_t n_events, space_events;

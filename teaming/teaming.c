@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <rte_cycles.h>
-#include <rte_mempool.h>
 #include <rte_random.h>
 
 #include "base/cleanup.h"
@@ -294,7 +293,6 @@ void teaming_free(struct teaming *t)
 	tw_fini(&t->core);
 	tw_reclaim(t, true);
 	free((void *)(uintptr_t)t->view);
-	rte_mempool_free(t->punt_pool);
 	free(t->retired);
 	free(t->events);
 	free(t->state_dir);

@@ -64,8 +64,11 @@ static void handle(struct teaming *t, const struct epoll_event *ev)
 	switch (ev->data.u64) {
 	case TAG_PROVIDER:
 		r = t->pops->handle(t->provider);
-		if (r < 0)
+		t->provider_failed = r < 0;
+		if (r < 0) {
 			log_debug("team provider %s: %s", t->pops->name, strerror(-r));
+			tw_timer_set(&t->core.timers, &t->link_timer, tw_now(&t->core) + 100 * MS_NS);
+		}
 		tw_team_ports(t);
 		break;
 	case TAG_TIMER:
