@@ -46,7 +46,8 @@ void host_spread_flows(struct policy_host *h, const struct policy_host *was)
 		return;
 	quotas(h, quota);
 	for (unsigned int i = 0; i < FLOW_SLOTS; i++) {
-		uint8_t pa = was && was->n_pas ? host_pa_index(h, &was->pas[was->pa_of_flow[i]].address) : PA_ANY;
+		uint8_t pa =
+			was && was->n_pas ? host_pa_index(h, &was->pas[was->pa_of_flow[i]].address) : PA_ANY;
 
 		h->pa_of_flow[i] = PA_ANY;
 		if (pa != PA_ANY && quota[pa]) {
@@ -154,7 +155,8 @@ int host_pin(struct policy *p, uint16_t host, const struct ip_addr *pa, uint8_t 
 		 * A late reader of the number's former meaning gets another address of the same host: as
 		 * good.
 		 */
-		__atomic_store_n(&host_pub_of(p, host)->pin_pa[i], host_pa_index(p->hosts[host], pa), __ATOMIC_RELEASE);
+		__atomic_store_n(&host_pub_of(p, host)->pin_pa[i], host_pa_index(p->hosts[host], pa),
+				 __ATOMIC_RELEASE);
 	}
 	c->pins[i].refs++;
 	*ret = (uint8_t)i;

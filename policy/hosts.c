@@ -34,7 +34,8 @@ static struct host_pub *build(const struct policy *p, uint16_t host, const struc
 		host_spread_flows(&n->h, p->hosts[host]);
 	}
 	for (unsigned int i = 0; i < PINS; i++)
-		n->pin_pa[i] = c->pins && c->pins[i].refs ? host_pa_index(&n->h, &c->pins[i].address) : PA_ANY;
+		n->pin_pa[i] =
+			c->pins && c->pins[i].refs ? host_pa_index(&n->h, &c->pins[i].address) : PA_ANY;
 	return n;
 }
 

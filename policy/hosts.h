@@ -22,7 +22,9 @@ void host_spread_flows(struct policy_host *h, const struct policy_host *was);
 /* Is one of the addresses another host's? @return 0, -EEXIST. */
 int host_check_pas(const struct policy *p, const struct host_spec *s, struct errbuf *err);
 
-/* Entries of table pa for addresses that only `was` or only `now` (each may be NULL) has. Room is reserved. */
+/*
+ * Entries of table pa for addresses that only `was` or only `now` (each may be NULL) has. Room is reserved.
+ */
 void host_remove_pas(struct policy *p, const struct host_spec *was, const struct host_spec *now);
 void host_add_pas(struct policy *p, const struct host_spec *was, const struct host_spec *now, uint16_t host);
 

@@ -3,10 +3,10 @@
  * Policy of one host: virtual subnets, lookup records, customer routes, hosts and the policy side of ports;
  * the lookups, checks and answers that the packet path makes from them.
  *
- * Two audiences. The control side (main thread, the only writer) sets and removes objects; every change is O(1), never
- * waits, and is visible to workers at once. The packet path (workers, inside an RCU read section) reads.
- * What is read in place (tables) has lock-free readers; what is replaced as a whole (subnet, host, port, flood set) is
- * immutable once published and freed after a grace period (rcu_defer).
+ * Two audiences. The control side (main thread, the only writer) sets and removes objects; every change is
+ * O(1), never waits, and is visible to workers at once. The packet path (workers, inside an RCU read section)
+ * reads. What is read in place (tables) has lock-free readers; what is replaced as a whole (subnet, host,
+ * port, flood set) is immutable once published and freed after a grace period (rcu_defer).
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -27,75 +27,96 @@ struct policy;
 #define POLICY_MAX_HOSTS 16384
 
 struct policy_params {
-	const char *host_id;	  /* this host's id in records */
-	uint32_t max_records;	  /* tables are reserved for this many at creation; 1..16,777,216 */
-	bool use_external_router; /* NetVirtualizationGlobal: routed traffic only through next hops of customer routes */
-	bool routed_ttl;	  /* take one TTL from routed packets */
-	int socket;		  /* NUMA node or SOCKET_ID_ANY */
+	const char *host_id;  /* this host's id in records */
+	uint32_t max_records; /* tables are reserved for this many at creation; 1..16,777,216 */
+	bool use_external_router; /* HNV 2.4: between subnets only through next hops of customer routes */
+	bool routed_ttl; /* take one TTL from routed packets */
+	int socket;	 /* NUMA node or SOCKET_ID_ANY */
 };
 
-/* Create, with every table reserved. Main thread after rte_eal_init() and rcu_init(). @return 0, -ENOMEM, -EINVAL. */
+/*
+ * Create, with every table reserved. Main thread after rte_eal_init() and rcu_init(); also without both,
+ * where there are no workers (a check of a configuration). @return 0, -ENOMEM, -EINVAL.
+ */
 int policy_create(const struct policy_params *params, struct policy **ret, struct errbuf *err);
 void policy_free(struct policy *p);
 
 /* Change the two knobs at run time. Main thread. */
 void policy_set_knobs(struct policy *p, bool use_external_router, bool routed_ttl);
 
-/* ---- control side: main thread ---------------------------------------------------------------------------- */
+/* ---- control side: main thread ---- */
 
 /*
- * Create an object or change the one with the same key. Kinds: PORT, SUBNET, RECORD, ROUTE, HOST.
- * Validated first by object_validate() and against the other objects: a record whose CA is a gateway address, two
- * records of one (vsid, MAC) on two hosts, a PA that is another host's, overlapping subnets in one routing domain
- * and the like are refused by name. An object of an origin with a smaller number is not changed (-EPERM);
- * one of a larger number is replaced (rank config > admin > manager > learned).
+ * Create an object or change the one with the same key. Kinds: PORT, SUBNET, RECORD, ROUTE, HOST. Validated
+ * first by object_validate() and against the other objects: a record whose CA is a gateway address, two
+ * records of one (vsid, MAC) on two hosts, a PA that is another host's, overlapping subnets in one routing
+ * domain and the like are refused by name. An object of an origin with a smaller number is not changed
+ * (-EPERM); one of a larger number is replaced (rank config > admin > manager > learned).
+ *
+ * Objects may come in any order. A record may name a host that is not configured, a port or a route a VSID
+ * that is not: their packets are dropped until it is. A gateway prefix of a subnet is an on-link route by
+ * itself; it is not listed as a customer-route. A change of a record's host moves the MAC: its other records
+ * go along, unless one of a stronger origin says otherwise (then -EEXIST). A local port's MAC is local
+ * whatever records say.
  * @return 0; 1 when nothing changed; -EINVAL, -EEXIST (contradiction), -EPERM, -ENOSPC (table full), -ENOMEM.
  */
-int policy_set(struct policy *p, enum object_kind kind, const void *spec, enum origin origin, struct errbuf *err);
+int policy_set(struct policy *p, enum object_kind kind, const void *spec, enum origin origin,
+	       struct errbuf *err);
 
 /* Remove by key fields of spec. @return 0; -ENOENT; -EPERM (other origin); -EBUSY (subnet with ports). */
-int policy_remove(struct policy *p, enum object_kind kind, const void *spec, enum origin origin, struct errbuf *err);
+int policy_remove(struct policy *p, enum object_kind kind, const void *spec, enum origin origin,
+		  struct errbuf *err);
 
 /* Read one object by the key fields of *spec, which is completed. @return 0, -ENOENT. */
 int policy_get(const struct policy *p, enum object_kind kind, void *spec, enum origin *ret_origin);
 
 /*
  * Visit objects of a kind in a stable order. *cursor starts at 0 and is advanced, so that a long listing can
- * be cut into pieces between turns of the event loop; changes in between are safe (an object may be missed or seen twice
- * only if it was itself changed). @return 1 with *ret filled, 0 at the end.
+ * be cut into pieces between turns of the event loop; changes in between are safe (an object may be missed or
+ * seen twice only if it was itself changed). @return 1 with *ret filled, 0 at the end.
  */
 int policy_next(const struct policy *p, enum object_kind kind, uint64_t *cursor, void *ret_spec,
 		enum origin *ret_origin);
 
 uint32_t policy_count(const struct policy *p, enum object_kind kind);
 
-/* Index of a port or host by id: PORT_NONE / HOST_NONE if there is none. Indices are reused after a grace period. */
+/*
+ * Index of a port or host by id: PORT_NONE / HOST_NONE if there is none. Indices are reused after a grace
+ * period.
+ */
 uint16_t policy_port_index(const struct policy *p, const char *id);
 uint16_t policy_host_index(const struct policy *p, const char *id);
 
 /*
- * Mark a host's records usable or not (dead host, PA missing); O(1), no record is visited: the router asks the host, and so
- * does whoever encapsulates (policy_host.usable). (vsid, MAC) lookups go on naming the host. @return 0, -ENOENT.
+ * Mark a host's records usable or not (dead host, PA missing); O(1), no record is visited: the router asks
+ * the host, and so does whoever encapsulates (policy_host.usable). (vsid, MAC) lookups go on naming the host.
+ * @return 0, -ENOENT.
  */
 int policy_host_usable(struct policy *p, const char *id, bool usable);
 
 /* Default gateway MAC of a VSID when the subnet names none: locally administered, the same on every host. */
 struct mac policy_gateway_mac(uint32_t vsid);
 
-/* Diagnostics: does exactly what the packet path does for CA `from` on `vsid` to CA `to` (HNV 8, Select-NextHop). */
 struct policy_next_hop {
-	enum verdict verdict;
+	enum verdict verdict; /* ROUTE: a gateway address, answered here */
 	enum drop_reason drop;
-	uint32_t vsid_out, record;
-	struct ip_addr next_hop;
+	uint32_t vsid_out, record; /* REC_NONE */
+	struct ip_addr next_hop;   /* the destination when on-link */
 	struct mac src_mac, dst_mac;
-	uint16_t host, port;
+	uint16_t host, port; /* HOST_NONE, PORT_NONE */
 	bool routed;
 };
-int policy_next_hop(const struct policy *p, uint32_t vsid, const struct ip_addr *from, const struct ip_addr *to,
-		    struct policy_next_hop *ret);
 
-/* ---- packet path: workers, inside a read section ---------------------------------------------------------- */
+/*
+ * Diagnostics: does what the packet path does for CA `from` on `vsid` to CA `to` (HNV 8, Select-NextHop); a
+ * guest is taken to send to its gateway what is neither in its subnet's prefixes nor in its records. Any
+ * thread in a read section, or main. @return 0, -ENOENT (VSID not configured), -EINVAL (families differ, `to`
+ * is no unicast address).
+ */
+int policy_next_hop(const struct policy *p, uint32_t vsid, const struct ip_addr *from,
+		    const struct ip_addr *to, struct policy_next_hop *ret);
+
+/* ---- packet path: workers, inside a read section ---- */
 
 /* A port as workers see it; immutable, replaced as a whole. */
 struct policy_port {
@@ -116,8 +137,8 @@ struct policy_flood {
 
 struct policy_subnet {
 	uint32_t vsid;
-	uint32_t rdid;		/* index of the routing domain */
-	uint64_t gateway_mac;	/* mac_load() form */
+	uint32_t rdid;	      /* index of the routing domain */
+	uint64_t gateway_mac; /* mac_load() form */
 	bool learning, external, ra;
 	uint16_t n_gateways;
 	struct ip_prefix gateways[SUBNET_GATEWAYS];
@@ -125,18 +146,19 @@ struct policy_subnet {
 	const struct policy_flood *flood; /* rcu_dereference() */
 };
 
+/* A host that only records name has no PAs and is not usable. Immutable, replaced as a whole. */
 struct policy_host {
 	uint16_t index, n_pas;
 	bool self, usable;
 	uint8_t encapsulation, spread;
-	uint8_t pa_of_flow[64]; /* FLOW_PA(hash) & 63 -> PA index, filled by weight */
+	uint8_t pa_of_flow[64]; /* FLOW_PA(hash) & 63 -> PA index, by weight; changes as little as it can */
 	struct host_pa pas[HOST_PAS];
 	char id[ID_SIZE];
 };
 
 /*
- * One cache line. Key, MAC and CA are immutable: a change of MAC takes a new index. Where the MAC is changes in
- * place, by one store of `place`: who needs host and port of one moment loads that word.
+ * One cache line. Key, MAC and CA are immutable: a change of MAC takes a new index. Where the MAC is changes
+ * in place, by one store of `place`: who needs host and port of one moment loads that word.
  */
 struct policy_record {
 	union {
@@ -158,9 +180,10 @@ struct policy_record {
 #define RECORD_F_UNUSABLE	0x01
 #define RECORD_F_UNSYNCHRONIZED 0x02
 
-const struct policy_port *policy_port(const struct policy *p, uint16_t index);	   /* NULL: none */
-const struct policy_host *policy_host(const struct policy *p, uint16_t index);	   /* NULL: none */
-const struct policy_subnet *policy_subnet(const struct policy *p, uint32_t vsid); /* NULL: not configured; two loads */
+const struct policy_port *policy_port(const struct policy *p, uint16_t index); /* NULL: none */
+const struct policy_host *policy_host(const struct policy *p, uint16_t index); /* NULL: none */
+/* Two loads. NULL: not configured. */
+const struct policy_subnet *policy_subnet(const struct policy *p, uint32_t vsid);
 const struct policy_record *policy_record(const struct policy *p, uint32_t index);
 
 /* Members of the plain segment (ports with VSID 0); n_hosts is 0. NULL when there is none. */
@@ -173,22 +196,26 @@ uint16_t policy_host_of_pa(const struct policy *p, const struct ip_addr *pa);
 uint32_t policy_ca_lookup(const struct policy *p, uint32_t vsid, const struct ip_addr *ca);
 
 /* Where (vsid, MAC) is: see MACV_*. MACV_MISS when unknown. */
-#define MACV_MISS	   0xffffffffu
-#define MACV_KIND(v)	   ((v) >> 30)
-#define MACV_LOCAL	   0u /* MACV_INDEX = port */
-#define MACV_REMOTE	   1u /* MACV_INDEX = host; MACV_PA is private to policy/ */
-#define MACV_GATEWAY	   2u /* the subnet's gateway MAC */
-#define MACV_DEAD	   3u /* known, not usable now: MACV_INDEX = host; record unusable, or no port for it here */
-#define MACV_PA(v)	   (((v) >> 25) & 31u)
-#define MACV_WILDCARD	   (1u << 24) /* gateway-wildcard: may receive and send foreign addresses */
-#define MACV_INDEX(v)	   ((v) & 0xffffu)
+#define MACV_MISS     0xffffffffu
+#define MACV_KIND(v)  ((v) >> 30)
+#define MACV_LOCAL    0u /* MACV_INDEX: port */
+#define MACV_REMOTE   1u /* MACV_INDEX: host; MACV_PA is private to policy/ */
+#define MACV_GATEWAY  2u /* the subnet's gateway MAC */
+#define MACV_DEAD     3u /* MACV_INDEX: host; record unusable now, or here without a port */
+#define MACV_PA(v)    (((v) >> 25) & 31u)
+#define MACV_WILDCARD (1u << 24) /* gateway-wildcard: may receive and send foreign addresses */
+#define MACV_INDEX(v) ((v) & 0xffffu)
 uint32_t policy_mac_lookup(const struct policy *p, uint32_t vsid, uint64_t mac);
 
 /*
- * The stages below handle those packets of a burst whose verdict is still VERDICT_NONE and leave the others alone.
+ * The stages below handle those packets of a burst whose verdict is still VERDICT_NONE and leave the others
+ * alone.
  */
 
-/* Last good source of a port queue; owned by the worker that serves the queue, zeroed when the generation changes. */
+/*
+ * Last good source of a port queue; owned by the worker that serves the queue, zeroed when the generation
+ * changes.
+ */
 struct policy_src_cache {
 	uint64_t mac, gen;
 	uint8_t ip[2][16];
@@ -196,52 +223,64 @@ struct policy_src_cache {
 };
 
 /*
- * Source check of frames from a port (HNV 2.5 step 2, 2.6): MAC is the port's; IPv4/IPv6 source is a record of
- * (VSID, CA) with this MAC, inside the port's `addresses`, of a gateway-wildcard MAC, link-local v6, unspecified (DHCP, DAD),
- * or unknown in a subnet that learns. ARP/ND sender addresses are judged by neigh. Drops SRC_MAC, SRC_IP.
+ * Source check of frames from a port (HNV 2.5 step 2, 2.6): MAC is the port's; IPv4/IPv6 source is a record
+ * of (VSID, CA) with this MAC, inside the port's `addresses`, of a gateway-wildcard MAC, link-local v6,
+ * unspecified (DHCP, DAD), or unknown in a subnet that learns, where it has prefixes inside one of them;
+ * never a gateway's. A list of `addresses` limits what may be unknown. ARP/ND sender addresses are judged by
+ * neigh, other EtherTypes by MAC only. VSID 0 (s NULL) and external subnets: MAC only. Drops SRC_MAC, SRC_IP.
  */
-void policy_source_burst(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
-			 struct policy_src_cache *cache, struct rte_mbuf **pkts, uint16_t n);
-
-/*
- * Destination of frames from a port by (VSID, destination MAC): LOCAL, REMOTE, ROUTE, FLOOD (group address; unknown
- * unicast in a subnet that learns) or a drop. s NULL with VSID 0: the plain segment.
- */
-void policy_lookup_burst(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
+void policy_source_burst(const struct policy *p, const struct policy_port *port,
+			 const struct policy_subnet *s, struct policy_src_cache *cache,
 			 struct rte_mbuf **pkts, uint16_t n);
 
 /*
- * The distributed router, for packets with VERDICT_ROUTE (HNV 2.5 steps 4-9): longest prefix, metric, record, MAC and TTL
- * rewrite. Sets LOCAL or REMOTE with vsid_out and META_ROUTED, or a drop (NO_ROUTE, NO_RECORD, RDID, TTL). Packets for the
- * gateway's own address keep VERDICT_ROUTE: the caller answers them (echo).
+ * Destination of frames from a port by (VSID, destination MAC): LOCAL, REMOTE, ROUTE, FLOOD (group address;
+ * unknown unicast in a subnet that learns) or a drop. s NULL with VSID 0: the plain segment. dst_pa is the PA
+ * that the record names, for hosts with spread "record". Whether the host is usable is for who encapsulates
+ * to see.
  */
-void policy_route_burst(const struct policy *p, const struct policy_subnet *s, struct rte_mbuf **pkts, uint16_t n);
+void policy_lookup_burst(const struct policy *p, const struct policy_port *port,
+			 const struct policy_subnet *s, struct rte_mbuf **pkts, uint16_t n);
 
 /*
- * Destination of decapsulated frames (vsid_in, src_host set): LOCAL, FLOOD (local members only) or a drop. Compares the
- * outer source's host with the host of the inner source (HNV 1.7 items 7-9). Different VSIDs may be mixed.
+ * The distributed router, for packets with VERDICT_ROUTE (HNV 2.5 steps 4-9): longest prefix, metric, record,
+ * MAC and TTL rewrite. Sets LOCAL or REMOTE with vsid_out, record, dst_pa and META_ROUTED, or a drop
+ * (NO_ROUTE, NO_RECORD, RECORD_UNUSABLE, RDID, TTL, NO_SUBNET, SPLIT_HORIZON); a dropped packet is not
+ * changed. Packets for a gateway address of the routing domain keep VERDICT_ROUTE: the caller answers them
+ * (echo). RDID: no route here, but another domain has one. What a gateway-wildcard MAC sends takes no route
+ * through such a MAC (HNV row 3).
+ */
+void policy_route_burst(const struct policy *p, const struct policy_subnet *s, struct rte_mbuf **pkts,
+			uint16_t n);
+
+/*
+ * Destination of decapsulated frames (vsid_in, src_host set): LOCAL, FLOOD (local members only) or a drop
+ * (VSID_UNKNOWN, SRC_PA_MISMATCH, SRC_RECORD, NOT_LOCAL, RESERVED_MAC, NO_RECORD). Compares the outer
+ * source's host with the host of the inner source (HNV 1.7 items 7-9); an inner source that is the gateway
+ * was routed, by any host. NO_RECORD: the inner destination address is another's or nobody's and the MAC no
+ * gateway-wildcard (HNV row 1). Different VSIDs may be mixed.
  */
 void policy_ingress_burst(const struct policy *p, struct rte_mbuf **pkts, uint16_t n);
 
-/* ---- ARP, ND (policy/neigh.c) ----------------------------------------------------------------------------- */
+/* ---- ARP, ND (policy/neigh.c) ---- */
 
 /*
- * Judge one ARP or ND packet (meta->pkt.kind PKT_ARP or PKT_ND) that a local port sent: proxy answer for known CAs
- * and gateways (the mbuf becomes the answer, VERDICT_REPLY), unicast probes go to the real VM, own addresses and DAD
- * by HNV 3.2, unknown targets flood or drop, spoofed senders drop SPOOF_ARP. Otherwise the verdict stays
- * VERDICT_NONE and ordinary lookup follows. One body for v4 and v6. Worker.
+ * Judge one ARP or ND packet (meta->pkt.kind PKT_ARP or PKT_ND) that a local port sent: proxy answer for
+ * known CAs and gateways (the mbuf becomes the answer, VERDICT_REPLY), unicast probes go to the real VM, own
+ * addresses and DAD by HNV 3.2, unknown targets flood or drop, spoofed senders drop SPOOF_ARP. Otherwise the
+ * verdict stays VERDICT_NONE and ordinary lookup follows. One body for v4 and v6. Worker.
  */
-void policy_neigh_egress(const struct policy *p, const struct policy_port *port, const struct policy_subnet *s,
-			 struct rte_mbuf *m);
+void policy_neigh_egress(const struct policy *p, const struct policy_port *port,
+			 const struct policy_subnet *s, struct rte_mbuf *m);
 
-/* ---- NVGRE (policy/nvgre.c) -------------------------------------------------------------------------------- */
+/* ---- NVGRE (policy/nvgre.c) ---- */
 
 extern const struct encap_ops nvgre_ops; /* RFC 7637 over IPv4 and IPv6 */
 
 /*
- * Accept inner frames with a priority tag, 802.1Q with VID 0, as early drafts of NVGRE allowed. Off at start: RFC 7637 3.3
- * wants every inner tag dropped. When on, parse sets encap_rx.inner_tag and the caller removes the tag. Any other tag
- * is DROP_INNER_VLAN either way. Main thread, at any time.
+ * Accept inner frames with a priority tag, 802.1Q with VID 0, as early drafts of NVGRE allowed. Off at start:
+ * RFC 7637 3.3 wants every inner tag dropped. When on, parse sets encap_rx.inner_tag and the caller removes
+ * the tag. Any other tag is DROP_INNER_VLAN either way. Main thread, at any time.
  */
 void nvgre_set_accept_vid0(bool accept);
 

@@ -140,7 +140,8 @@ static int prepare_flood(const struct policy *p, struct record_set *a, bool in_p
 		return 0;
 	if (host_is_remote(p, a->host) && member_count(p, vsid, a->host) == 0)
 		c.add_host = a->host;
-	if (from != HOST_NONE && host_is_remote(p, from) && member_count(p, vsid, from) == leaving(p, a, in_place))
+	if (from != HOST_NONE && host_is_remote(p, from) &&
+	    member_count(p, vsid, from) == leaving(p, a, in_place))
 		c.del_host = from;
 	if (flood_prepare(a->segment, &c, &a->flood) < 0)
 		return err_set(err, ENOMEM, "no memory for the flood set of virtual-subnet %u", vsid);

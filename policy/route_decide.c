@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a destination is routed to: longest prefix of all customer routes of the routing domain; of its routes the
- * first, by metric, that may be used and whose record is usable. No record or no usable one ends the search: a shorter
- * prefix is never asked about an address that a longer one claims.
+ * Where a destination is routed to: longest prefix of all customer routes of the routing domain; of its
+ * routes the first, by metric, that may be used and whose record is usable. No record or no usable one ends
+ * the search: a shorter prefix is never asked about an address that a longer one claims.
  */
 #include "policy/router.h"
 
@@ -132,8 +132,8 @@ static enum drop_reason try_route(const struct policy *p, const struct policy_su
 	return record_usable(p, h->place) ? DROP_NONE : DROP_RECORD_UNUSABLE;
 }
 
-static void decide(const struct policy *p, const struct policy_subnet *s, const struct ip_addr *dst, bool wild,
-		   struct hop *ret)
+static void decide(const struct policy *p, const struct policy_subnet *s, const struct ip_addr *dst,
+		   bool wild, struct hop *ret)
 {
 	const struct rdid_lens *l = &p->lens[s->rdid];
 	int len = route_longest(l, dst->family, dst->family == 4 ? 32 : 128);
@@ -172,8 +172,8 @@ void route_decide(const struct policy *p, const struct policy_subnet *s, const s
 	uint64_t before;
 
 	/*
-	 * A prefix that changes its length is for a moment there in both; who asked for the lengths before and for the
-	 * prefixes after that moment finds neither, and asks again.
+	 * A prefix that changes its length is for a moment there in both; who asked for the lengths before
+	 * and for the prefixes after that moment finds neither, and asks again.
 	 */
 	for (unsigned int i = 0; i < TRIES; i++) {
 		before = __atomic_load_n(&p->route_generation, __ATOMIC_ACQUIRE);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where routes are kept. One table entry per (routing domain, prefix) leads to the list of its routes, best first; one
- * bit per prefix length that a domain uses tells the router which lengths to try. Entries of the pseudo domain RDID_ANY
- * count how many domains have a prefix: a packet without a route is told "other domain" from "nowhere" by them.
+ * Where routes are kept. One table entry per (routing domain, prefix) leads to the list of its routes, best
+ * first; one bit per prefix length that a domain uses tells the router which lengths to try. Entries of the
+ * pseudo domain RDID_ANY count how many domains have a prefix: a packet without a route is told "other
+ * domain" from "nowhere" by them.
  */
 #include <stdlib.h>
 

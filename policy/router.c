@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The distributed router for a burst (HNV 2.5 steps 4-9). The usual packet (longest prefix, first route, usable record)
- * goes in stages, each of which prefetches for the next; everything else is decided by route_decide().
+ * The distributed router for a burst (HNV 2.5 steps 4-9). The usual packet (longest prefix, first route,
+ * usable record) goes in stages, each of which prefetches for the next; everything else is decided by
+ * route_decide().
  */
 #include "policy/router.h"
 
@@ -47,7 +48,10 @@ static inline bool read_dst(struct walk *a)
 	return !ip_is_special(&dst);
 }
 
-/* Link-local destinations stay on the link: only the gateway's own is of interest. @return true: that is done. */
+/*
+ * Link-local destinations stay on the link: only the gateway's own is of interest. @return true: that is
+ * done.
+ */
 static bool link_local(const struct policy *p, const struct policy_subnet *s, const struct walk *a)
 {
 	struct ip_addr dst = dst_of(a);
@@ -81,8 +85,8 @@ static inline void aim_at_prefix(const struct policy *p, uint32_t rdid, struct w
 }
 
 /* Stage 1: destinations; the longest prefix's bucket on its way. */
-static uint16_t stage_begin(const struct policy *p, const struct policy_subnet *s, struct rte_mbuf **pkts, uint16_t n,
-			    struct walk *w)
+static uint16_t stage_begin(const struct policy *p, const struct policy_subnet *s, struct rte_mbuf **pkts,
+			    uint16_t n, struct walk *w)
 {
 	const struct rdid_lens *lens = &p->lens[s->rdid];
 	int16_t longest4 = longest(lens, true, 32);
@@ -153,7 +157,8 @@ static void stage_target(const struct policy *p, const struct policy_subnet *s, 
 		} else {
 			dst = dst_of(a);
 			if (!a->four)
-				r = route_verified(p, (uint32_t)(r - p->routes), s->rdid, &dst, (unsigned int)a->len);
+				r = route_verified(p, (uint32_t)(r - p->routes), s->rdid, &dst,
+						   (unsigned int)a->len);
 			if (r)
 				a->key = ca_key(p, r->vsid, direct ? &dst : &r->next_hop);
 		}

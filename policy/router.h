@@ -33,9 +33,12 @@ void route_decide(const struct policy *p, const struct policy_subnet *s, const s
 int route_longest(const struct rdid_lens *l, uint8_t family, int max);
 /* Key in table route of the prefix of this length that dst lies in. */
 uint64_t route_key_of(const struct policy *p, uint32_t rdid, const struct ip_addr *dst, unsigned int len);
-/* The route that a value of table route stands for. IPv6 keys are hashes: the route has the last word, NULL if not. */
-const struct route *route_verified(const struct policy *p, uint32_t head, uint32_t rdid, const struct ip_addr *dst,
-				   unsigned int len);
+/*
+ * The route that a value of table route stands for. IPv6 keys are hashes: the route has the last word, NULL
+ * if not.
+ */
+const struct route *route_verified(const struct policy *p, uint32_t head, uint32_t rdid,
+				   const struct ip_addr *dst, unsigned int len);
 /* May s use the route? With use-external-router our own routing ends at the subnet; next hops do the rest. */
 bool route_candidate(const struct policy *p, const struct policy_subnet *s, const struct route *r);
 bool record_usable(const struct policy *p, union record_place place);

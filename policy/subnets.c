@@ -126,7 +126,8 @@ static bool has_address(const struct subnet_spec *s, const struct ip_addr *a)
 }
 
 /* Addresses that only one of the two has, in table ca. */
-static void mark_gateways(struct policy *p, const struct subnet_spec *of, const struct subnet_spec *but, bool mark)
+static void mark_gateways(struct policy *p, const struct subnet_spec *of, const struct subnet_spec *but,
+			  bool mark)
 {
 	for (uint16_t i = 0; of && i < of->n_gateways; i++) {
 		uint64_t key = ca_key(p, of->vsid, &of->gateways[i].addr);
@@ -140,14 +141,16 @@ static void mark_gateways(struct policy *p, const struct subnet_spec *of, const 
 	}
 }
 
-static void connect(struct policy *p, uint32_t rdid, const struct subnet_spec *of, const struct subnet_spec *but)
+static void connect(struct policy *p, uint32_t rdid, const struct subnet_spec *of,
+		    const struct subnet_spec *but)
 {
 	for (uint16_t i = 0; i < of->n_gateways; i++)
 		if (!has_gateway(but, &of->gateways[i]))
 			route_connect(p, rdid, of->vsid, &of->gateways[i]);
 }
 
-static void disconnect(struct policy *p, uint32_t rdid, const struct subnet_spec *of, const struct subnet_spec *but)
+static void disconnect(struct policy *p, uint32_t rdid, const struct subnet_spec *of,
+		       const struct subnet_spec *but)
 {
 	for (uint16_t i = 0; of && i < of->n_gateways; i++)
 		if (!has_gateway(but, &of->gateways[i]))

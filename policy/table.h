@@ -97,8 +97,8 @@ static inline uint32_t *table_note(struct table *t, uint32_t slot)
 /* ---- readers ---- */
 
 /*
- * Index of the bucket where a key belongs: the low bits of the upper half of a product (multiply-shift hashing), with
- * the secret as multiplier.
+ * Index of the bucket where a key belongs: the low bits of the upper half of a product (multiply-shift
+ * hashing), with the secret as multiplier.
  */
 static inline uint32_t table_home(const struct table_view *v, uint64_t key, uint32_t tag)
 {

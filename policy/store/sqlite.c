@@ -69,7 +69,8 @@ static int fail(struct sqlite_store *s, int rc, const char *what, struct errbuf 
 {
 	int code = -to_errno(rc, s->db && (rc & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(s->db) : 0);
 
-	return err_set(err, code, "policy store: %s: %s", what, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+	return err_set(err, code, "policy store: %s: %s", what,
+		       s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
 }
 
 static int run(struct sqlite_store *s, const char *sql, struct errbuf *err)
@@ -141,8 +142,8 @@ static int create_schema(struct sqlite_store *s, struct errbuf *err)
 
 	snprintf(sql, sizeof(sql),
 		 "BEGIN;"
-		 "CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, origin TEXT NOT NULL, text TEXT NOT NULL,"
-		 " PRIMARY KEY (kind, key));"
+		 "CREATE TABLE object (kind TEXT NOT NULL, key TEXT NOT NULL, origin TEXT NOT NULL,"
+		 " text TEXT NOT NULL, PRIMARY KEY (kind, key));"
 		 "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
 		 APPLICATION_ID, SCHEMA_VERSION);
 	return run(s, sql, err);
@@ -172,7 +173,8 @@ static int create_file(const char *path, struct errbuf *err)
 static int prepare(struct sqlite_store *s, struct errbuf *err)
 {
 	for (unsigned int i = 0; i < STATEMENTS; i++) {
-		int rc = sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT, &s->st[i], NULL);
+		int rc = sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+					    &s->st[i], NULL);
 
 		if (rc != SQLITE_OK)
 			return fail(s, rc, statement_text[i], err);
@@ -202,7 +204,8 @@ static int open_file(const char *path, struct sqlite_store **ret, struct errbuf 
 	if (r >= 0)
 		r = check_sound(s, err);
 	if (r >= 0)
-		r = run(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF", err);
+		r = run(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF",
+			err);
 	if (r >= 0 && empty)
 		r = create_schema(s, err);
 	if (r >= 0)
@@ -228,16 +231,18 @@ static int set_aside(const char *path, struct errbuf *err)
 		if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
 			break;
 		if (errno != EEXIST || n == ASIDE_MAX)
-			return err_set(err, errno, "policy store: %s is damaged and cannot be renamed: %s", path,
-				       strerror(errno));
+			return err_set(err, errno, "policy store: %s is damaged and cannot be renamed: %s",
+				       path, strerror(errno));
 	}
 	for (unsigned int i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		snprintf(from_journal, sizeof(from_journal), "%s%s", path, suffixes[i]);
 		snprintf(to_journal, sizeof(to_journal), "%s%s", to, suffixes[i]);
 		if (rename(from_journal, to_journal) < 0 && errno != ENOENT)
-			return err_set(err, errno, "policy store: cannot rename %s: %s", from_journal, strerror(errno));
+			return err_set(err, errno, "policy store: cannot rename %s: %s", from_journal,
+				       strerror(errno));
 	}
-	log_warning("policy store: %s is damaged or foreign; kept as %s, beginning with an empty one", path, to);
+	log_warning("policy store: %s is damaged or foreign; kept as %s, beginning with an empty one", path,
+		    to);
 	return 0;
 }
 

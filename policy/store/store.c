@@ -41,7 +41,8 @@ int store_delete(struct store *s, enum object_kind kind, const char *key, struct
 }
 
 int store_load(struct store *s,
-	       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text, void *arg),
+	       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text,
+			 void *arg),
 	       void *arg, struct errbuf *err)
 {
 	return s->ops->load(s, fn, arg, err);

@@ -21,11 +21,12 @@ struct store_ops {
 	int (*begin)(struct store *s, struct errbuf *err);
 	int (*commit)(struct store *s, struct errbuf *err);
 	void (*rollback)(struct store *s);
-	int (*put)(struct store *s, enum object_kind kind, const char *key, enum origin origin, const char *text,
-		   struct errbuf *err);
+	int (*put)(struct store *s, enum object_kind kind, const char *key, enum origin origin,
+		   const char *text, struct errbuf *err);
 	int (*remove)(struct store *s, enum object_kind kind, const char *key, struct errbuf *err);
 	int (*load)(struct store *s,
-		    int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text, void *arg),
+		    int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text,
+			      void *arg),
 		    void *arg, struct errbuf *err);
 };
 
@@ -68,7 +69,8 @@ int store_delete(struct store *s, enum object_kind kind, const char *key, struct
  * returned.
  */
 int store_load(struct store *s,
-	       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text, void *arg),
+	       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text,
+			 void *arg),
 	       void *arg, struct errbuf *err);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every allocation fails once: creation and each change say -ENOMEM, leave everything as it was, and leak nothing. */
+/*
+ * Every allocation fails once: creation and each change say -ENOMEM, leave everything as it was, and leak
+ * nothing.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -73,7 +76,10 @@ static void create(void **state)
 	policy_free(NULL);
 }
 
-/* A change that needs many allocations, what undoes it (NULL: nothing), and what must look the same after a failure. */
+/*
+ * A change that needs many allocations, what undoes it (NULL: nothing), and what must look the same after a
+ * failure.
+ */
 struct change {
 	const char *line;
 	const char *undo;
@@ -118,7 +124,8 @@ static void changes(void **state)
 		{ "record vsid=5001 ca=10.0.0.12 mac=" M("0c") " host=h9 provider-address=192.0.2.9",
 		  "record vsid=5001 ca=10.0.0.12" },
 		{ "record vsid=7001 ca=10.0.0.12 mac=" M("0c") " host=h9", "record vsid=7001 ca=10.0.0.12" },
-		{ "record vsid=5001 ca=10.0.0.11 mac=" M("0b") " host=h9", NULL }, /* moves its companion too */
+		{ "record vsid=5001 ca=10.0.0.11 mac=" M("0b") " host=h9",
+		  NULL }, /* moves its companion too */
 		{ "record vsid=5001 ca=10.0.0.11 mac=" M("0d") " host=h9", NULL },
 		{ "subnet vsid=9001 rdid=t9 gateways=[10.0.0.1/24,fd00::1/64]", "subnet vsid=9001" },
 		{ "subnet vsid=5001 rdid=t1 gateways=[10.0.0.2/24,fd00::1/64]", NULL },
@@ -149,7 +156,10 @@ static void changes(void **state)
 			if (r == 0 && count < n)
 				break;
 			if (r == 0) {
-				/* The allocation that failed was rcu_defer()'s: it waited instead. Again from the start. */
+				/*
+				 * The allocation that failed was rcu_defer()'s: it waited instead. Again from
+				 * the start.
+				 */
 				policy_free(p);
 				p = world_new(100);
 				fill(p);
@@ -172,7 +182,10 @@ static void changes(void **state)
 static void removals(void **state)
 {
 	static const char *const list[] = {
-		"record vsid=5001 ca=10.0.0.21", "port id=a", "host id=h2", "route rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.0.11",
+		"record vsid=5001 ca=10.0.0.21",
+		"port id=a",
+		"host id=h2",
+		"route rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.0.11",
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
@@ -187,7 +200,8 @@ static void removals(void **state)
 			count = 0;
 			r = policy_remove(p, kind, &s, ORIGIN_ADMIN, NULL);
 			fail_at = 0;
-			assert_in_set((LargestIntegralType)r, ((LargestIntegralType[]){ 0, (LargestIntegralType)-ENOMEM }), 2);
+			assert_in_set((LargestIntegralType)r,
+				      ((LargestIntegralType[]){ 0, (LargestIntegralType)-ENOMEM }), 2);
 			if (r < 0)
 				same_as_filled(p);
 		}
@@ -213,7 +227,10 @@ static void usable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(create), cmocka_unit_test(changes), cmocka_unit_test(removals), cmocka_unit_test(usable),
+		cmocka_unit_test(create),
+		cmocka_unit_test(changes),
+		cmocka_unit_test(removals),
+		cmocka_unit_test(usable),
 	};
 
 	return cmocka_run_group_tests_name("policy-alloc", tests, world_setup, world_teardown);

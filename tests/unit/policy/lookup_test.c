@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Verdicts, packet by packet: bridged, routed, from the wire, sources; HNV rows 1-3, 11, 13, 14, 16, 17 in the small. */
+/*
+ * Verdicts, packet by packet: bridged, routed, from the wire, sources; HNV rows 1-3, 11, 13, 14, 16, 17 in
+ * the small.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +18,9 @@
 #define GW5002 GW("8a")
 
 /*
- * Host h1 (here): a, a2 in 5001, c in 5002, gw in 5009 (a gateway VM), x in 6001 (other tenant, same addresses as a), s in 5003
- * (static only), l1 and l2 on the plain segment. Host h2: b in 5001, d in 5002, gw2 in 5009. h3 is dead. 5003 does not learn.
+ * Host h1 (here): a, a2 in 5001, c in 5002, gw in 5009 (a gateway VM), x in 6001 (other tenant, same
+ * addresses as a), s in 5003 (static only), l1 and l2 on the plain segment. Host h2: b in 5001, d in 5002,
+ * gw2 in 5009. h3 is dead. 5003 does not learn.
  */
 static const char *const world[] = {
 	"host id=h1 pas=[{address=192.0.2.1}]",
@@ -85,8 +89,8 @@ static void expect(struct policy *p, const struct send *s)
 	struct outcome o = world_send(p, s->port, s->src_mac, s->dst_mac, s->src, s->dst, 0, NULL);
 
 	if (strcmp(world_text(&o), s->expect) != 0)
-		fail_msg("%s %s > %s %s > %s: %s, expected %s", s->port, s->src_mac, s->dst_mac, s->src ? s->src : "-",
-			 s->dst ? s->dst : "-", world_text(&o), s->expect);
+		fail_msg("%s %s > %s %s > %s: %s, expected %s", s->port, s->src_mac, s->dst_mac,
+			 s->src ? s->src : "-", s->dst ? s->dst : "-", world_text(&o), s->expect);
 }
 
 static void expect_all(struct policy *p, const struct send *s, size_t n)
@@ -181,7 +185,9 @@ static void sources(void **state)
 	policy_free(p);
 }
 
-/* What is remembered for the next packet must not outlive the policy, the MAC or the family it was true for. */
+/*
+ * What is remembered for the next packet must not outlive the policy, the MAC or the family it was true for.
+ */
 static void source_memory(void **state)
 {
 	struct policy_src_cache c = { 0 };
@@ -199,7 +205,8 @@ static void source_memory(void **state)
 	assert_int_equal(c.n_ip, 2);
 	assert_int_equal(c.gen, gen);
 	/* 10.0.0.77 is another's from now on. */
-	assert_int_equal(world_set(p, ORIGIN_LEARNED, "record vsid=5001 ca=10.0.0.77 mac=" M("7b") " host=h2"), 0);
+	assert_int_equal(
+		world_set(p, ORIGIN_LEARNED, "record vsid=5001 ca=10.0.0.77 mac=" M("7b") " host=h2"), 0);
 	o = world_send(p, "a", M("0a"), M("0b"), "10.0.0.77", "10.0.0.11", 0, &c);
 	assert_string_equal(world_text(&o), "drop src-ip");
 	assert_int_equal(world_remove(p, ORIGIN_LEARNED, "record vsid=5001 ca=10.0.0.77"), 0);
@@ -223,8 +230,10 @@ static void source_memory(void **state)
 	/* So is an address when the subnet stops learning. */
 	o = world_send(p, "a", M("0a"), M("0b"), "10.0.0.88", "10.0.0.11", 0, &c);
 	assert_string_equal(world_text(&o), "remote h2");
-	assert_int_equal(world_set(p, ORIGIN_ADMIN,
-				   "subnet vsid=5001 rdid=t1 gateways=[10.0.0.1/24,fd00:1::1/64] learning=false"), 0);
+	assert_int_equal(
+		world_set(p, ORIGIN_ADMIN,
+			  "subnet vsid=5001 rdid=t1 gateways=[10.0.0.1/24,fd00:1::1/64] learning=false"),
+		0);
 	o = world_send(p, "a", M("0a"), M("0b"), "10.0.0.88", "10.0.0.11", 0, &c);
 	assert_string_equal(world_text(&o), "drop src-ip");
 	policy_free(p);
@@ -235,14 +244,17 @@ static void routed(void **state)
 	static const struct send list[] = {
 		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.1.13", "remote h2" },
 		{ "a", M("0a"), GW5001, "fd00:1::a", "fd00:2::d", "remote h2" },
-		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.1.12", "local c" }, /* never encapsulated (row 14) */
-		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.0.11", "remote h2" }, /* back into its own subnet */
+		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.1.12",
+		  "local c" }, /* never encapsulated (row 14) */
+		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.0.11",
+		  "remote h2" }, /* back into its own subnet */
 		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.0.10", "drop split-horizon" },
 		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.0.14", "drop record-unusable" }, /* dead host */
 		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.0.15", "drop record-unusable" },
 		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.0.16", "drop record-unusable" },
 		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.1.99", "drop no-record" },
-		{ "a", M("0a"), GW5001, "10.0.0.10", "172.31.0.1", "drop no-record" },	/* next hop without record */
+		{ "a", M("0a"), GW5001, "10.0.0.10", "172.31.0.1",
+		  "drop no-record" }, /* next hop without record */
 		{ "a", M("0a"), GW5001, "10.0.0.10", "172.29.0.1", "drop no-subnet" },
 		/* the gateway's own addresses, of any subnet of the domain: for the caller */
 		{ "a", M("0a"), GW5001, "10.0.0.10", "10.0.0.1", "route" },
@@ -273,7 +285,8 @@ static void routed(void **state)
 		{ "gw", M("90"), GW("91"), "8.8.8.8", "9.9.9.9", "drop no-route" },
 		{ "gw", M("90"), GW("91"), "8.8.8.8", "172.16.5.4", "drop no-route" },
 		{ "gw", M("90"), GW("91"), "8.8.8.8", "10.0.0.99", "drop no-record" },
-		{ "gw", M("90"), GW("91"), "8.8.8.8", "172.30.0.1", "remote h2" }, /* through a VM that is none */
+		{ "gw", M("90"), GW("91"), "8.8.8.8", "172.30.0.1",
+		  "remote h2" }, /* through a VM that is none */
 	};
 	struct policy *p = filled();
 	struct outcome o;
@@ -325,10 +338,13 @@ static void metric_and_usable(void **state)
 	/* The better gateway goes: its port, its record's usability, its host. */
 	assert_int_equal(world_remove(p, ORIGIN_ADMIN, "port id=gw"), 0);
 	expect(p, &s);
-	assert_int_equal(world_set(p, ORIGIN_ADMIN, "record vsid=5009 ca=10.0.9.3 mac=" M("91") " host=h2 unusable"), 0);
+	assert_int_equal(
+		world_set(p, ORIGIN_ADMIN, "record vsid=5009 ca=10.0.9.3 mac=" M("91") " host=h2 unusable"),
+		0);
 	s.expect = "drop record-unusable";
 	expect(p, &s);
-	assert_int_equal(world_set(p, ORIGIN_ADMIN, "record vsid=5009 ca=10.0.9.3 mac=" M("91") " host=h2"), 0);
+	assert_int_equal(world_set(p, ORIGIN_ADMIN, "record vsid=5009 ca=10.0.9.3 mac=" M("91") " host=h2"),
+			 0);
 	assert_int_equal(policy_host_usable(p, "h2", false), 0);
 	expect(p, &s);
 	assert_int_equal(policy_host_usable(p, "h2", true), 0);
@@ -342,15 +358,19 @@ static void metric_and_usable(void **state)
 	s.expect = "local gw";
 	expect(p, &s);
 	/* Metrics change places. */
-	assert_int_equal(world_set(p, ORIGIN_ADMIN, "record vsid=5009 ca=10.0.9.3 mac=" M("91") " host=h2"), 0);
-	assert_int_equal(world_set(p, ORIGIN_ADMIN, "route rdid=t1 vsid=5009 prefix=0.0.0.0/0 next-hop=10.0.9.3 metric=1"),
+	assert_int_equal(world_set(p, ORIGIN_ADMIN, "record vsid=5009 ca=10.0.9.3 mac=" M("91") " host=h2"),
+			 0);
+	assert_int_equal(world_set(p, ORIGIN_ADMIN,
+				   "route rdid=t1 vsid=5009 prefix=0.0.0.0/0 next-hop=10.0.9.3 metric=1"),
 			 0);
 	s.expect = "remote h2";
 	expect(p, &s);
-	assert_int_equal(world_remove(p, ORIGIN_ADMIN, "route rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.9.3"), 0);
+	assert_int_equal(world_remove(p, ORIGIN_ADMIN, "route rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.9.3"),
+			 0);
 	s.expect = "local gw";
 	expect(p, &s);
-	assert_int_equal(world_remove(p, ORIGIN_ADMIN, "route rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.9.2"), 0);
+	assert_int_equal(world_remove(p, ORIGIN_ADMIN, "route rdid=t1 prefix=0.0.0.0/0 next-hop=10.0.9.2"),
+			 0);
 	s.expect = "drop no-route";
 	expect(p, &s);
 	policy_free(p);
@@ -407,10 +427,12 @@ static void from_wire(void **state)
 		{ 5001, "h2", M("0b"), M("99"), "10.0.0.11", "10.0.0.99", "drop not-local" },
 		{ 5001, "h2", M("0b"), M("13"), "10.0.0.11", "10.0.0.13", "drop not-local" }, /* h2's own */
 		{ 5001, "h2", M("0b"), M("16"), "10.0.0.11", "10.0.0.16", "drop not-local" },
-		{ 5001, "h2", M("0b"), GW5001, "10.0.0.11", "10.0.1.12", "drop not-local" }, /* routed at the source */
+		{ 5001, "h2", M("0b"), GW5001, "10.0.0.11", "10.0.1.12",
+		  "drop not-local" }, /* routed at the source */
 		{ 5001, "h3", M("0b"), M("0a"), "10.0.0.11", "10.0.0.10", "drop src-pa-mismatch" },
 		{ 5001, "h1", M("0b"), M("0a"), "10.0.0.11", "10.0.0.10", "drop src-pa-mismatch" },
-		{ 5001, "h2", M("1a"), M("0a"), "10.0.0.130", "10.0.0.10", "drop src-pa-mismatch" }, /* ours */
+		{ 5001, "h2", M("1a"), M("0a"), "10.0.0.130", "10.0.0.10",
+		  "drop src-pa-mismatch" }, /* ours */
 		{ 5001, "h2", M("15"), M("0a"), "10.0.0.15", "10.0.0.10", "local a" },
 		{ 5001, "h3", M("15"), M("0a"), "10.0.0.15", "10.0.0.10", "drop src-pa-mismatch" },
 		{ 5001, "h3", M("14"), M("0a"), "10.0.0.14", "10.0.0.10", "local a" }, /* alive after all */
@@ -426,7 +448,7 @@ static void from_wire(void **state)
 		/* the inner destination (row 1) */
 		{ 5001, "h2", M("0b"), M("0a"), "10.0.0.11", "8.8.8.8", "drop no-record" },
 		{ 5001, "h2", M("0b"), M("0a"), "10.0.0.11", "10.0.0.13", "drop no-record" }, /* another's */
-		{ 5001, "h2", M("0b"), M("0a"), "10.0.0.11", "10.0.0.55", "local a" },	    /* not learned yet */
+		{ 5001, "h2", M("0b"), M("0a"), "10.0.0.11", "10.0.0.55", "local a" }, /* not learned yet */
 		{ 5001, "h2", M("0b"), M("0a"), "10.0.0.11", "255.255.255.255", "local a" }, /* DHCP */
 		{ 5001, "h2", M("0b"), M("0a"), "fe80::b", "fe80::a", "local a" },
 		{ 5001, "h2", M("0b"), M("1a"), "10.0.0.11", "10.0.0.200", "local a2" },
@@ -440,8 +462,9 @@ static void from_wire(void **state)
 		struct outcome o = world_receive(p, r->vsid, r->host, r->src_mac, r->dst_mac, r->src, r->dst);
 
 		if (strcmp(world_text(&o), r->expect) != 0)
-			fail_msg("%u %s %s > %s %s > %s: %s, expected %s", r->vsid, r->host, r->src_mac, r->dst_mac,
-				 r->src ? r->src : "-", r->dst ? r->dst : "-", world_text(&o), r->expect);
+			fail_msg("%u %s %s > %s %s > %s: %s, expected %s", r->vsid, r->host, r->src_mac,
+				 r->dst_mac, r->src ? r->src : "-", r->dst ? r->dst : "-", world_text(&o),
+				 r->expect);
 		if (o.verdict == VERDICT_LOCAL || o.verdict == VERDICT_FLOOD)
 			assert_int_equal(o.vsid, r->vsid);
 	}
@@ -546,7 +569,8 @@ static void next_hop(void **state)
 	struct ip_addr four = world_ip("10.0.0.10"), six = world_ip("fd00::1");
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-		struct ip_addr from = world_ip(list[i].from), to = world_ip(list[i].to), via = world_ip(list[i].via);
+		struct ip_addr from = world_ip(list[i].from), to = world_ip(list[i].to),
+			       via = world_ip(list[i].via);
 		struct outcome o = { 0 };
 
 		assert_int_equal(policy_next_hop(p, list[i].vsid, &from, &to, &h), 0);
@@ -557,8 +581,8 @@ static void next_hop(void **state)
 		if (h.verdict == VERDICT_REMOTE)
 			str_copy(o.to, sizeof(o.to), policy_host(p, h.host)->id);
 		if (strcmp(world_text(&o), list[i].expect) != 0)
-			fail_msg("%u %s > %s: %s, expected %s", list[i].vsid, list[i].from, list[i].to, world_text(&o),
-				 list[i].expect);
+			fail_msg("%u %s > %s: %s, expected %s", list[i].vsid, list[i].from, list[i].to,
+				 world_text(&o), list[i].expect);
 		assert_true(ip_equal(&h.next_hop, &via));
 		assert_int_equal(h.routed, list[i].routed);
 		assert_int_equal(h.vsid_out, list[i].out);

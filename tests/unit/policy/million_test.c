@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A million records: memory for each, time for a change, cycles of the packet path's stages beside those with a
- * thousand. Figures are printed; only gross excess fails. POLICY_RECORDS sets another number.
+ * A million records: memory for each, time for a change, cycles of the packet path's stages beside those with
+ * a thousand. Figures are printed; only gross excess fails. POLICY_RECORDS sets another number.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,8 @@ static void record_of(uint32_t i, uint32_t turn, struct record_spec *s)
 	s->ca.family = i / VSIDS % 4 == 3 ? 6 : 4;
 	s->ca.b[0] = s->ca.family == 4 ? 10 : 0xfd;
 	store_be32(s->ca.b + (s->ca.family == 4 ? 0 : 12), (s->ca.family == 4 ? 10u << 24 : 0) | (i + 2));
-	s->mac = (struct mac){ { 2, 1, (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
+	s->mac = (struct mac){ { 2, 1, (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8),
+				 (uint8_t)i } };
 	snprintf(s->host, sizeof(s->host), "h%u", 2 + (i / VSIDS + turn) % HOSTS);
 }
 
@@ -69,13 +70,18 @@ static struct policy *filled(uint32_t records)
 	struct errbuf err;
 
 	for (unsigned int i = 0; i < HOSTS; i++)
-		assert_int_equal(world_set(p, ORIGIN_ADMIN, "host id=h%u pas=[{address=10.200.%u.%u}]", i + 2, i / 250,
-					   i % 250 + 1), 0);
+		assert_int_equal(world_set(p, ORIGIN_ADMIN, "host id=h%u pas=[{address=10.200.%u.%u}]", i + 2,
+					   i / 250, i % 250 + 1),
+				 0);
 	for (unsigned int i = 0; i < VSIDS; i++)
-		assert_int_equal(world_set(p, ORIGIN_ADMIN, "subnet vsid=%u rdid=t%u learning=false", VSID0 + i, i), 0);
+		assert_int_equal(
+			world_set(p, ORIGIN_ADMIN, "subnet vsid=%u rdid=t%u learning=false", VSID0 + i, i),
+			0);
 	assert_int_equal(world_set(p, ORIGIN_ADMIN, "route rdid=t0 vsid=%u prefix=10.0.0.0/8", VSID0), 0);
-	assert_int_equal(world_set(p, ORIGIN_ADMIN, "port id=p vsid=%u macs=[02:00:00:00:00:99] addresses=[11.0.0.0/8]",
-				   VSID0), 0);
+	assert_int_equal(world_set(p, ORIGIN_ADMIN,
+				   "port id=p vsid=%u macs=[02:00:00:00:00:99] addresses=[11.0.0.0/8]",
+				   VSID0),
+			 0);
 	for (uint32_t i = 0; i < records; i++) {
 		record_of(i, 0, &s);
 		if (policy_set(p, OBJECT_RECORD, &s, ORIGIN_MANAGER, &err) != 0)
@@ -195,9 +201,11 @@ static double cycles(struct bench *b, enum stage stage, enum verdict want)
 
 static void print_cycles(struct bench *b)
 {
-	print_message("%8u records, %6u hot: source %5.1f  lookup %5.1f  route %5.1f  ingress %5.1f cycles/packet\n",
-		      b->records, b->hot, cycles(b, STAGE_SOURCE, VERDICT_NONE), cycles(b, STAGE_LOOKUP, VERDICT_REMOTE),
-		      cycles(b, STAGE_ROUTE, VERDICT_REMOTE), cycles(b, STAGE_INGRESS, VERDICT_LOCAL));
+	print_message("%8u records, %6u hot: source %5.1f  lookup %5.1f  route %5.1f  ingress %5.1f "
+		      "cycles/packet\n",
+		      b->records, b->hot, cycles(b, STAGE_SOURCE, VERDICT_NONE),
+		      cycles(b, STAGE_LOOKUP, VERDICT_REMOTE), cycles(b, STAGE_ROUTE, VERDICT_REMOTE),
+		      cycles(b, STAGE_INGRESS, VERDICT_LOCAL));
 }
 
 /* Records of one VSID only, so that the destinations of one port can be as many as we like. */
@@ -209,12 +217,15 @@ static void bench(uint32_t records)
 	memset(&b, 0, sizeof(b));
 	b.p = world_new(records);
 	for (unsigned int i = 0; i < HOSTS; i++)
-		assert_int_equal(world_set(b.p, ORIGIN_ADMIN, "host id=h%u pas=[{address=10.200.%u.%u}]", i + 2, i / 250,
-					   i % 250 + 1), 0);
+		assert_int_equal(world_set(b.p, ORIGIN_ADMIN, "host id=h%u pas=[{address=10.200.%u.%u}]",
+					   i + 2, i / 250, i % 250 + 1),
+				 0);
 	assert_int_equal(world_set(b.p, ORIGIN_ADMIN, "subnet vsid=%u rdid=t0 learning=false", VSID0), 0);
 	assert_int_equal(world_set(b.p, ORIGIN_ADMIN, "route rdid=t0 vsid=%u prefix=10.0.0.0/8", VSID0), 0);
-	assert_int_equal(world_set(b.p, ORIGIN_ADMIN, "port id=p vsid=%u macs=[02:00:00:00:00:99] addresses=[11.0.0.0/8]",
-				   VSID0), 0);
+	assert_int_equal(world_set(b.p, ORIGIN_ADMIN,
+				   "port id=p vsid=%u macs=[02:00:00:00:00:99] addresses=[11.0.0.0/8]",
+				   VSID0),
+			 0);
 	for (uint32_t i = 0; i < records; i++) {
 		record_of(i, 0, &s);
 		s.vsid = VSID0;
@@ -270,8 +281,9 @@ static void million(void **state)
 		assert_int_equal(policy_remove(p, OBJECT_RECORD, &s, ORIGIN_MANAGER, NULL), 0);
 	}
 	removed = ns_each(from, n);
-	print_message("%u records: %.0f bytes each; set %.0f ns, move %.0f ns (longest %.0f us), remove %.0f ns\n", n, each,
-		      set, moved, (double)longest / 1000, removed);
+	print_message(
+		"%u records: %.0f bytes each; set %.0f ns, move %.0f ns (longest %.0f us), remove %.0f ns\n",
+		n, each, set, moved, (double)longest / 1000, removed);
 	assert_int_equal(policy_count(p, OBJECT_RECORD), 0);
 	policy_free(p);
 	if (SLOW)

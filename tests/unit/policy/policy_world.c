@@ -28,7 +28,9 @@ int world_teardown(void **state)
 
 struct policy *world_new(uint32_t max_records)
 {
-	struct policy_params params = { .host_id = "h1", .max_records = max_records, .routed_ttl = true, .socket = -1 };
+	struct policy_params params = {
+		.host_id = "h1", .max_records = max_records, .routed_ttl = true, .socket = -1
+	};
 	struct policy *p = NULL;
 	int r = policy_create(&params, &p, &error);
 
@@ -45,7 +47,8 @@ enum object_kind world_parse(const char *line, union object_spec *ret)
 	unsigned int kind;
 
 	for (kind = 0; kind < OBJECT_COUNT; kind++)
-		if (strlen(object_types[kind].noun) == len && strncmp(object_types[kind].noun, line, len) == 0)
+		if (strlen(object_types[kind].noun) == len &&
+		    strncmp(object_types[kind].noun, line, len) == 0)
 			break;
 	if (kind == OBJECT_COUNT)
 		fail_msg("no such noun: %s", line);
@@ -115,8 +118,8 @@ struct ip_addr world_ip(const char *text)
 	return a;
 }
 
-static uint16_t build(uint8_t buf[256], const char *src_mac, const char *dst_mac, const char *src, const char *dst,
-		      uint8_t ttl)
+static uint16_t build(uint8_t buf[256], const char *src_mac, const char *dst_mac, const char *src,
+		      const char *dst, uint8_t ttl)
 {
 	struct mac sm = world_mac(src_mac), dm = world_mac(dst_mac);
 	struct ip_addr s, d;
@@ -177,8 +180,8 @@ static struct outcome outcome_of(const struct policy *p, struct packet *k)
 	return o;
 }
 
-struct outcome world_send(struct policy *p, const char *port, const char *src_mac, const char *dst_mac, const char *src,
-			  const char *dst, uint8_t ttl, struct policy_src_cache *cache)
+struct outcome world_send(struct policy *p, const char *port, const char *src_mac, const char *dst_mac,
+			  const char *src, const char *dst, uint8_t ttl, struct policy_src_cache *cache)
 {
 	const struct policy_port *pp = policy_port(p, policy_port_index(p, port));
 	const struct policy_subnet *s = pp->vsid ? policy_subnet(p, pp->vsid) : NULL;

@@ -14,12 +14,14 @@ int world_teardown(void **state);
 struct policy *world_new(uint32_t max_records);
 
 /*
- * Set or remove an object given as "record vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:02 host=h2": noun, then fields as the
- * store writes them, and "unusable" as a word of its own. @return what policy_set() and policy_remove() say; the
- * reason is kept for world_error().
+ * Set or remove an object given as "record vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:02 host=h2": noun, then
+ * fields as the store writes them, and "unusable" as a word of its own. @return what policy_set() and
+ * policy_remove() say; the reason is kept for world_error().
  */
-int world_set(struct policy *p, enum origin origin, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-int world_remove(struct policy *p, enum origin origin, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int world_set(struct policy *p, enum origin origin, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int world_remove(struct policy *p, enum origin origin, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 const char *world_error(void);
 
 /* Parse such a line. @return the kind; aborts the test when it is malformed. */
@@ -41,8 +43,8 @@ struct outcome {
 };
 
 /*
- * An IP packet (UDP; addresses NULL: a frame of EtherType 0x88b5) through a port's source check, lookup and router. The
- * metadata is parsed by pkt_parse(); the source cache is fresh unless given.
+ * An IP packet (UDP; addresses NULL: a frame of EtherType 0x88b5) through a port's source check, lookup and
+ * router. The metadata is parsed by pkt_parse(); the source cache is fresh unless given.
  */
 struct outcome world_send(struct policy *p, const char *port, const char *src_mac, const char *dst_mac,
 			  const char *src, const char *dst, uint8_t ttl, struct policy_src_cache *cache);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Readers under QSBR while the writer churns. Every answer must be one that was true at some moment near the question:
- * each key has its own set of legal answers, so an answer meant for another key, a stale slot or a half-written
- * entry shows. What never changes must always be found.
+ * Readers under QSBR while the writer churns. Every answer must be one that was true at some moment near the
+ * question: each key has its own set of legal answers, so an answer meant for another key, a stale slot or a
+ * half-written entry shows. What never changes must always be found.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -90,8 +90,9 @@ static void make(struct frame_buf *f, unsigned int k, bool routed)
 static bool bad(struct shared *s, unsigned int id, const char *what, unsigned int k, const struct pkt_meta *m)
 {
 	if (!s->wrong[id]++)
-		snprintf(s->what[id], sizeof(s->what[id]), "%s of key %u: verdict %u drop %s dst %u record %x", what, k,
-			 m->verdict, drop_name(m->drop), m->dst, m->record);
+		snprintf(s->what[id], sizeof(s->what[id]),
+			 "%s of key %u: verdict %u drop %s dst %u record %x", what, k, m->verdict,
+			 drop_name(m->drop), m->dst, m->record);
 	return false;
 }
 
@@ -194,13 +195,16 @@ static void churn(struct policy *p, uint64_t *rnd)
 	switch (world_random(rnd) % 16) {
 	case 0:
 		subnet_wide = !subnet_wide;
-		assert_int_equal(world_set(p, ORIGIN_ADMIN,
-					   "subnet vsid=%u rdid=t1 gateways=[10.1.255.1/16,a01::ffff/%u] learning=false", VSID,
-					   subnet_wide ? 16 : 17), 0);
+		assert_int_equal(
+			world_set(
+				p, ORIGIN_ADMIN,
+				"subnet vsid=%u rdid=t1 gateways=[10.1.255.1/16,a01::ffff/%u] learning=false",
+				VSID, subnet_wide ? 16 : 17),
+			0);
 		break;
 	case 1: /* more specific and other routes beside the readers' */
-		assert_true(world_set(p, ORIGIN_ADMIN, "route rdid=t1 vsid=%u prefix=10.2.%u.0/24 metric=%u", VSID, k % 256,
-				      k % 7) >= 0);
+		assert_true(world_set(p, ORIGIN_ADMIN, "route rdid=t1 vsid=%u prefix=10.2.%u.0/24 metric=%u",
+				      VSID, k % 256, k % 7) >= 0);
 		break;
 	case 2:
 		(void)world_remove(p, ORIGIN_ADMIN, "route rdid=t1 prefix=10.2.%u.0/24", k % 256);
@@ -208,13 +212,15 @@ static void churn(struct policy *p, uint64_t *rnd)
 	case 3:
 		port_there = !port_there;
 		if (port_there)
-			assert_int_equal(world_set(p, ORIGIN_ADMIN, "port id=px vsid=%u macs=[02:00:00:00:f0:01]", VSID), 0);
+			assert_int_equal(world_set(p, ORIGIN_ADMIN,
+						   "port id=px vsid=%u macs=[02:00:00:00:f0:01]", VSID),
+					 0);
 		else
 			assert_int_equal(world_remove(p, ORIGIN_ADMIN, "port id=px"), 0);
 		break;
 	case 4:
-		assert_true(world_set(p, ORIGIN_ADMIN, "host id=h%u pas=[{address=192.0.2.%u weight=%u}]", k % HOSTS + 1,
-				      k % HOSTS + 1, k % 5 + 1) >= 0);
+		assert_true(world_set(p, ORIGIN_ADMIN, "host id=h%u pas=[{address=192.0.2.%u weight=%u}]",
+				      k % HOSTS + 1, k % HOSTS + 1, k % 5 + 1) >= 0);
 		break;
 	default:
 		if (k >= FIXED && world_random(rnd) % 2)
@@ -233,10 +239,15 @@ static void old_or_new(void **state)
 
 	memset(&s, 0, sizeof(s));
 	s.p = world_new(FIXED + CHURN); /* small: slots and indices come round often */
-	assert_int_equal(world_set(s.p, ORIGIN_ADMIN,
-				   "subnet vsid=%u rdid=t1 gateways=[10.1.255.1/16,a01::ffff/16] learning=false", VSID), 0);
+	assert_int_equal(
+		world_set(s.p, ORIGIN_ADMIN,
+			  "subnet vsid=%u rdid=t1 gateways=[10.1.255.1/16,a01::ffff/16] learning=false",
+			  VSID),
+		0);
 	for (unsigned int i = 0; i < HOSTS; i++)
-		assert_int_equal(world_set(s.p, ORIGIN_ADMIN, "host id=h%u pas=[{address=192.0.2.%u}]", i + 1, i + 1), 0);
+		assert_int_equal(
+			world_set(s.p, ORIGIN_ADMIN, "host id=h%u pas=[{address=192.0.2.%u}]", i + 1, i + 1),
+			0);
 	for (unsigned int k = 0; k < FIXED; k++)
 		set(s.p, k, 0);
 	for (unsigned int i = 0; i < READERS; i++) {
@@ -252,10 +263,11 @@ static void old_or_new(void **state)
 	for (unsigned int i = 0; i < READERS; i++)
 		pthread_join(threads[i], NULL);
 	for (unsigned int i = 0; i < READERS; i++) {
-		print_message("reader %u: %llu questions during %u changes\n", i, (unsigned long long)s.questions[i],
-			      CHANGES);
+		print_message("reader %u: %llu questions during %u changes\n", i,
+			      (unsigned long long)s.questions[i], CHANGES);
 		if (s.wrong[i])
-			fail_msg("%llu wrong answers, the first: %s", (unsigned long long)s.wrong[i], s.what[i]);
+			fail_msg("%llu wrong answers, the first: %s", (unsigned long long)s.wrong[i],
+				 s.what[i]);
 		assert_true(s.questions[i] > 0);
 	}
 	policy_free(s.p);

@@ -36,7 +36,8 @@ static struct naive {
 		unsigned int vsid;
 		bool mac[MACS];
 	} ports[PORTS];
-	unsigned int last_pa[VSIDS][MACS]; /* of the record of a MAC that was set last, or came last of those left */
+	unsigned int last_pa[VSIDS]
+			    [MACS]; /* of the record of a MAC that was set last, or came last of those left */
 	unsigned int now;
 	bool host_defined[HOSTS];
 } n;
@@ -60,7 +61,8 @@ static struct mac mac_of(unsigned int i)
 
 static struct ip_addr pa_of(unsigned int host, unsigned int pa)
 {
-	return pa ? (struct ip_addr){ .family = 4, .b = { 192, 0, (uint8_t)host, (uint8_t)pa } } : (struct ip_addr){ 0 };
+	return pa ? (struct ip_addr){ .family = 4, .b = { 192, 0, (uint8_t)host, (uint8_t)pa } }
+		  : (struct ip_addr){ 0 };
 }
 
 static void host_id(unsigned int i, char id[ID_SIZE])
@@ -163,7 +165,8 @@ static void step_set(struct policy *p, uint64_t *rnd)
 static void step_remove(struct policy *p, uint64_t *rnd)
 {
 	struct naive_record *o = &n.r[world_random(rnd) % RECORDS];
-	unsigned int origin = (unsigned int)(world_random(rnd) % 4 ? o->origin : world_random(rnd) % ORIGIN_COUNT);
+	unsigned int origin =
+		(unsigned int)(world_random(rnd) % 4 ? o->origin : world_random(rnd) % ORIGIN_COUNT);
 	struct record_spec spec = { .vsid = vsids[o->vsid], .ca = ca_of(o->ca), .mac = mac_of(o->mac) };
 	int want = origin == o->origin ? 0 : -EPERM;
 
@@ -178,13 +181,15 @@ static void step_remove(struct policy *p, uint64_t *rnd)
 
 static void step_port(struct policy *p, uint64_t *rnd)
 {
-	unsigned int i = (unsigned int)(world_random(rnd) % PORTS), vsid = (unsigned int)(world_random(rnd) % VSIDS);
+	unsigned int i = (unsigned int)(world_random(rnd) % PORTS),
+		     vsid = (unsigned int)(world_random(rnd) % VSIDS);
 	struct port_spec spec = { .vsid = vsids[vsid], .queues = 1 };
 	bool mac[MACS] = { false }, taken = false;
 
 	snprintf(spec.id, sizeof(spec.id), "p%u", i);
 	if (world_random(rnd) % 3 == 0) {
-		assert_int_equal(policy_remove(p, OBJECT_PORT, &spec, ORIGIN_ADMIN, NULL), n.ports[i].used ? 0 : -ENOENT);
+		assert_int_equal(policy_remove(p, OBJECT_PORT, &spec, ORIGIN_ADMIN, NULL),
+				 n.ports[i].used ? 0 : -ENOENT);
 		n.ports[i].used = false;
 		return;
 	}
@@ -199,7 +204,8 @@ static void step_port(struct policy *p, uint64_t *rnd)
 			taken |= k != i && n.ports[k].used && n.ports[k].vsid == vsid && n.ports[k].mac[m];
 	} while (spec.n_macs < 2 || world_random(rnd) % 2);
 	assert_in_set(policy_set(p, OBJECT_PORT, &spec, ORIGIN_ADMIN, NULL),
-		      taken ? ((LargestIntegralType[]){ (LargestIntegralType)-EEXIST }) : ((LargestIntegralType[]){ 0, 1 }),
+		      taken ? ((LargestIntegralType[]){ (LargestIntegralType)-EEXIST })
+			    : ((LargestIntegralType[]){ 0, 1 }),
 		      taken ? 1 : 2);
 	if (taken)
 		return;
@@ -291,7 +297,8 @@ static void compare_mac(const struct policy *p, unsigned int vsid, unsigned int 
 	assert_int_equal(MACV_KIND(v), want);
 	assert_int_equal(MACV_INDEX(v), port != PORT_NONE ? index_of_port(p, port) : index_of_host(p, host));
 	if (want == MACV_REMOTE)
-		assert_int_equal(host_pin_pa(p, MACV_INDEX(v), MACV_PA(v)), pa_index(p, host, n.last_pa[vsid][mac]));
+		assert_int_equal(host_pin_pa(p, MACV_INDEX(v), MACV_PA(v)),
+				 pa_index(p, host, n.last_pa[vsid][mac]));
 	v = table_find(&p->local, mac_key(vsids[vsid], mac_load(&m)), MAC_TAG(vsids[vsid]));
 	assert_int_equal(v != TABLE_MISS, port != PORT_NONE);
 }
@@ -381,8 +388,9 @@ static void compare_list(const struct policy *p)
 			char id[ID_SIZE];
 
 			host_id(r->host, id);
-			found = r->used && s.vsid == vsids[r->vsid] && ip_equal(&s.ca, &a) && mac_equal(&s.mac, &m) &&
-				origin == r->origin && strcmp(id, s.host) == 0 && ip_equal(&s.provider_address, &pa);
+			found = r->used && s.vsid == vsids[r->vsid] && ip_equal(&s.ca, &a) &&
+				mac_equal(&s.mac, &m) && origin == r->origin && strcmp(id, s.host) == 0 &&
+				ip_equal(&s.provider_address, &pa);
 		}
 		assert_true(found);
 		listed++;
@@ -399,10 +407,13 @@ static void remove_all(struct policy *p)
 	struct subnet_spec s = { 0 };
 
 	for (unsigned int i = 0; i < RECORDS; i++) {
-		struct record_spec r = { .vsid = vsids[n.r[i].vsid], .ca = ca_of(n.r[i].ca), .mac = mac_of(n.r[i].mac) };
+		struct record_spec r = { .vsid = vsids[n.r[i].vsid],
+					 .ca = ca_of(n.r[i].ca),
+					 .mac = mac_of(n.r[i].mac) };
 
 		if (n.r[i].used)
-			assert_int_equal(policy_remove(p, OBJECT_RECORD, &r, (enum origin)n.r[i].origin, NULL), 0);
+			assert_int_equal(
+				policy_remove(p, OBJECT_RECORD, &r, (enum origin)n.r[i].origin, NULL), 0);
 	}
 	for (unsigned int i = 0; i < PORTS; i++) {
 		snprintf(q.id, sizeof(q.id), "p%u", i);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Oracle of the router: random routes, records, hosts and ports; random destinations in bursts against a list. */
+/*
+ * Oracle of the router: random routes, records, hosts and ports; random destinations in bursts against a
+ * list.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,7 +63,8 @@ static struct mac mac_of(unsigned int record)
 
 static unsigned int random_len(uint64_t *rnd, uint8_t family)
 {
-	static const uint8_t four[] = { 0, 8, 9, 16, 24, 31, 32 }, six[] = { 0, 8, 16, 48, 63, 64, 65, 127, 128 };
+	static const uint8_t four[] = { 0, 8, 9, 16, 24, 31, 32 },
+			     six[] = { 0, 8, 16, 48, 63, 64, 65, 127, 128 };
 
 	return family == 4 ? four[world_random(rnd) % sizeof(four)] : six[world_random(rnd) % sizeof(six)];
 }
@@ -160,7 +164,9 @@ static void step_other(struct policy *p, uint64_t *rnd)
 {
 	unsigned int h = (unsigned int)(world_random(rnd) % (HOSTS - 1)) + 1;
 	unsigned int i = (unsigned int)(world_random(rnd) % RECORDS);
-	struct port_spec s = { .vsid = VSID(n.records[i].vsid), .queues = 1, .n_macs = 1, .macs = { mac_of(i) } };
+	struct port_spec s = {
+		.vsid = VSID(n.records[i].vsid), .queues = 1, .n_macs = 1, .macs = { mac_of(i) }
+	};
 	char id[ID_SIZE];
 
 	if (world_random(rnd) % 2) {
@@ -230,8 +236,8 @@ static struct want expected(unsigned int vsid, int sender, const struct ip_addr 
 		for (unsigned int i = 0; i < ROUTES; i++) {
 			const struct naive_route *o = &n.routes[i];
 
-			if (o->used && !tried[i] && o->rdid == vsid % RDIDS && ip_in_prefix(dst, &o->prefix) &&
-			    (!best || better(o, best)))
+			if (o->used && !tried[i] && o->rdid == vsid % RDIDS &&
+			    ip_in_prefix(dst, &o->prefix) && (!best || better(o, best)))
 				best = o;
 		}
 		if (!best || (any && best->prefix.len != len))
@@ -260,7 +266,10 @@ static struct want expected(unsigned int vsid, int sender, const struct ip_addr 
 			if (r == sender) {
 				w = (struct want){ .verdict = VERDICT_DROP, .drop = DROP_SPLIT_HORIZON };
 			} else if (n.port[r] && !direct && !ip_equal(dst, target) && !n.records[r].wild) {
-				/* A guest that is no gateway takes its own address, or what may yet be learned as its. */
+				/*
+				 * A guest that is no gateway takes its own address, or what may yet be
+				 * learned as its.
+				 */
 				int o = find_record(best->vsid, dst);
 
 				if (o >= 0 || gateway_of(best->vsid, dst) ||
@@ -314,7 +323,8 @@ static void make(struct frame_buf *f, uint64_t *rnd, const struct ip_addr *dst, 
 	}
 }
 
-static void check_one(const struct policy *p, const struct frame_buf *f, const uint8_t *before, const struct want *w)
+static void check_one(const struct policy *p, const struct frame_buf *f, const uint8_t *before,
+		      const struct want *w)
 {
 	const struct pkt_meta *m = &f->meta;
 	unsigned int ttl = m->pkt.kind == PKT_IPV4 ? 22 : 21;
@@ -347,7 +357,8 @@ static void check_one(const struct policy *p, const struct frame_buf *f, const u
 		snprintf(id, sizeof(id), "p%u", w->record);
 	else
 		snprintf(id, sizeof(id), "h%u", n.records[w->record].host + 1);
-	assert_int_equal(m->dst, w->verdict == VERDICT_LOCAL ? policy_port_index(p, id) : policy_host_index(p, id));
+	assert_int_equal(m->dst,
+			 w->verdict == VERDICT_LOCAL ? policy_port_index(p, id) : policy_host_index(p, id));
 }
 
 static void burst(const struct policy *p, uint64_t *rnd)
@@ -371,7 +382,8 @@ static void burst(const struct policy *p, uint64_t *rnd)
 		if (world_random(rnd) % 2)
 			dst = n.records[world_random(rnd) % RECORDS].ca;
 		if (world_random(rnd) % 16 == 0)
-			dst = (struct ip_addr){ .family = 4, .b = { 10, 0x40, (uint8_t)(world_random(rnd) % VSIDS), 1 } };
+			dst = (struct ip_addr){ .family = 4,
+						.b = { 10, 0x40, (uint8_t)(world_random(rnd) % VSIDS), 1 } };
 		make(&f[i], rnd, &dst, &src);
 		snprintf(id, sizeof(id), "p%d", sender);
 		if (sender >= 0)
@@ -390,15 +402,19 @@ static void start(struct policy *p, uint64_t *rnd)
 	memset(&n, 0, sizeof(n));
 	for (unsigned int i = 0; i < HOSTS; i++) {
 		n.host_up[i] = true;
-		assert_int_equal(world_set(p, ORIGIN_ADMIN, "host id=h%u pas=[{address=192.0.2.%u}]", i + 1, i + 1), 0);
+		assert_int_equal(
+			world_set(p, ORIGIN_ADMIN, "host id=h%u pas=[{address=192.0.2.%u}]", i + 1, i + 1),
+			0);
 	}
 	for (unsigned int i = 0; i < VSIDS; i++) {
 		struct naive_route *r = &n.routes[2 * i];
 
 		/* Gateways whose prefixes are also customer destinations. */
-		assert_int_equal(world_set(p, ORIGIN_ADMIN,
-					   "subnet vsid=%u rdid=t%u gateways=[10.64.%u.1/24,fd40:%02x00::1/24]", VSID(i),
-					   i % RDIDS, i, i), 0);
+		assert_int_equal(
+			world_set(p, ORIGIN_ADMIN,
+				  "subnet vsid=%u rdid=t%u gateways=[10.64.%u.1/24,fd40:%02x00::1/24]",
+				  VSID(i), i % RDIDS, i, i),
+			0);
 		r[0] = (struct naive_route){ .used = true, .connected = true, .rdid = i % RDIDS, .vsid = i };
 		r[0].prefix = (struct ip_prefix){ .addr = { 4, { 10, 0x40, (uint8_t)i } }, .len = 24 };
 		r[1] = r[0];
@@ -457,7 +473,8 @@ static void oracle(void **state)
 static void many(void **state)
 {
 	struct policy *p = world_new(1000);
-	struct route_spec s = { .prefix = { .addr = { .family = 4 }, .len = 24 }, .next_hop = { .family = 4 } };
+	struct route_spec s = { .prefix = { .addr = { .family = 4 }, .len = 24 },
+				.next_hop = { .family = 4 } };
 
 	for (int pass = 0; pass < 2; pass++) {
 		for (unsigned int t = 0; t < 1000; t++) {
@@ -466,9 +483,11 @@ static void many(void **state)
 			for (unsigned int i = 0; i < 100; i++) {
 				store_be32(s.prefix.addr.b, 10u << 24 | i << 8);
 				if (pass == 0)
-					assert_int_equal(policy_set(p, OBJECT_ROUTE, &s, ORIGIN_MANAGER, NULL), 0);
+					assert_int_equal(
+						policy_set(p, OBJECT_ROUTE, &s, ORIGIN_MANAGER, NULL), 0);
 				else
-					assert_int_equal(policy_remove(p, OBJECT_ROUTE, &s, ORIGIN_MANAGER, NULL), 0);
+					assert_int_equal(
+						policy_remove(p, OBJECT_ROUTE, &s, ORIGIN_MANAGER, NULL), 0);
 			}
 		}
 		assert_int_equal(policy_count(p, OBJECT_ROUTE), pass == 0 ? 100000 : 0);

@@ -88,7 +88,8 @@ static int append(enum object_kind kind, const char *key, enum origin origin, co
 	char *all = arg;
 	size_t len = strlen(all);
 
-	snprintf(all + len, 4096 - len, "%s %s %s: %s\n", object_types[kind].noun, key, origin_names[origin], text);
+	snprintf(all + len, 4096 - len, "%s %s %s: %s\n", object_types[kind].noun, key, origin_names[origin],
+		 text);
 	return 0;
 }
 
@@ -145,13 +146,16 @@ static void kept(void **state)
 
 	holds(s, "");
 	change(s, two_objects);
-	holds(s, "subnet 5001 admin: vsid=5001 rdid=t1\nrecord 5001/10.0.0.2 learned: vsid=5001 ca=10.0.0.2\n");
+	holds(s,
+	      "subnet 5001 admin: vsid=5001 rdid=t1\nrecord 5001/10.0.0.2 learned: vsid=5001 ca=10.0.0.2\n");
 	s = store_close(s);
 	assert_null(s);
 	s = opened();
-	holds(s, "subnet 5001 admin: vsid=5001 rdid=t1\nrecord 5001/10.0.0.2 learned: vsid=5001 ca=10.0.0.2\n");
+	holds(s,
+	      "subnet 5001 admin: vsid=5001 rdid=t1\nrecord 5001/10.0.0.2 learned: vsid=5001 ca=10.0.0.2\n");
 	change(s, replaced);
-	holds(s, "subnet 5001 admin: vsid=5001 rdid=t1\nrecord 5001/10.0.0.2 admin: vsid=5001 ca=10.0.0.2 mac=x\n"
+	holds(s, "subnet 5001 admin: vsid=5001 rdid=t1\nrecord 5001/10.0.0.2 admin: vsid=5001 ca=10.0.0.2 "
+		 "mac=x\n"
 		 "host 5001 manager: id=5001\n");
 	change(s, removed);
 	store_close(s);
@@ -181,7 +185,8 @@ static void rolled_back(void **state)
 	store_close(NULL);
 }
 
-static int stop_at_two(enum object_kind kind, const char *key, enum origin origin, const char *text, void *arg)
+static int stop_at_two(enum object_kind kind, const char *key, enum origin origin, const char *text,
+		       void *arg)
 {
 	return ++*(unsigned int *)arg == 2 ? -ECANCELED : 0;
 }
@@ -204,7 +209,9 @@ static void load_stops(void **state)
 static void texts(void **state)
 {
 	static char longest[60000];
-	static const char *const list[] = { "", " ", "a='b \" c'", "\xc3\xa4\xe2\x82\xac", "x=1;DROP TABLE object;--", longest };
+	static const char *const list[] = {
+		"", " ", "a='b \" c'", "\xc3\xa4\xe2\x82\xac", "x=1;DROP TABLE object;--", longest
+	};
 	struct store *s = opened();
 	struct errbuf err = { "" };
 	char key[16];
@@ -257,7 +264,9 @@ static void objects(void **state)
 	for (unsigned int kind = 0; kind < OBJECT_COUNT; kind++) {
 		object_default(kind, &s);
 		if (kind == OBJECT_RECORD)
-			s.record = (struct record_spec){ .vsid = 5001, .ca = { 4, { 10, 0, 0, 2 } }, .host = "h2" };
+			s.record = (struct record_spec){ .vsid = 5001,
+							 .ca = { 4, { 10, 0, 0, 2 } },
+							 .host = "h2" };
 		if (kind == OBJECT_PORT)
 			str_copy(s.port.id, ID_SIZE, "p1");
 		if (kind == OBJECT_HOST)
@@ -267,12 +276,15 @@ static void objects(void **state)
 		if (kind == OBJECT_SUBNET)
 			s.subnet.vsid = 5001;
 		if (kind == OBJECT_ROUTE)
-			s.route = (struct route_spec){ .rdid = "t1", .vsid = 5001, .prefix = { { 4, { 10 } }, 8 } };
+			s.route = (struct route_spec){ .rdid = "t1",
+						       .vsid = 5001,
+						       .prefix = { { 4, { 10 } }, 8 } };
 		if (kind == OBJECT_PA)
 			s.pa = (struct pa_spec){ .address = { 4, { 192, 0, 2, 1 } }, .prefix_len = 24 };
 		if (kind == OBJECT_PROVIDER_ROUTE)
-			s.provider_route = (struct provider_route_spec){ .prefix = { { 4, { 10 } }, 8 },
-									 .next_hop = { 4, { 192, 0, 2, 9 } } };
+			s.provider_route =
+				(struct provider_route_spec){ .prefix = { { 4, { 10 } }, 8 },
+							      .next_hop = { 4, { 192, 0, 2, 9 } } };
 		assert_true(object_key(kind, &s, key, sizeof(key)) > 0);
 		assert_true(field_write(object_types[kind].fields, &s, text, sizeof(text)) >= 0);
 		put(st, kind, key, ORIGIN_MANAGER, text);
@@ -336,7 +348,8 @@ static void fill(unsigned int n)
 	ok(store_begin(s, &err), &err);
 	for (unsigned int i = 0; i < n; i++) {
 		snprintf(key, sizeof(key), "%u", i);
-		put(s, OBJECT_SUBNET, key, ORIGIN_ADMIN, "vsid=5001 rdid=t1 and some more text to fill pages with");
+		put(s, OBJECT_SUBNET, key, ORIGIN_ADMIN,
+		    "vsid=5001 rdid=t1 and some more text to fill pages with");
 	}
 	ok(store_commit(s, &err), &err);
 	store_close(s);
@@ -456,7 +469,8 @@ static void killed(void **state)
 		/* More than the page cache: pages spill into the log before the commit. */
 		for (unsigned int i = 0; i < 40000; i++) {
 			snprintf(key, sizeof(key), "new-%u", i);
-			if (store_put(s, OBJECT_SUBNET, key, ORIGIN_ADMIN, "vsid=5001 rdid=t1 and text to fill pages", &err) < 0)
+			if (store_put(s, OBJECT_SUBNET, key, ORIGIN_ADMIN,
+				      "vsid=5001 rdid=t1 and text to fill pages", &err) < 0)
 				_exit(3);
 		}
 		_exit(exists(path, "-wal") ? 0 : 4);
@@ -506,7 +520,8 @@ static int fill_disk(void)
 
 	if (own_namespace() < 0)
 		return 77;
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("small", dir, "tmpfs", 0, "size=512k") < 0)
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("small", dir, "tmpfs", 0, "size=512k") < 0)
 		return 77;
 	if (store_open(path, &s, &err) < 0)
 		return 1;
@@ -514,7 +529,8 @@ static int fill_disk(void)
 		r = store_begin(s, &err);
 		for (unsigned int i = 0; r == 0 && i < 100; i++) {
 			snprintf(key, sizeof(key), "%u", n++);
-			r = store_put(s, OBJECT_SUBNET, key, ORIGIN_ADMIN, "vsid=5001 rdid=t1 and text to fill pages", &err);
+			r = store_put(s, OBJECT_SUBNET, key, ORIGIN_ADMIN,
+				      "vsid=5001 rdid=t1 and text to fill pages", &err);
 		}
 		if (r == 0)
 			r = store_commit(s, &err);
@@ -579,8 +595,8 @@ static void busy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(kept), T(rolled_back), T(load_stops), T(texts), T(objects), T(many), T(corrupted), T(foreign), T(killed),
-		T(disk_full), T(busy),
+		T(kept),      T(rolled_back), T(load_stops), T(texts),	   T(objects), T(many),
+		T(corrupted), T(foreign),     T(killed),     T(disk_full), T(busy),
 	};
 
 	return cmocka_run_group_tests_name("policy-store", tests, NULL, NULL);
