@@ -109,13 +109,12 @@ static enum drop_reason outer6(struct outer *o)
 	return outer6_extensions(o, ip[6]);
 }
 
+/* *o holds the frame and zeros otherwise. */
 static enum drop_reason outer_headers(struct outer *o, bool csum_good)
 {
 	uint16_t type = load_be16(o->data + 12);
 
 	o->l3 = ETH_HLEN_;
-	o->vid = 0;
-	o->fragment = false;
 	if (type == ETHERTYPE_VLAN_) {
 		if (o->len < ETH_HLEN_ + sizeof(struct vlan_hdr))
 			return DROP_WIRE_RUNT;

@@ -57,6 +57,13 @@ static const struct row rows[] = {
 	{ "ICMP over IPv4", V4, 0, DROP_WIRE_OTHER, { { L3, 1, 9, 1 } } },
 	{ "UDP over IPv6", V6, 0, DROP_WIRE_OTHER, { { L3, 1, 6, 17 } } },
 	{ "ICMPv6", V6, 0, DROP_WIRE_OTHER, { { L3, 1, 6, 58 } } },
+	{ "UDP, whatever the version", V6, 0, DROP_WIRE_OTHER, { { L3, 1, 6, 17 }, { L3, 1, 0, 0x40 } } },
+	{ "UDP without payload", V4, 0, DROP_WIRE_OTHER, { { L3, 1, 9, 17 }, { L3, 0, 20 } } },
+	{ "UDP without payload over IPv6",
+	  V6,
+	  0,
+	  DROP_WIRE_OTHER,
+	  { { L3, 1, 6, 17 }, { L3, 2, 4, 0 }, { L3, 0, 40 } } },
 
 	/* truncated */
 	{ "13 bytes", ALL, 0, DROP_WIRE_RUNT, { { L2, 0, 13 } } },
@@ -104,6 +111,12 @@ static const struct row rows[] = {
 	{ "version 1", ALL, 0, DROP_GRE_VERSION, { { GRE, 2, 0, 0x2001 } } },
 	{ "version 4", ALL, 0, DROP_GRE_VERSION, { { GRE, 2, 0, 0x2004 } } },
 	{ "no key", ALL, 0, DROP_GRE_NO_KEY, { { GRE, 2, 0, 0x0000 } } },
+	{ "no key, and no room for one", V4, 0, DROP_GRE_NO_KEY, { { L3, 2, 2, 24 }, { GRE, 2, 0, 0 } } },
+	{ "no key, and no room for one, over IPv6",
+	  V6,
+	  0,
+	  DROP_GRE_NO_KEY,
+	  { { L3, 2, 4, 4 }, { GRE, 2, 0, 0 } } },
 	{ "no key but a checksum", ALL, 0, DROP_GRE_NO_KEY, { { GRE, 2, 0, 0x8000 } } },
 	{ "checksum", ALL, 0, DROP_GRE_CHECKSUM, { { GRE, 2, 0, 0xa000 } } },
 	{ "sequence", ALL, 0, DROP_GRE_SEQUENCE, { { GRE, 2, 0, 0x3000 } } },
@@ -297,28 +310,68 @@ static void second_pa_is_found(void **state)
 	}
 }
 
-/* Options and extension headers are rare, not wrong: Linux' ip6gretap adds destination options by default. */
-static void long_outer_headers(void **state)
+/* What follows the outer IP header in the tests below. */
+static void push_tunnel(struct frame *f, struct nvgre_frame *n)
 {
-	static const uint8_t encap_limit[] = { 4, 1, 4, 1, 1, 0 };
-	static const uint8_t router_alert[] = { 0x94, 4, 0, 0 };
-	static const uint8_t routing[] = { 0, 0, 0, 0, 0, 0 }, segments_left[] = { 0, 1, 0, 0, 0, 0 };
+	ssize_t len;
+
+	frame_nvgre(f, TEST_VSID, 1);
+	n->inner = (uint32_t)f->len;
+	frame_eth(f, FRAME_MAC(2, 0, 0, 0, 1, 2), FRAME_MAC(2, 0, 0, 0, 1, 1), 0x88b5);
+	frame_fill(f, 46, 0);
+	len = frame_finish(f);
+	assert_true(len > 0);
+	n->len = (uint32_t)len;
+}
+
+/*
+ * Cut anywhere, a frame is no accepted one; and when only the first segment ends there, it is exactly a header
+ * too far away. AddressSanitizer looks on.
+ */
+static void cut_everywhere(const struct nvgre_frame *n, const struct encap_local *l, uint32_t headers)
+{
+	for (uint32_t len = 0; len < n->len; len++) {
+		uint8_t *data = unit_exact_copy(n->data, len);
+		struct encap_rx rx;
+		unsigned int hint = 0;
+		enum drop_reason got = nvgre_ops.parse(data, len, len, false, l, N_LOCALS, &hint, &rx);
+
+		assert_int_not_equal(got, DROP_NONE);
+		got = nvgre_ops.parse(data, len, n->len, false, l, N_LOCALS, &hint, &rx);
+		assert_int_equal(got, len < headers ? DROP_WIRE_RUNT : DROP_NONE);
+		free(data);
+	}
+}
+
+static const uint8_t encap_limit[] = { 4, 1, 4, 1, 1, 0 }, two_units[] = { 1, 12, [13] = 0 };
+static const uint8_t end_of_route[6], segments_left[] = { 0, 1, 0, 0, 0, 0 };
+
+#define NO_FRAGMENT (-2)
+
+/* Extension headers are rare, not wrong: Linux' ip6gretap adds destination options by default. */
+static void extension_headers(void **state)
+{
 	static const struct {
-		uint8_t proto[3];
+		unsigned int n;
+		uint8_t proto;
 		const uint8_t *data;
-		bool fragment;
+		size_t size;
+		int fragment; /* last header is a fragment's, with this next header (FRAME_AUTO: GRE) */
 		enum drop_reason want;
 	} chains[] = {
-		{ { 60 }, encap_limit, false, DROP_NONE },
-		{ { 1, 60 },
-		  encap_limit,
-		  false,
-		  DROP_NONE }, /* 1 stands for hop-by-hop, since 0 ends the list */
-		{ { 1, 60, 43 }, routing, false, DROP_NONE },
-		{ { 43 }, segments_left, false, DROP_OUTER_IP },
-		{ { 0 }, NULL, true, DROP_OUTER_FRAGMENT },
-		{ { 60 }, encap_limit, true, DROP_OUTER_FRAGMENT },
-		{ { 51 }, encap_limit, false, DROP_WIRE_OTHER },
+		{ 1, 60, encap_limit, 6, NO_FRAGMENT, DROP_NONE },
+		{ 1, 0, encap_limit, 6, NO_FRAGMENT, DROP_NONE },
+		{ 1, 60, two_units, 14, NO_FRAGMENT, DROP_NONE },
+		{ 1, 43, end_of_route, 6, NO_FRAGMENT, DROP_NONE },
+		{ 8, 60, encap_limit, 6, NO_FRAGMENT, DROP_NONE },
+		{ 9, 60, encap_limit, 6, NO_FRAGMENT, DROP_OUTER_IP },
+		{ 1, 43, segments_left, 6, NO_FRAGMENT, DROP_OUTER_IP },
+		{ 0, 0, NULL, 0, FRAME_AUTO, DROP_OUTER_FRAGMENT },
+		{ 1, 60, encap_limit, 6, FRAME_AUTO, DROP_OUTER_FRAGMENT },
+		{ 0, 0, NULL, 0, 60, DROP_OUTER_FRAGMENT },
+		{ 0, 0, NULL, 0, 43, DROP_OUTER_FRAGMENT },
+		{ 0, 0, NULL, 0, 17, DROP_WIRE_OTHER },
+		{ 0, 0, NULL, 0, 58, DROP_WIRE_OTHER },
 	};
 	struct encap_local l[N_LOCALS];
 	struct encap_rx rx;
@@ -332,49 +385,49 @@ static void long_outer_headers(void **state)
 		frame_init(&f, n.data, sizeof(n.data));
 		frame_eth(&f, pa_mac[0], peer_mac, FRAME_AUTO);
 		frame_ip6(&f, peer6, pa6[0], FRAME_AUTO, 64);
-		for (unsigned int h = 0; h < 3 && chains[i].proto[h]; h++)
-			frame_ip6_ext(&f, chains[i].proto[h] == 1 ? 0 : chains[i].proto[h], chains[i].data, 6,
-				      FRAME_AUTO);
-		if (chains[i].fragment)
-			frame_ip6_frag(&f, 0, true, 1, FRAME_AUTO);
-		frame_nvgre(&f, TEST_VSID, 1);
-		n.inner = (uint32_t)f.len;
-		frame_eth(&f, FRAME_MAC(2, 0, 0, 0, 1, 2), FRAME_MAC(2, 0, 0, 0, 1, 1), 0x88b5);
-		frame_fill(&f, 46, 0);
-		n.len = (uint32_t)frame_finish(&f);
-		if (chains[i].proto[0] == 51) /* the builder knows no authentication header */
-			n.data[20] = 51;
+		for (unsigned int h = 0; h < chains[i].n; h++)
+			frame_ip6_ext(&f, chains[i].proto, chains[i].data, chains[i].size, FRAME_AUTO);
+		if (chains[i].fragment != NO_FRAGMENT)
+			frame_ip6_frag(&f, 0, true, 1, chains[i].fragment);
+		push_tunnel(&f, &n);
 		judge(&n, false, l, chains[i].want, 1, &rx);
-		if (!chains[i].want) {
-			assert_int_equal(rx.inner_off, n.inner);
-			assert_int_equal(rx.inner_len, 60);
-		}
-		/* Every cut falls on a named drop: nothing is read behind it (AddressSanitizer looks on). */
-		for (uint32_t len = 0; len < n.len; len++) {
-			uint8_t *data = unit_exact_copy(n.data, len);
-			unsigned int hint = 0;
-
-			assert_int_not_equal(nvgre_ops.parse(data, len, len, false, l, N_LOCALS, &hint, &rx),
-					     DROP_NONE);
-			free(data);
-		}
+		if (chains[i].want)
+			continue;
+		assert_int_equal(rx.inner_off, n.inner);
+		assert_int_equal(rx.inner_len, 60);
+		cut_everywhere(&n, l, n.inner + 14);
+		/* The packet ends with or in the chain, though the frame goes on. */
+		store_be16(n.data + 18, (uint16_t)(n.inner - 8 - 54));
+		judge(&n, false, l, DROP_WIRE_RUNT, 1, &rx);
+		store_be16(n.data + 18, (uint16_t)(n.inner - 8 - 54 - 1));
+		judge(&n, false, l, DROP_OUTER_IP, 1, &rx);
 	}
+	frame_init(&f, n.data, sizeof(n.data)); /* an authentication header is no business of ours */
+	frame_eth(&f, pa_mac[0], peer_mac, FRAME_AUTO);
+	frame_ip6(&f, peer6, pa6[0], 51, 64);
+	push_tunnel(&f, &n);
+	judge(&n, false, l, DROP_WIRE_OTHER, 1, &rx);
+}
 
-	n.shape = 0;
-	n.l3 = 14;
+static void ipv4_options(void **state)
+{
+	static const uint8_t router_alert[] = { 0x94, 4, 0, 0 };
+	struct encap_local l[N_LOCALS];
+	struct encap_rx rx;
+	struct nvgre_frame n = { .l3 = 14 };
+	struct frame f;
+
+	nvgre_locals(false, l);
 	frame_init(&f, n.data, sizeof(n.data));
 	frame_eth(&f, pa_mac[0], peer_mac, FRAME_AUTO);
 	frame_ip4_full(&f, &(struct frame_ip4){ .src = FRAME_IPV4(192, 0, 2, 9),
 						.dst = FRAME_IPV4(192, 0, 2, 1),
 						.opts = router_alert,
 						.opts_len = sizeof(router_alert) });
-	frame_nvgre(&f, TEST_VSID, 1);
-	n.inner = (uint32_t)f.len;
-	frame_eth(&f, FRAME_MAC(2, 0, 0, 0, 1, 2), FRAME_MAC(2, 0, 0, 0, 1, 1), 0x88b5);
-	frame_fill(&f, 46, 0);
-	n.len = (uint32_t)frame_finish(&f);
+	push_tunnel(&f, &n);
 	judge(&n, false, l, DROP_NONE, 0, &rx);
 	assert_int_equal(rx.inner_off, n.inner);
+	cut_everywhere(&n, l, n.inner + 14);
 	n.data[14 + 20] ^= 1; /* the checksum covers options */
 	judge(&n, false, l, DROP_OUTER_IP, 0, &rx);
 	n.len = 14 + 20 + 3; /* cut inside the options */
@@ -410,25 +463,24 @@ static void chained_frames(void **state)
 
 		nvgre_locals(shape & SHAPE_TAGGED, l);
 		nvgre_frame_make(&n, shape);
-		for (uint32_t len = 0; len < n.len; len++) {
-			uint8_t *data = unit_exact_copy(n.data, len);
-			struct encap_rx rx;
-			unsigned int hint = 0;
-			enum drop_reason got =
-				nvgre_ops.parse(data, len, n.len, false, l, N_LOCALS, &hint, &rx);
-
-			assert_int_equal(got, len < n.inner + 14 ? DROP_WIRE_RUNT : DROP_NONE);
-			free(data);
-		}
+		cut_everywhere(&n, l, n.inner + 14);
+		store_be32(n.data + n.inner + 12, 0x81000000);
+		nvgre_set_accept_vid0(true);
+		cut_everywhere(&n, l, n.inner + 18);
+		nvgre_set_accept_vid0(false);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_fault_has_its_reason), cmocka_unit_test(outer_tag_of_an_untagged_pa),
-		cmocka_unit_test(second_pa_is_found),	     cmocka_unit_test(long_outer_headers),
-		cmocka_unit_test(padding_is_not_counted),    cmocka_unit_test(chained_frames),
+		cmocka_unit_test(each_fault_has_its_reason),
+		cmocka_unit_test(outer_tag_of_an_untagged_pa),
+		cmocka_unit_test(second_pa_is_found),
+		cmocka_unit_test(extension_headers),
+		cmocka_unit_test(ipv4_options),
+		cmocka_unit_test(padding_is_not_counted),
+		cmocka_unit_test(chained_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
