@@ -130,6 +130,17 @@ static bool judge_record(struct shared *s, unsigned int id, unsigned int k)
 	return true;
 }
 
+/* Hosts change weights and are never without their address. */
+static bool judge_host(struct shared *s, unsigned int id, unsigned int k)
+{
+	struct ip_addr pa = { .family = 4, .b = { 192, 0, 2, (uint8_t)(k % HOSTS + 1) } };
+	uint16_t i = policy_host_of_pa(s->p, &pa);
+	const struct policy_host *h = policy_host(s->p, i);
+	struct pkt_meta none = { .src_host = i };
+
+	return (h && h->n_pas == 1 && ip_equal(&h->pas[0].address, &pa)) || bad(s, id, "provider address", k, &none);
+}
+
 struct reader {
 	struct shared *s;
 	unsigned int id;
@@ -162,8 +173,9 @@ static void *reader(void *arg)
 		for (unsigned int i = 0; i < BURST; i++) {
 			judge(s, me->id, &f[i], k[i], routed);
 			judge_record(s, me->id, k[i]);
+			judge_host(s, me->id, k[i]);
 		}
-		s->questions[me->id] += 2 * BURST;
+		s->questions[me->id] += 3 * BURST;
 		rcu_quiescent(me->id);
 	}
 	rcu_unregister(me->id);
