@@ -17,7 +17,8 @@
 /* A stream stops producing when so much waits to be sent, and goes on when it has drained. */
 #define STREAM_LOW_WATER (64 * 1024)
 
-static void conn_serve(struct conn *c);
+/* Replies of a stream in one turn of the loop, however fast the peer reads. */
+#define STREAM_PIECE 128
 
 static void call_free(struct call *c)
 {
@@ -62,13 +63,30 @@ static void conn_abort(struct conn *c)
 	(void)shutdown(c->stream.fd, SHUT_RDWR);
 }
 
+/* Is there something to do for the connection without its peer sending anything? */
+static bool conn_has_work(const struct conn *c)
+{
+	if (c->closing)
+		return false;
+	return c->call ? c->call->next != NULL : stream_unread(&c->stream);
+}
+
+static bool conn_is_done(const struct conn *c)
+{
+	return (c->closing || (c->eof && !c->call && !conn_has_work(c))) && !stream_waiting(&c->stream);
+}
+
+/*
+ * A peer that reads makes the socket writable: that is also how we come back for more work, after the others had their
+ * turn.
+ */
 static void conn_watch(struct conn *c)
 {
-	uint32_t events = stream_waiting(&c->stream) ? EPOLLOUT : 0;
+	uint32_t events = stream_waiting(&c->stream) || conn_has_work(c) || conn_is_done(c) ? EPOLLOUT : 0;
 
-	if (!c->call && !c->closing)
+	if (!c->call && !c->closing && !c->eof)
 		events |= EPOLLIN;
-	(void)sd_event_source_set_io_events(c->io, events | EPOLLHUP | EPOLLRDHUP);
+	(void)sd_event_source_set_io_events(c->io, events | EPOLLHUP);
 }
 
 /* Queue and send. The peer that does not read is cut off. */
@@ -87,6 +105,21 @@ static int conn_send(struct conn *c, struct json_object *message)
 	return r;
 }
 
+/* The last message of a call. */
+static void finish(struct call *c, struct json_object *message)
+{
+	struct conn *conn = c->conn;
+	bool oneway = c->oneway;
+
+	call_detach(c);
+	if (oneway) {
+		json_object_put(message);
+		conn_watch(conn);
+	} else {
+		conn_send(conn, message);
+	}
+}
+
 void call_reply(struct call *c, struct json_object *parameters)
 {
 	struct conn *conn = c->conn;
@@ -95,20 +128,13 @@ void call_reply(struct call *c, struct json_object *parameters)
 		json_object_put(parameters);
 		return;
 	}
-	call_detach(c);
-	conn_send(conn, reply_new(parameters, false));
+	finish(c, reply_new(parameters, false));
 }
 
 void call_fail(struct call *c, int r, const char *text)
 {
-	struct conn *conn = c->conn;
-	struct json_object *message;
-
-	if (!conn)
-		return;
-	message = error_new(r, text); /* text may lie in the call, which is freed next */
-	call_detach(c);
-	conn_send(conn, message);
+	if (c->conn)
+		finish(c, error_new(r, text));
 }
 
 int call_stream(struct call *c, struct json_object *parameters)
@@ -120,10 +146,10 @@ int call_stream(struct call *c, struct json_object *parameters)
 	return conn_send(c->conn, reply_new(parameters, true));
 }
 
-/* Produce replies of a stream until enough waits; one is held back, for the last must not say "continues". */
+/* Produce some replies of a stream, unless enough waits; one is held back, for the last must not say "continues". */
 static void call_produce(struct call *c)
 {
-	while (c->conn && c->next && stream_waiting(&c->conn->stream) < STREAM_LOW_WATER) {
+	for (unsigned int n = 0; n < STREAM_PIECE && stream_waiting(&c->conn->stream) < STREAM_LOW_WATER; n++) {
 		struct json_object *o = NULL, *last = c->held;
 		int r = c->next(c, &o);
 
@@ -203,7 +229,7 @@ static void dispatch(struct conn *conn, struct call *c, const char *name)
 /* Take over one message. */
 static void conn_message(struct conn *conn, struct json_object *message)
 {
-	struct json_object *method = NULL, *parameters = NULL, *more = NULL;
+	struct json_object *method = NULL, *parameters = NULL, *more = NULL, *oneway = NULL;
 	struct call *c = calloc(1, sizeof(*c));
 
 	if (!c) {
@@ -217,6 +243,8 @@ static void conn_message(struct conn *conn, struct json_object *message)
 	json_object_object_get_ex(message, "method", &method);
 	json_object_object_get_ex(message, "parameters", &parameters);
 	json_object_object_get_ex(message, "more", &more);
+	json_object_object_get_ex(message, "oneway", &oneway);
+	c->oneway = json_object_get_boolean(oneway);
 	if (!json_object_is_type(method, json_type_string) ||
 	    (parameters && !json_object_is_type(parameters, json_type_object))) {
 		call_fail(c, -EINVAL, "a call is {\"method\": string, \"parameters\": object}");
@@ -227,50 +255,49 @@ static void conn_message(struct conn *conn, struct json_object *message)
 		json_object_object_add(message, "parameters", parameters);
 	}
 	c->parameters = parameters;
-	c->more = json_object_get_boolean(more);
+	c->more = json_object_get_boolean(more) && !c->oneway;
 	dispatch(conn, c, json_object_get_string(method));
 }
 
-/* Work through what has been read, one call at a time. */
+/* A piece of the stream that is being sent, or the next call of what has been read. */
 static void conn_serve(struct conn *c)
 {
-	while (!c->call && !c->closing) {
-		struct json_object *message;
-		int r = stream_next(&c->stream, &message);
+	struct json_object *message;
+	int r;
 
+	if (!conn_has_work(c))
+		return;
+	if (!c->call) {
+		r = stream_next(&c->stream, &message);
 		if (r < 0) {
 			conn_send(c, error_new(-EINVAL, "not a JSON object, nested too deeply, or too long"));
 			c->closing = true;
-			return;
 		}
-		if (r == 0)
+		if (r <= 0)
 			return;
 		conn_message(c, message);
-		if (c->call && c->call->next)
-			call_produce(c->call);
 	}
+	if (c->call && c->call->next)
+		call_produce(c->call);
 }
 
 static int on_conn(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct conn *c = arg;
 
-	if (events & (EPOLLHUP | EPOLLERR) || ((events & EPOLLRDHUP) && (c->call || c->closing)))
+	if (events & (EPOLLHUP | EPOLLERR))
 		goto close;
-	if (events & EPOLLOUT) {
-		if (stream_flush(&c->stream) < 0)
-			goto close;
-		if (c->call && c->call->next)
-			call_produce(c->call);
-	}
-	if (events & EPOLLIN && !c->call) {
+	if ((events & EPOLLOUT) && stream_flush(&c->stream) < 0)
+		goto close;
+	if ((events & EPOLLIN) && !c->call && !c->eof) {
 		int r = stream_read(&c->stream);
 
-		if (r == 0 || (r < 0 && r != -EAGAIN))
+		if (r < 0 && r != -EAGAIN)
 			goto close;
+		c->eof = r == 0;
 	}
 	conn_serve(c);
-	if (c->closing && !stream_waiting(&c->stream))
+	if (conn_is_done(c))
 		goto close;
 	conn_watch(c);
 	return 0;
@@ -293,11 +320,13 @@ static int conn_new(struct control *control, int fd)
 {
 	struct conn *c;
 	uid_t uid = (uid_t)-1;
-	int level = auth_level(fd, manager_settings(control->m), &uid), r;
+	int level = auth_level(fd, &control->groups, &uid), r;
 
 	if (level < 0)
 		return -EACCES;
-	if (control->n_conns >= CONTROL_CONNECTIONS_MAX || conns_of(control, uid) >= CONTROL_CONNECTIONS_PER_UID)
+	/* Whoever takes all places cannot keep root out. */
+	if ((control->n_conns >= CONTROL_CONNECTIONS_MAX && uid != 0) ||
+	    conns_of(control, uid) >= CONTROL_CONNECTIONS_PER_UID)
 		return -EBUSY;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -305,7 +334,7 @@ static int conn_new(struct control *control, int fd)
 	c->control = control;
 	c->uid = uid;
 	c->level = level;
-	r = sd_event_add_io(manager_loop(control->m), &c->io, fd, EPOLLIN | EPOLLRDHUP, on_conn, c);
+	r = sd_event_add_io(manager_loop(control->m), &c->io, fd, EPOLLIN, on_conn, c);
 	if (r < 0) {
 		free(c);
 		return r;
@@ -320,7 +349,7 @@ static int conn_new(struct control *control, int fd)
 static void refuse(int fd, int r)
 {
 	const char *text = r == -EACCES ? "no permission: not root, nor in a group of `control` in the configuration" :
-		           r == -EBUSY	? "too many connections" : "out of memory";
+			   r == -EBUSY	? "too many connections" : "out of memory";
 	struct json_object *o = error_new(r, text);
 	const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 
@@ -363,11 +392,27 @@ static int remove_stale(const char *path, const struct sockaddr_un *a, struct er
 	return unlink(path) < 0 ? err_set(err, errno, "%s: %s", path, strerror(errno)) : 0;
 }
 
+/* Who may connect is decided at accept by credentials; without groups nobody but us and root need try. */
+static mode_t socket_mode(const struct settings *s)
+{
+	return *s->read_group || *s->operate_group || *s->admin_group ? 0666 : 0600;
+}
+
+void control_reload(struct control *c)
+{
+	const struct settings *s;
+
+	if (!c)
+		return;
+	s = manager_settings(c->m);
+	auth_groups(&c->groups, s);
+	if (chmod(c->path, socket_mode(s)) < 0)
+		log_error_errno(-errno, "control: cannot change the rights of %s: %m", c->path);
+}
+
 static int listen_on(struct control *c, struct errbuf *err)
 {
-	const struct settings *s = manager_settings(c->m);
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	bool open_to_groups = *s->read_group || *s->operate_group || *s->admin_group;
 	int r;
 
 	if (str_copy(a.sun_path, sizeof(a.sun_path), c->path) < 0)
@@ -378,11 +423,10 @@ static int listen_on(struct control *c, struct errbuf *err)
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return err_set(err, errno, "socket: %s", strerror(errno));
-	/* Who may connect is decided at accept by credentials; without groups nobody but us and root need try. */
 	fchmod(c->fd, 0600);
 	if (bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
-	if (chmod(c->path, open_to_groups ? 0666 : 0600) < 0 || listen(c->fd, 64) < 0)
+	if (chmod(c->path, socket_mode(manager_settings(c->m))) < 0 || listen(c->fd, 64) < 0)
 		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
 	return 0;
 }
@@ -397,6 +441,7 @@ int control_new(struct manager *m, const char *path, struct control **ret, struc
 	c->m = m;
 	c->fd = -1;
 	LIST_INIT(&c->conns);
+	auth_groups(&c->groups, manager_settings(m));
 	r = str_copy(c->path, sizeof(c->path), path);
 	if (r < 0)
 		err_set(err, -r, "%s: too long for a socket", path);

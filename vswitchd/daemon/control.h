@@ -4,8 +4,9 @@
  * credentials (root and the daemon's own user: admin; members of the groups in settings `control`: theirs), each method
  * needs the level of protocol's method table.
  *
- * Bounds: 64 connections, 16 of one uid, 1 MiB a message, 1 MiB of queued output, one call at a time per connection;
- * who exceeds them is disconnected, and nobody else waits for anybody.
+ * Bounds: 64 connections (root is let in beyond), 16 of one uid, 1 MiB a message, 1 MiB of queued output, one call at a
+ * time per connection and one call or piece of a stream per turn of the loop; who exceeds them is disconnected, and
+ * nobody waits for anybody else.
  */
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
@@ -23,6 +24,9 @@ struct control;
  * @return 0 or -errno with a reason.
  */
 int control_new(struct manager *m, const char *path, struct control **ret, struct errbuf *err);
+
+/* The settings have changed: who may connect follows them. NULL is allowed. Main thread. */
+void control_reload(struct control *c);
 
 /* Close every connection and unlink the socket. NULL is allowed. Returns NULL. */
 struct control *control_free(struct control *c);

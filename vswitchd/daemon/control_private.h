@@ -28,9 +28,19 @@ struct conn {
 	int level; /* enum method_level, -1: none */
 	struct call *call; /* being served; the next message waits */
 	bool closing;	   /* close when the output is gone */
+	bool eof;	   /* the peer sends no more, but may read */
 };
 
 LIST_HEAD(conn_list, conn);
+
+/* Numbers of the groups in the settings: asking for them may take long (NSS), so nobody who connects makes us ask. */
+struct group_ids {
+	struct group_id {
+		char name[GROUP_SIZE];
+		gid_t gid;
+		bool known;
+	} id[3]; /* by level */
+};
 
 struct control {
 	struct manager *m;
@@ -39,6 +49,7 @@ struct control {
 	sd_event_source *io;
 	struct conn_list conns;
 	unsigned int n_conns;
+	struct group_ids groups;
 };
 
 /*
@@ -50,7 +61,7 @@ struct call {
 	const struct method_info *method;
 	struct json_object *parameters; /* borrowed from message */
 	struct json_object *message;
-	bool more;
+	bool more, oneway; /* oneway: no reply, not even an error */
 	/* asynchronous changes */
 	unsigned int outstanding, changed;
 	bool started; /* every change has been handed over */
@@ -80,8 +91,10 @@ void call_fail(struct call *c, int r, const char *text);
 /* Send one reply of a stream (takes the reference); the call goes on. @return 0, -ENOBUFS: the peer is gone. */
 int call_stream(struct call *c, struct json_object *parameters);
 
-/* control_auth.c: level of a peer, -1 for none. */
-int auth_level(int fd, const struct settings *s, uid_t *ret_uid);
+/* control_auth.c: look the groups of the settings up, those that are new or were not found. */
+void auth_groups(struct group_ids *g, const struct settings *s);
+/* Level of a peer, -1 for none. */
+int auth_level(int fd, const struct group_ids *g, uid_t *ret_uid);
 
 /* control_show.c */
 struct json_object *show_port(struct manager *m, const struct port_info *p);

@@ -305,6 +305,8 @@ int show_next_hop(struct manager *m, struct json_object *parameters, struct json
 
 	if (!json_object_object_get_ex(parameters, "vsid", &v) || !json_object_is_type(v, json_type_int))
 		return err_set(err, EINVAL, "parameter \"vsid\": a number is wanted");
+	if (json_object_get_int64(v) < VSID_MIN || json_object_get_int64(v) > VSID_MAX)
+		return err_set(err, EINVAL, "parameter \"vsid\": %u..%u are allowed", VSID_MIN, VSID_MAX);
 	vsid = (uint32_t)json_object_get_int64(v);
 	r = parameter_ip(parameters, "from", false, &from, err);
 	if (r >= 0)

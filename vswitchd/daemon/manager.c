@@ -144,6 +144,9 @@ int manager_later_init(struct manager *m)
 	if (r < 0)
 		return r;
 	sd_event_source_set_description(m->later_source, "later");
-	/* After everything else that is ready in this turn, so that a bulk of changes is followed up once. */
-	return sd_event_source_set_priority(m->later_source, SD_EVENT_PRIORITY_NORMAL + 10);
+	/*
+	 * Of one priority with all others: the loop serves first what has been ready longest. So this comes after everything
+	 * that is ready now, and a bulk of changes is followed up once, but a client that never rests cannot put it off.
+	 */
+	return 0;
 }

@@ -289,6 +289,7 @@ static bool needs_new_socket(const struct manager *m, const struct port_spec *a,
 
 struct changed {
 	struct job job;
+	struct manager *m;
 	work_done_fn fn;
 	void *arg;
 };
@@ -303,6 +304,7 @@ static void changed_done(struct job *job)
 	struct changed *c = (struct changed *)job;
 
 	c->fn(c->arg, 0, "");
+	manager_later(c->m, LATER_READY);
 	free(c);
 }
 
@@ -316,7 +318,7 @@ static int complete_later(struct manager *m, work_done_fn fn, void *arg, struct 
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(err, ENOMEM, "out of memory");
-	*c = (struct changed){ .job = { .run = changed_run, .done = changed_done }, .fn = fn, .arg = arg };
+	*c = (struct changed){ .job = { .run = changed_run, .done = changed_done }, .m = m, .fn = fn, .arg = arg };
 	jobq_submit(m->portctl, &c->job);
 	return 0;
 }

@@ -278,6 +278,7 @@ static void change_end(struct manager *m)
 	unsigned int i;
 
 	m->team_change = NULL;
+	manager_later(m, LATER_READY); /* a reload may be waiting for it */
 	for (i = 0; i < 3; i++)
 		object_list_done(&c->lists[i]);
 	if (c->fn)

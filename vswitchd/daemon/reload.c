@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/tick.h"
 #include "daemon/config_policy.h"
+#include "daemon/control.h"
 #include "daemon/manager_private.h"
 #include "daemon/notify.h"
 
@@ -247,6 +248,7 @@ static void apply_settings(struct reload *rl)
 		config_index_free(m->index);
 		m->index = index;
 	}
+	control_reload(m->control);
 }
 
 static void remove_steps(struct reload *rl, enum object_kind kind)

@@ -50,7 +50,8 @@ int stream_read(struct stream *s);
 int stream_next(struct stream *s, struct json_object **ret);
 
 /*
- * Queue a message (does not take the reference). @return 0; -ENOBUFS: more than PROTOCOL_QUEUE_MAX would be waiting: the
+ * Queue a message (does not take the reference). @return 0; -ENOBUFS: more than PROTOCOL_QUEUE_MAX would be waiting:
+ * the
  * peer does not read, end the connection; -ENOMEM.
  */
 int stream_queue(struct stream *s, struct json_object *message);
@@ -61,6 +62,9 @@ long stream_flush(struct stream *s);
 /* Bytes queued and not sent. */
 size_t stream_waiting(const struct stream *s);
 
+/* Was something read that stream_next() has not looked at yet? Then it may have another message. */
+bool stream_unread(const struct stream *s);
+
 /* ---- objects_json.c: objects as JSON by their field tables ---- */
 
 /*
@@ -70,7 +74,8 @@ size_t stream_waiting(const struct stream *s);
 struct json_object *fields_to_json(const struct field *rows, const void *spec, bool all);
 
 /*
- * Fill a spec from JSON; members may be given as strings, too. Unknown members are an error that names the nearest known
+ * Fill a spec from JSON; members may be given as strings, too. Unknown members are an error that names the nearest
+ * known
  * one; FIELD_STATE members are accepted and ignored (so that what `show --json` prints can be read back).
  * @return 0 or -EINVAL with a reason.
  */
@@ -82,29 +87,30 @@ enum method_level { LEVEL_READ, LEVEL_OPERATE, LEVEL_ADMIN };
 extern const char *const method_level_names[];
 
 /* X(symbol, name, level, more, in, out, text): the table behind dispatch, authorization, IDL and documentation. */
-#define METHOD_LIST(X)                                                                                              \
-	X(VERSION, "Version", READ, false, "", "version: string, host: string, pid: int, started: int, ready: bool",  \
-	  "Version and identity of the running daemon")                                                             \
-	X(INFO, "Info", READ, false, "", "info: object", "State of the daemon: settings in force, store, reloads")   \
-	X(LIST, "List", READ, true, "kind: string, key: ?object",                                                     \
-	  "object: object, origin: string, file: ?string, line: ?int", "Objects of a kind, one per reply")              \
+#define METHOD_LIST(X)                                                                                                 \
+	X(VERSION, "Version", READ, false, "", "version: string, host: string, pid: int, started: int, ready: bool",   \
+	  "Version and identity of the running daemon")                                                                \
+	X(INFO, "Info", READ, false, "", "info: object", "State of the daemon: settings in force, store, reloads")     \
+	X(LIST, "List", READ, true, "kind: string, key: ?object",                                                      \
+	  "object: object, origin: string, file: ?string, line: ?int", "Objects of a kind, one per reply")             \
 	X(GET, "Get", READ, false, "kind: string, key: object",                                                        \
-	  "object: object, origin: string, file: ?string, line: ?int", "One object by its key")                         \
+	  "object: object, origin: string, file: ?string, line: ?int", "One object by its key")                        \
 	X(SET, "Set", ADMIN, false, "kind: string, object: object", "changed: bool",                                   \
-	  "Create an object or change it; answered when it is on disk")                                              \
-	X(REMOVE, "Remove", ADMIN, false, "kind: string, key: object", "", "Remove an object by its key")             \
+	  "Create an object or change it; answered when it is on disk")                                                \
+	X(REMOVE, "Remove", ADMIN, false, "kind: string, key: object", "", "Remove an object by its key")              \
 	X(IMPORT, "Import", ADMIN, false, "kind: string, objects: []object", "changed: int",                           \
-	  "Set many objects; stops at the first error, which names its position")                                    \
-	X(PORTS, "Ports", READ, true, "id: ?string", "port: object",                                                    \
-	  "Ports with state, negotiated features, MTU and counters")                                                 \
+	  "Set many objects; stops at the first error, which names its position")                                      \
+	X(PORTS, "Ports", READ, true, "id: ?string", "port: object",                                                   \
+	  "Ports with state, negotiated features, MTU and counters")                                                   \
 	X(TEAM, "Team", READ, false, "", "team: object", "Members, provider addresses, buckets and traffic")           \
-	X(NEIGHBOURS, "Neighbours", READ, false, "", "neighbours: []object", "Resolution of remote provider addresses and next hops") \
+	X(NEIGHBOURS, "Neighbours", READ, false, "", "neighbours: []object",                                           \
+	  "Resolution of remote provider addresses and next hops")                                                     \
 	X(DROPS, "Drops", READ, false, "port: ?string, all: ?bool", "drops: []object",                                 \
-	  "Counters of lost packets by reason")                                                                      \
+	  "Counters of lost packets by reason")                                                                        \
 	X(STATS, "Stats", READ, false, "", "stats: object", "Totals: ports, members, stages, tables")                  \
 	X(WORKERS, "Workers", READ, false, "", "workers: []object", "Load of each worker")                             \
 	X(NEXT_HOP, "NextHop", OPERATE, false, "vsid: int, from: ?string, to: string", "next_hop: object",             \
-	  "What the packet path would do with a packet")                                                             \
+	  "What the packet path would do with a packet")                                                               \
 	X(EVENTS, "Events", READ, true, "follow: ?bool", "event: object", "Events as they happen")                     \
 	X(RELOAD, "Reload", ADMIN, false, "", "", "Read the configuration file again and apply the differences")
 

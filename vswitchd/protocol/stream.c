@@ -143,3 +143,8 @@ size_t stream_waiting(const struct stream *s)
 {
 	return s->out_len - s->out_sent;
 }
+
+bool stream_unread(const struct stream *s)
+{
+	return s->in_len > s->scanned;
+}
