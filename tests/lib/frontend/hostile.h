@@ -17,9 +17,10 @@ enum hostile_kind {
 struct hostile {
 	struct peer_port *port;
 	const struct hostile_script *script;
-	uint64_t random;   /* state of the generator */
-	struct pace pace;  /* attacks */
-	uint64_t in_round; /* attacks on this connection */
+	uint64_t random_frames; /* of frames sent by the worker while the control thread attacks */
+	uint64_t random;	/* state of the generator */
+	struct pace pace;	/* attacks */
+	uint64_t in_round;	/* attacks on this connection */
 	uint64_t connections;
 	uint64_t answers;     /* messages the back-end answered, HOSTILE_MESSAGE */
 	uint64_t closed;      /* connections the back-end closed first, HOSTILE_MESSAGE */
@@ -49,8 +50,8 @@ uint64_t hostile_random(struct hostile *h);
 /* 0 .. n-1 */
 uint32_t hostile_below(struct hostile *h, uint32_t n);
 
-/* A right frame, of a random kind, into room (2048 bytes); its length. */
-uint32_t hostile_frame(struct hostile *h, uint8_t *room);
+/* A right frame, of a random kind, into room (2048 bytes); its length. random: one of the two states. */
+uint32_t hostile_frame(const struct hostile *h, uint64_t *random, uint8_t *room);
 /* Post one right frame on the first tx queue, unless the ring is full. */
 void hostile_send_good(struct hostile *h);
 

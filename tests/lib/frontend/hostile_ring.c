@@ -66,7 +66,7 @@ static int post_good(struct hostile *h)
 	const struct virtio_net_hdr_v1 none = { 0 };
 	struct vhu_queue *q = tx_queue(h);
 	uint8_t data[2048];
-	uint32_t len = hostile_frame(h, data);
+	uint32_t len = hostile_frame(h, &h->random, data);
 	struct vhu_raw_desc d = place(h, q, &none, data, len);
 	int err = post(h, q, &d, 1);
 
@@ -80,7 +80,7 @@ void hostile_send_good(struct hostile *h)
 	uint8_t data[2048];
 
 	f.data = data;
-	f.len = hostile_frame(h, data);
+	f.len = hostile_frame(h, &h->random_frames, data);
 	h->frames += vhu_tx(tx_queue(h), &f, 1);
 }
 
@@ -298,7 +298,7 @@ static int attack_header(struct hostile *h)
 	struct virtio_net_hdr_v1 hdr;
 	struct vhu_raw_desc d;
 	uint8_t data[2048];
-	uint32_t len = hostile_frame(h, data);
+	uint32_t len = hostile_frame(h, &h->random, data);
 
 	memcpy(&hdr, &a, 8);
 	memcpy((uint8_t *)&hdr + 8, &b, 4);
@@ -324,7 +324,7 @@ static int attack_frame(struct hostile *h)
 	struct vhu_queue *q = tx_queue(h);
 	struct vhu_raw_desc d;
 	uint8_t data[2048];
-	uint32_t len = hostile_frame(h, data);
+	uint32_t len = hostile_frame(h, &h->random, data);
 
 	switch (hostile_below(h, 3)) {
 	case 0:

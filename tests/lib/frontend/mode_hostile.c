@@ -19,31 +19,41 @@ static const struct hostile_script *const tables[] = {
 #define N_TABLES (sizeof(tables) / sizeof(tables[0]))
 
 /* splitmix64 */
-uint64_t hostile_random(struct hostile *h)
+static uint64_t next_random(uint64_t *state)
 {
-	uint64_t z = h->random += 0x9e3779b97f4a7c15;
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
 }
 
-uint32_t hostile_below(struct hostile *h, uint32_t n)
+static uint32_t below(uint64_t *state, uint32_t n)
 {
-	return (uint32_t)((hostile_random(h) >> 32) * n >> 32);
+	return (uint32_t)((next_random(state) >> 32) * n >> 32);
 }
 
-uint32_t hostile_frame(struct hostile *h, uint8_t *room)
+uint64_t hostile_random(struct hostile *h)
+{
+	return next_random(&h->random);
+}
+
+uint32_t hostile_below(struct hostile *h, uint32_t n)
+{
+	return below(&h->random, n);
+}
+
+uint32_t hostile_frame(const struct hostile *h, uint64_t *random, uint8_t *room)
 {
 	static const uint8_t a6[16] = { 0xfd, [15] = 1 }, b6[16] = { 0xfd, [15] = 2 };
 	const uint8_t *mac = h->port->mac;
-	uint32_t payload = hostile_below(h, 1400);
+	uint32_t payload = below(random, 1400);
 	struct frame f;
 	ssize_t len;
 
 	frame_init(&f, room, 2048);
 	frame_eth(&f, FRAME_MAC(2, 0, 0, 0, 0, 0x99), mac, FRAME_AUTO);
-	switch (hostile_below(h, 5)) {
+	switch (below(random, 5)) {
 	case 0:
 		frame_arp(&f, 1, mac, FRAME_IPV4(10, 0, 0, 1), FRAME_MAC(0, 0, 0, 0, 0, 0),
 			  FRAME_IPV4(10, 0, 0, 2));
@@ -107,7 +117,7 @@ static int hostile_open(struct peer_port *p, void **ret_priv)
 		free(h);
 		return -EINVAL;
 	}
-	h->random = p->seed;
+	h->random = h->random_frames = p->seed;
 	h->pace = (struct pace){
 		.rate = p->opt.rate ? p->opt.rate : DEFAULT_RATE,
 		.count = p->opt.count ? p->opt.count : DEFAULT_COUNT,
@@ -151,6 +161,17 @@ static void restart(struct hostile *h)
 	port_request(h->port, REQUEST_RESTART);
 }
 
+/* An attack is under way on the control thread: what it counts is not to be looked at. */
+static bool acting(const struct hostile *h)
+{
+	return __atomic_load_n(&h->acting, __ATOMIC_ACQUIRE);
+}
+
+static bool finished(const struct hostile *h)
+{
+	return !h->port->running || h->restarting || (!acting(h) && pace_done(&h->pace));
+}
+
 static unsigned int poll_live(struct hostile *h, uint64_t now)
 {
 	if (now >= h->next_frames) {
@@ -158,7 +179,7 @@ static unsigned int poll_live(struct hostile *h, uint64_t now)
 		for (int i = 0; i < LIVE_FRAMES; i++)
 			hostile_send_good(h);
 	}
-	if (!__atomic_load_n(&h->acting, __ATOMIC_ACQUIRE) && pace_allowed(&h->pace, now, 1)) {
+	if (!acting(h) && pace_allowed(&h->pace, now, 1)) {
 		__atomic_store_n(&h->acting, 1, __ATOMIC_RELEASE);
 		port_request(h->port, REQUEST_ACT);
 	}
@@ -170,7 +191,7 @@ static unsigned int hostile_poll(void *priv, uint64_t now)
 	struct hostile *h = priv;
 	int err;
 
-	if (!h->port->running || h->restarting || pace_done(&h->pace))
+	if (finished(h))
 		return 0;
 	if (h->script->kind == HOSTILE_LIVE)
 		return poll_live(h, now);
@@ -208,7 +229,7 @@ static uint64_t hostile_deadline(void *priv)
 {
 	const struct hostile *h = priv;
 
-	if (!h->port->running || h->restarting || pace_done(&h->pace))
+	if (finished(h))
 		return UINT64_MAX;
 	if (h->script->kind == HOSTILE_LIVE)
 		return h->next_frames;
@@ -256,7 +277,7 @@ static void hostile_reset(void *priv)
 
 	h->pace.sent = h->connections = h->answers = h->closed = h->frames = 0;
 	h->told = false;
-	h->random = h->port->seed;
+	h->random = h->random_frames = h->port->seed;
 	pace_restart(&h->pace, now_ns());
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packed virtqueue (virtio 1.1 section 2.7). */
-#include "burst.h"
+#include "burst_rx.h"
+#include "burst_tx.h"
 
 #define F_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define F_USED	(1u << VRING_PACKED_DESC_F_USED)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Split virtqueue (virtio 1.1 section 2.6). */
-#include "burst.h"
+#include "burst_rx.h"
+#include "burst_tx.h"
 
 static size_t used_offset(uint16_t size)
 {
