@@ -10,6 +10,7 @@
 
 #define COLUMNS_MAX  32
 #define IMPORT_BATCH 1000
+#define IMPORT_BYTES (PROTOCOL_MESSAGE_MAX / 2) /* of objects in one call: far from what the daemon takes */
 #define LINE_MAX_    16384
 
 /* Columns of a kind: its fields, as wide as their type needs. */
@@ -276,7 +277,7 @@ static int import_file(const struct cli *cli, const struct command *cmd, FILE *f
 	CLEANUP_FREE char *line = NULL;
 	uint64_t number = 0, first = 1;
 	struct errbuf err;
-	size_t size = 0;
+	size_t size = 0, bytes = 0, length;
 	ssize_t n;
 	int r = 0;
 
@@ -293,9 +294,12 @@ static int import_file(const struct cli *cli, const struct command *cmd, FILE *f
 		if (!batch) {
 			batch = json_object_new_array();
 			first = number;
+			bytes = 0;
 		}
+		json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN, &length);
+		bytes += length;
 		json_object_array_add(batch, o);
-		if (json_object_array_length(batch) == IMPORT_BATCH)
+		if (json_object_array_length(batch) == IMPORT_BATCH || bytes >= IMPORT_BYTES)
 			r = import_batch(cli, cmd, &batch, first, changed);
 	}
 	if (r >= 0 && batch)

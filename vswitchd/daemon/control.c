@@ -20,7 +20,7 @@
 /* Replies of a stream in one turn of the loop, however fast the peer reads. */
 #define STREAM_PIECE 128
 
-static void call_free(struct call *c)
+void call_free(struct call *c)
 {
 	if (c->events)
 		manager_unsubscribe(c->events_manager, c->events);

@@ -69,9 +69,7 @@ static void change_finish(struct call *c)
 	if (c->outstanding || !c->started)
 		return;
 	if (!c->conn) {
-		/* nobody waits any more; nothing outstanding holds it either */
-		json_object_put(c->message);
-		free(c);
+		call_free(c); /* nobody waits any more; nothing outstanding holds it either */
 		return;
 	}
 	if (c->result < 0) {

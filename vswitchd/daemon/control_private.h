@@ -84,6 +84,8 @@ struct call {
 typedef int (*method_fn)(struct manager *m, struct call *c, struct errbuf *err);
 extern const method_fn method_handlers[METHOD_COUNT];
 
+/* For who ends a call whose connection has gone (conn NULL). */
+void call_free(struct call *c);
 /* Send the only reply (takes the reference) and finish the call. */
 void call_reply(struct call *c, struct json_object *parameters);
 /* Send an error and finish. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sums over what the workers count. Control threads; nothing here writes a line that a worker reads. */
+/* Sums over what the workers count. Main thread; nothing here writes a line that a worker reads. */
 #include <rte_lcore.h>
 
 #include "datapath/dp.h"

@@ -70,7 +70,7 @@ int datapath_members_update(struct datapath *dp);
  */
 int datapath_host_update(struct datapath *dp, uint16_t host);
 
-/* ---- counters: any control thread; sums over workers ---- */
+/* ---- counters: main thread, which alone changes ports and plans; sums over workers ---- */
 
 struct datapath_port_stats {
 	struct traffic rx, tx; /* from and to the guest */

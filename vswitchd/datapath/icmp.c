@@ -12,48 +12,35 @@ struct icmp_kind {
 	uint8_t type, code;
 };
 
-static bool kind4(enum drop_reason why, struct icmp_kind *ret)
+/* Type and code that tell a drop; false: it is not told. */
+static bool kind_of(enum drop_reason why, bool v4, struct icmp_kind *ret)
 {
-	switch (why) {
-	case DROP_TTL:
-		*ret = (struct icmp_kind){ 11, 0 };
-		return true;
-	case DROP_TOO_BIG:
-		*ret = (struct icmp_kind){ 3, 4 };
-		return true;
-	case DROP_NO_ROUTE:
-	case DROP_RDID:
-		*ret = (struct icmp_kind){ 3, 0 };
-		return true;
-	case DROP_NO_RECORD:
-	case DROP_RECORD_UNUSABLE:
-		*ret = (struct icmp_kind){ 3, 1 };
-		return true;
-	default:
-		return false;
-	}
-}
+	struct icmp_kind k4, k6;
 
-static bool kind6(enum drop_reason why, struct icmp_kind *ret)
-{
 	switch (why) {
 	case DROP_TTL:
-		*ret = (struct icmp_kind){ 3, 0 };
-		return true;
+		k4 = (struct icmp_kind){ 11, 0 };
+		k6 = (struct icmp_kind){ 3, 0 };
+		break;
 	case DROP_TOO_BIG:
-		*ret = (struct icmp_kind){ 2, 0 };
-		return true;
+		k4 = (struct icmp_kind){ 3, 4 };
+		k6 = (struct icmp_kind){ 2, 0 };
+		break;
 	case DROP_NO_ROUTE:
 	case DROP_RDID:
-		*ret = (struct icmp_kind){ 1, 0 };
-		return true;
+		k4 = (struct icmp_kind){ 3, 0 };
+		k6 = (struct icmp_kind){ 1, 0 };
+		break;
 	case DROP_NO_RECORD:
 	case DROP_RECORD_UNUSABLE:
-		*ret = (struct icmp_kind){ 1, 3 };
-		return true;
+		k4 = (struct icmp_kind){ 3, 1 };
+		k6 = (struct icmp_kind){ 1, 3 };
+		break;
 	default:
 		return false;
 	}
+	*ret = v4 ? k4 : k6;
+	return true;
 }
 
 static const struct ip_prefix *gateway(const struct policy_subnet *s, uint8_t family)
@@ -186,7 +173,7 @@ struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, str
 	struct rte_mbuf *e;
 	uint8_t *f;
 
-	if (!gw || !(v4 ? kind4(why, &k) : kind6(why, &k)) || !may_answer(meta, data, m->data_len))
+	if (!gw || !kind_of(why, v4, &k) || !may_answer(meta, data, m->data_len))
 		return NULL;
 	if (v4 && why == DROP_TOO_BIG && !(meta->pkt.flags & PKT_F_DF))
 		return NULL; /* not forbidden to fragment: the sender did nothing wrong */

@@ -75,8 +75,7 @@ static void set_done(unsigned int i)
 		call_reply(c, json_object_new_object());
 		return;
 	}
-	json_object_put(c->message);
-	free(c);
+	call_free(c);
 }
 
 static int list_next(struct call *c, struct json_object **ret)

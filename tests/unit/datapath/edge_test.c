@@ -2,21 +2,7 @@
 /* What goes wrong at the edges: padding, chains, hooks that keep packets, hosts that change, shares of a rate. */
 #include "world.h"
 
-#define SIZE 2048
-
 static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-
-static struct frame *udp(uint8_t *buf, const void *dst, const void *src, uint32_t from, uint32_t to, size_t payload)
-{
-	static struct frame f;
-
-	frame_init(&f, buf, SIZE);
-	frame_eth(&f, dst, src, FRAME_AUTO);
-	frame_ip4_full(&f, &(struct frame_ip4){ .src = from, .dst = to, .frag = 0x4000 });
-	frame_udp(&f, 1000, 2000);
-	frame_fill(&f, payload, 1);
-	return &f;
-}
 
 /* From far's guest to PA 0, up to the inner Ethernet header. */
 static struct frame *outer(uint8_t *buf, unsigned int from_pa, const void *dst)

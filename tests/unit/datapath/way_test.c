@@ -2,20 +2,6 @@
 /* The way of a packet: each verdict and each end, on the real policy. HNV rows in the names. */
 #include "world.h"
 
-#define SIZE 2048
-
-static struct frame *udp(uint8_t *buf, const void *dst, const void *src, uint32_t from, uint32_t to, size_t payload)
-{
-	static struct frame f;
-
-	frame_init(&f, buf, SIZE);
-	frame_eth(&f, dst, src, FRAME_AUTO);
-	frame_ip4_full(&f, &(struct frame_ip4){ .src = from, .dst = to, .frag = 0x4000 });
-	frame_udp(&f, 1000, 2000);
-	frame_fill(&f, payload, 1);
-	return &f;
-}
-
 /* The inner frame of the only packet sent, wherever it left; the outer is checked. */
 static const uint8_t *only_sent(unsigned int *ret_member, uint16_t *ret_len, uint32_t *ret_key)
 {

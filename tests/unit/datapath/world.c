@@ -235,6 +235,18 @@ static struct rte_mbuf *to_mbuf(struct frame *f)
 	return m;
 }
 
+struct frame *udp(uint8_t *buf, const void *dst, const void *src, uint32_t from, uint32_t to, size_t payload)
+{
+	static struct frame f;
+
+	frame_init(&f, buf, SIZE);
+	frame_eth(&f, dst, src, FRAME_AUTO);
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = from, .dst = to, .frag = 0x4000 });
+	frame_udp(&f, 1000, 2000);
+	frame_fill(&f, payload, 1);
+	return &f;
+}
+
 void guest_sends(unsigned int port, struct frame *f)
 {
 	world.ports[port].rx[world.ports[port].n_rx++] = to_mbuf(f);

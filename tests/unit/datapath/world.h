@@ -21,6 +21,7 @@
 #include "frame.h"
 
 #define Q_MAX 64
+#define SIZE  2048 /* of a frame's buffer */
 
 enum { A, B, C, X, N_PORTS };
 
@@ -69,6 +70,9 @@ int world_teardown(void **state);
 
 /* Set an object of the policy from a line of fields; fails the test when it is refused. */
 void world_set(enum object_kind kind, const char *line);
+
+/* A UDP frame in `buf` of SIZE bytes, unfinished; good until the next call. */
+struct frame *udp(uint8_t *buf, const void *dst, const void *src, uint32_t from, uint32_t to, size_t payload);
 
 /* A finished frame from a guest, or on a member. */
 void guest_sends(unsigned int port, struct frame *f);
