@@ -79,6 +79,8 @@ static void fill_report(struct peer_port *p, struct json *j)
 	json_u64(j, "starts", p->starts);
 	json_u64(j, "queues", p->vhu->enabled);
 	json_u64(j, "backend_requests", p->vhu->backend_requests);
+	p->ring_errors += vhu_port_ring_errors(p->vhu);
+	json_u64(j, "ring_errors", p->ring_errors);
 	report_queues(p, true, j);
 	report_queues(p, false, j);
 	report_violations(p, j);

@@ -190,6 +190,8 @@ static int start_queue(struct vhu_port *port, unsigned int index)
 		err = send_fd(port, VHU_SET_VRING_KICK, index, q->kick_fd);
 	if (!err)
 		err = send_fd(port, VHU_SET_VRING_CALL, index, q->call_fd);
+	if (!err)
+		err = send_fd(port, VHU_SET_VRING_ERR, index, port->err_fd);
 	if (err)
 		return err;
 	/* valid for this one start; QEMU keeps a packed one for want of better */
@@ -278,12 +280,12 @@ static int probe(struct vhu_port *port)
 }
 
 /* The guest's driver is up. */
-static int start_rings(struct vhu_port *port, unsigned int pairs, bool again)
+static int start_rings(struct vhu_port *port, unsigned int pairs, unsigned int active, bool again)
 {
 	int err = send_mtu(port);
 
 	for (unsigned int pair = 0; !err && pair < pairs; pair++) {
-		if (again) /* QEMU restores the state of the rings first */
+		if (again && pair < active) /* QEMU restores the state of the rings first */
 			err = set_enable(port, pair, true);
 		if (!err)
 			err = send_features(port);
@@ -294,7 +296,7 @@ static int start_rings(struct vhu_port *port, unsigned int pairs, bool again)
 	}
 	if (!err)
 		err = add_status(port, STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_DRIVER_OK);
-	for (unsigned int pair = 0; !err && !again && pair < pairs; pair++)
+	for (unsigned int pair = 0; !err && !again && pair < active; pair++)
 		err = set_enable(port, pair, true);
 	return err;
 }
@@ -302,7 +304,7 @@ static int start_rings(struct vhu_port *port, unsigned int pairs, bool again)
 int vhu_port_start(struct vhu_port *port)
 {
 	bool again = port->negotiated;
-	unsigned int pairs;
+	unsigned int pairs, active;
 	uint64_t sync;
 	int err;
 
@@ -321,13 +323,14 @@ int vhu_port_start(struct vhu_port *port)
 	pairs = port->backend_pairs < port->cfg.pairs ? (unsigned int)port->backend_pairs : port->cfg.pairs;
 	if (!vhu_port_has(port, VIRTIO_NET_F_MQ))
 		pairs = 1;
-	err = start_rings(port, pairs, again);
+	active = port->cfg.active && port->cfg.active < pairs ? port->cfg.active : pairs;
+	err = start_rings(port, pairs, active, again);
 	/* an answer to this says that all before was taken */
 	if (!err)
 		err = vhu_port_get_u64(port, VHU_GET_FEATURES, &sync);
 	if (err)
 		return err;
-	port->enabled = pairs;
+	port->enabled = active;
 	port->started_pairs = pairs;
 	port->started = true;
 	return 0;
@@ -382,7 +385,7 @@ int vhu_port_enable(struct vhu_port *port, unsigned int pairs)
 		if ((pair < pairs) != (pair < port->enabled))
 			err = set_enable(port, pair, pair < pairs);
 	if (!err)
-		port->enabled = pairs;
+		port->enabled = port->cfg.active = pairs;
 	return err;
 }
 

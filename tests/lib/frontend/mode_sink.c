@@ -16,6 +16,7 @@ struct sink {
 	struct peer_port *port;
 	struct vhu_burst burst;
 	uint64_t packets, bytes;
+	uint64_t partial_csum, gso; /* packets whose virtio header says so */
 	uint64_t expect;
 	bool told;
 	bool look; /* at the packets, not only at their number */
@@ -183,7 +184,11 @@ static unsigned int sink_poll(void *priv, uint64_t now)
 		if (s->look)
 			now = now_ns();
 		for (unsigned int k = 0; k < s->burst.n; k++) {
+			const struct virtio_net_hdr_v1 *hdr = vhu_pkt_hdr(&s->burst.pkt[k]);
+
 			s->bytes += s->burst.pkt[k].len;
+			s->partial_csum += hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+			s->gso += hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE;
 			if (s->look)
 				look_at(s, &s->burst.pkt[k], now);
 		}
@@ -262,6 +267,8 @@ static void sink_report(void *priv, struct json *j)
 
 	json_u64(j, "packets", s->packets);
 	json_u64(j, "bytes", s->bytes);
+	json_u64(j, "partial_csum", s->partial_csum);
+	json_u64(j, "gso", s->gso);
 	if (s->port->opt.classify)
 		report_classes(s, j);
 	if (s->seq)
@@ -276,7 +283,7 @@ static void sink_reset(void *priv)
 {
 	struct sink *s = priv;
 
-	s->packets = s->bytes = 0;
+	s->packets = s->bytes = s->partial_csum = s->gso = 0;
 	s->told = false;
 	if (s->classes.entry)
 		classes_reset(&s->classes);

@@ -39,6 +39,8 @@ static const struct key keys[] = {
 	STR("name", name, NULL, "name in reports and commands; default p0, p1, ..."),
 	STR("mode", mode, "sink", "one of the modes below, or two joined by +, as gen+sink"),
 	NUM("queues", queues, 1, 64, "1", "queue pairs"),
+	NUM("active", active, 0, 64, "0",
+	    "queue pairs enabled at the start, 0: all; the command queues changes it"),
 	STR("ring", ring, "split", "split or packed"),
 	NUM("size", size, 2, 32768, "256", "descriptors per ring, a power of two"),
 	NUM("buf", buf, 64, 1 << 20, "2048", "data bytes per buffer"),
@@ -47,10 +49,10 @@ static const struct key keys[] = {
 	FLAG("event-idx", event_idx, "0", "event index notification"),
 	FLAG("hdr-desc", hdr_desc, "0", "virtio header in a descriptor of its own"),
 	FLAG("legacy", legacy, "0", "without VIRTIO_F_VERSION_1"),
-	FLAG("csum", csum, "0", "the guest leaves checksums to the switch (tap: 1)"),
-	FLAG("gso", gso, "0", "the guest sends TSO frames (tap: 1)"),
-	FLAG("guest-csum", guest_csum, "0", "the guest takes partial checksums (tap: 1)"),
-	FLAG("guest-gso", guest_gso, "0", "the guest takes TSO frames (tap: 1)"),
+	FLAG("csum", csum, "0", "the guest leaves checksums to the switch (tap, hostile: 1)"),
+	FLAG("gso", gso, "0", "the guest sends TSO frames (tap, hostile: 1)"),
+	FLAG("guest-csum", guest_csum, "0", "the guest takes partial checksums (tap, hostile: 1)"),
+	FLAG("guest-gso", guest_gso, "0", "the guest takes TSO frames (tap, hostile: 1)"),
 	FLAG("no-protocol", no_protocol, "0", "without vhost-user protocol features"),
 	NUM("mtu", mtu, 0, 65535, "0", "MTU told to the switch (and set on a tap), 0 none"),
 	NUM("regions", regions, 1, 8, "2", "memory regions"),
@@ -166,14 +168,14 @@ static bool has_key(const char *group, const char *key)
 	return false;
 }
 
-/* tap= and hostile= name the mode as well. A tap guest is a Linux guest and uses what Linux uses. The group
- * may still say otherwise. */
+/* tap= and hostile= name the mode as well. A tap guest is a Linux guest and uses what Linux uses; a hostile
+ * one's headers would not be looked at else. The group may still say otherwise. */
 static int set_mode_defaults(const char *group, struct port_options *o)
 {
-	bool tap = has_key(group, "tap=");
+	bool tap = has_key(group, "tap="), hostile = has_key(group, "hostile=");
 
-	o->csum = o->gso = o->guest_csum = o->guest_gso = tap;
-	if (!tap && !has_key(group, "hostile="))
+	o->csum = o->gso = o->guest_csum = o->guest_gso = tap || hostile;
+	if (!tap && !hostile)
 		return 0;
 	free(o->mode);
 	o->mode = strdup(tap ? "tap" : "hostile");

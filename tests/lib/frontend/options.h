@@ -13,6 +13,7 @@ struct port_options {
 	char *socket;
 	uint64_t server;
 	uint64_t queues;
+	uint64_t active;
 	char *ring;
 	uint64_t size;
 	uint64_t buf;

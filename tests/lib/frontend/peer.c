@@ -198,6 +198,7 @@ static struct vhu_config port_config(const struct port_options *o)
 		.path = o->socket,
 		.server = o->server,
 		.pairs = (unsigned int)o->queues,
+		.active = (unsigned int)o->active,
 		.size = (uint16_t)o->size,
 		.buf_len = (uint32_t)o->buf,
 		.regions = (unsigned int)o->regions,

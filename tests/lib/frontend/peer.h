@@ -77,6 +77,7 @@ struct peer_port {
 	bool ready;   /* rings run */
 	bool hot;     /* worker: may have something to do */
 	uint64_t starts;
+	uint64_t ring_errors;	  /* control: told by the back-end over VRING_ERR */
 	unsigned int request;	  /* atomic */
 	bool listening;		  /* control: the listening socket is watched */
 	bool held;		  /* control: disconnected by command, stays so */

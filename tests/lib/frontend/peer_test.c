@@ -302,6 +302,10 @@ static void test_options(void **state)
 	assert_int_equal(o.csum, 1);
 	assert_int_equal(o.guest_gso, 0);
 	options_free(&o);
+	assert_int_equal(parse("hostile=header,socket=a", &o), 0);
+	assert_string_equal(o.mode, "hostile");
+	assert_int_equal(o.gso, 1);
+	options_free(&o);
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -127,7 +128,7 @@ int vhu_port_open(const struct vhu_config *cfg, struct vhu_port **ret_port)
 	port->cfg.path = port->path;
 	if (!port->cfg.timeout_ms)
 		port->cfg.timeout_ms = 10000;
-	port->listen_fd = port->fd = port->backend_fd = port->mem.fd = port->log.fd = -1;
+	port->listen_fd = port->fd = port->backend_fd = port->err_fd = port->mem.fd = port->log.fd = -1;
 	port->step = "none";
 	port->queue = calloc(2 * cfg->pairs, sizeof(*port->queue));
 	port->base = calloc(2 * cfg->pairs, sizeof(*port->base));
@@ -136,6 +137,10 @@ int vhu_port_open(const struct vhu_config *cfg, struct vhu_port **ret_port)
 	/* so that a half-made port can be closed: 0 is a file descriptor */
 	for (unsigned int i = 0; port->queue && i < 2 * cfg->pairs; i++)
 		port->queue[i].kick_fd = port->queue[i].call_fd = -1;
+	if (!err) {
+		port->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		err = port->err_fd < 0 ? -errno : 0;
+	}
 	if (!err)
 		err = init_queues(port);
 	if (!err)
@@ -159,6 +164,8 @@ void vhu_port_close(struct vhu_port *port)
 	}
 	for (unsigned int i = 0; port->queue && i < 2 * port->cfg.pairs; i++)
 		vhu_queue_free(&port->queue[i]);
+	if (port->err_fd >= 0)
+		close(port->err_fd);
 	vhu_mem_free(&port->mem);
 	free(port->queue);
 	free(port->base);
@@ -240,6 +247,13 @@ void vhu_port_reset(struct vhu_port *port)
 		port->base_known[i] = false;
 		vhu_queue_reset(&port->queue[i]);
 	}
+}
+
+uint64_t vhu_port_ring_errors(struct vhu_port *port)
+{
+	uint64_t n;
+
+	return read(port->err_fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
 }
 
 int vhu_port_event(struct vhu_port *port)

@@ -35,6 +35,7 @@ struct vhu_config {
 	const char *path;     /* socket, at most 107 bytes; copied */
 	bool server;	      /* listen (QEMU's server=on) instead of connecting */
 	unsigned int pairs;   /* queue pairs, 1..VHU_MAX_PAIRS */
+	unsigned int active;  /* of them enabled at the start, 0: all; vhu_port_enable() changes it */
 	uint16_t size;	      /* descriptors per ring, a power of two, 2..32768 */
 	uint32_t buf_len;     /* data bytes per buffer, 64.. */
 	unsigned int regions; /* memory regions, 1..8: rings in the first, buffers in the others */
@@ -68,6 +69,7 @@ struct vhu_port {
 	int listen_fd;
 	int fd;		/* connection, -1 without one */
 	int backend_fd; /* the back-end's requests, -1 without */
+	int err_fd;	/* VRING_ERR of all rings */
 	struct vhu_mem mem;
 	struct vhu_queue *queue; /* 2 * pairs: rx 0, tx 0, rx 1, ... */
 	uint32_t *base;		 /* by queue: vring base of the last orderly stop */
@@ -123,6 +125,9 @@ int vhu_port_backend_event(struct vhu_port *port);
 /* Use pairs queue pairs from now on (as a guest does over its control queue). 0 or -errno, -EINVAL for too
  * many. */
 int vhu_port_enable(struct vhu_port *port, unsigned int pairs);
+
+/* Errors of rings the back-end has reported (VRING_ERR) since the last call. */
+uint64_t vhu_port_ring_errors(struct vhu_port *port);
 
 /* Send the memory table again while running, as QEMU does when memory is plugged. 0 or -errno. */
 int vhu_port_send_memory(struct vhu_port *port);
