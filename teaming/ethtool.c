@@ -31,16 +31,17 @@ static int ethtool(const char *name, void *command)
 
 uint32_t tw_ethtool_speed(const char *name)
 {
-	struct {
+	union {
 		struct ethtool_link_settings base;
-		uint32_t masks[3 * 127];
+		uint32_t space[sizeof(struct ethtool_link_settings) / 4 + 3 * 127]; /* three masks behind it */
 	} s = { .base.cmd = ETHTOOL_GLINKSETTINGS };
+	int8_t words;
 
-	/* The first request only says how long the masks are. */
+	/* The first request only says, negated, how long the masks are. */
 	if (ethtool(name, &s) < 0 || s.base.link_mode_masks_nwords >= 0)
 		return 0;
-	s.base.link_mode_masks_nwords = (int8_t)-s.base.link_mode_masks_nwords;
-	s.base.cmd = ETHTOOL_GLINKSETTINGS;
+	words = (int8_t)-s.base.link_mode_masks_nwords;
+	s.base = (struct ethtool_link_settings){ .cmd = ETHTOOL_GLINKSETTINGS, .link_mode_masks_nwords = words };
 	if (ethtool(name, &s) < 0 || s.base.speed == (uint32_t)SPEED_UNKNOWN)
 		return 0;
 	return s.base.speed;

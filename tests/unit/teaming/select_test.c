@@ -119,14 +119,14 @@ static double links(const uint32_t *weights, unsigned int n_weights, unsigned in
 {
 	uint64_t seed = unit_seed(), again = 0, moved = 0;
 
-	for (unsigned int run = 0; run < 400; run++) {
+	for (unsigned int run = 0; run < 120; run++) {
 		uint8_t home[TEAM_BUCKETS];
 		struct run r;
 
 		begin(&r, &seed, weights, n_weights, max);
 		step(&r, UINT32_MAX, slack);
 		memcpy(home, r.s.home, sizeof(home));
-		for (unsigned int i = 0; i < 40; i++) {
+		for (unsigned int i = 0; i < 30; i++) {
 			uint32_t carries = r.carries ^ 1u << unit_below(&seed, r.n);
 
 			if (!single && unit_below(&seed, 4) == 0)
@@ -167,7 +167,7 @@ static void configuration_changes(void **state)
 {
 	uint64_t seed = unit_seed(), again = 0, moved = 0;
 
-	for (unsigned int run = 0; run < 300; run++) {
+	for (unsigned int run = 0; run < 100; run++) {
 		struct run r;
 
 		begin(&r, &seed, speeds, 6, 32);
