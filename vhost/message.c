@@ -5,9 +5,11 @@
  * make it compute with sizes or positions that were never checked is changed so that its own checks refuse
  * it. Refusing it here instead would leak the file descriptors that may have come with it.
  *
- * What remains in the front-end's hands is its memory: a process that truncates a memory file under our
- * mapping can kill the switch. A front-end is trusted that far, the guest in it is not.
+ * What remains in the front-end's hands: a process that truncates a memory file under our mapping can kill the
+ * switch, and one that stops in the middle of a message holds up the messages of all ports. A front-end is
+ * trusted that far, the guest in it is not.
  */
+#include <fcntl.h>
 #include <linux/virtio_config.h>
 
 #include "vhost_private.h"
@@ -18,6 +20,7 @@ enum request {
 	SET_VRING_NUM = 8,
 	SET_VRING_BASE = 10,
 	GET_VRING_BASE = 11,
+	SET_VRING_CALL = 13,
 	GET_QUEUE_NUM = 17,
 };
 
@@ -97,6 +100,19 @@ static void before_memory(struct message *m)
 	}
 }
 
+/* Workers write to this descriptor; one that blocks its writer would hold up every other port. */
+static void after_call(int vid, const struct message *m)
+{
+	struct rte_vhost_vring ring;
+	int flags;
+
+	if (rte_vhost_get_vhost_vring(vid, (uint16_t)(m->u64 & 0xff), &ring) < 0 || ring.callfd < 0)
+		return;
+	flags = fcntl(ring.callfd, F_GETFL);
+	if (flags >= 0 && !(flags & O_NONBLOCK))
+		fcntl(ring.callfd, F_SETFL, flags | O_NONBLOCK);
+}
+
 static void after_stop(struct vhu_port *p, const struct message *m)
 {
 	struct vring_view *v = view_of(p, m);
@@ -150,6 +166,9 @@ static enum rte_vhost_msg_result after_message(int vid, void *msg)
 		break;
 	case GET_VRING_BASE:
 		after_stop(p, m);
+		break;
+	case SET_VRING_CALL:
+		after_call(vid, m);
 		break;
 	case RESET_OWNER:
 		for (i = 0; i < VHU_VRINGS; i++)

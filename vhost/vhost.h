@@ -7,8 +7,9 @@
  * flags are checked against our own parse (base/pkt, offload/) before anybody computes with them. Chains that
  * the library refuses are counted where they can be seen (status.bad_chains). Of the front-end's messages,
  * those with which the library would compute unchecked are refused (message.c); a ring is served only if its
- * size was told and checked for the ring format in use, and its position proven. The front-end process is
- * trusted with one thing, its memory: if it truncates a memory file under our mapping, the switch dies.
+ * size was told and checked for the ring format in use, and its position proven. The front-end process (not
+ * the guest in it) is trusted in two things: not to truncate a memory file under our mapping, which would kill
+ * the switch, and not to stop in the middle of a message, which would hold up other ports' connections.
  *
  * Threads. vhu_port_create/destroy: portctl thread only (they call rte_vhost_driver_register/unregister).
  * Library callbacks run on the library's thread: new_device publishes, destroy_device unpublishes and waits

@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "vhu.h"
@@ -165,6 +167,23 @@ int guest_send_absurd_memory(struct guest *g)
 	vhu_mem_table(&g->port->mem, &msg, fds, &n);
 	msg.mem.region[0].mmap_offset = UINT64_MAX - 4096;
 	return vhu_port_send(g->port, &msg, fds, n, true);
+}
+
+void guest_block_call(struct guest *g)
+{
+	uint64_t full = UINT64_MAX - 1;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct vhu_msg msg = { .request = VHU_SET_VRING_CALL, .size = 8, .u64 = i };
+		int fd = eventfd(0, EFD_CLOEXEC);
+
+		assert_return_code(fd, errno);
+		assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
+		assert_int_equal(vhu_port_send(g->port, &msg, &fd, 1, true), 0);
+		close(fd);
+		vhu_arm(&g->port->queue[i]);
+	}
 }
 
 static void make_frame(uint8_t *f, uint32_t number, uint32_t len)

@@ -43,6 +43,7 @@ void guest_replug(struct guest *g); /* memory table again while running */
 /* Raw messages of hostile front-ends: -errno of the answer. */
 int guest_send_state(struct guest *g, uint32_t request, uint32_t index, uint32_t num);
 int guest_send_absurd_memory(struct guest *g);
+void guest_block_call(struct guest *g); /* call descriptors that are full, and wait when written to */
 
 /*
  * Send n frames of len bytes, numbered from `first` on: 14 bytes of Ethernet header, the number, and bytes

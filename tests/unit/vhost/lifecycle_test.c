@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ports and connections that come and go, with a worker at them; socket files; front-ends that misbehave. */
+/* Ports and connections that come and go, with a worker at them; socket files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -340,70 +340,6 @@ static void test_second_front_end(void **state)
 	guest_close(g);
 }
 
-enum { SET_VRING_NUM = 8, SET_VRING_BASE = 10 };
-
-/* Messages that the library would take, to its harm: refused, and the guest's traffic goes on. */
-static void run_hostile(bool packed)
-{
-	struct port_spec spec = bed_spec("vm");
-	struct guest_options o = { .path = spec.socket, .server = true, .packed = packed };
-	struct vhu_port *p;
-	struct guest *g;
-
-	spec.packed = packed;
-	bed_forget();
-	g = guest_open(&o);
-	p = bed_port(&spec);
-	guest_meet(g);
-	guest_start(g);
-	bed_wait(VHU_READY);
-	bed_worker_start(p, 1);
-	echo(g, 0, 100, 60);
-	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 0, 0), -EREMOTEIO);
-	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 1, 32768), -EREMOTEIO);
-	assert_int_equal(guest_send_state(g, SET_VRING_BASE, 1, 0x7fff), 0);
-	assert_int_equal(guest_send_state(g, SET_VRING_BASE, 200, 0x7fff), 0);
-	assert_int_equal(guest_send_absurd_memory(g), -EREMOTEIO);
-	guest_replug(g); /* an honest one */
-	echo(g, 0, 500, 60);
-	bed_worker_stop();
-	vhu_port_destroy(p);
-	guest_close(g);
-}
-
-static void test_hostile(void **state)
-{
-	run_hostile(false);
-	run_hostile(true);
-}
-
-/* A ring whose size was not told since it was stopped, or refused, is not served. */
-static void test_ring_without_size(void **state)
-{
-	struct port_spec spec = bed_spec("vm");
-	struct guest_options o = { .path = spec.socket, .server = true };
-	struct vhu_port *p;
-	struct guest *g;
-
-	bed_forget();
-	g = guest_open(&o);
-	p = bed_port(&spec);
-	guest_meet(g);
-	guest_start(g);
-	bed_wait(VHU_READY);
-	guest_stop(g);
-	bed_wait(VHU_STOPPED);
-	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 0, 0), -EREMOTEIO);
-	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 1, 100), -EREMOTEIO);
-	bed_forget();
-	guest_start_without_size(g);
-	bed_wait(VHU_READY);
-	assert_false(vhu_port_queue(p, 0)->rx_ready);
-	assert_false(vhu_port_queue(p, 0)->tx_ready);
-	vhu_port_destroy(p);
-	guest_close(g);
-}
-
 int main(void)
 {
 #define T(fn) cmocka_unit_test_teardown(fn, bed_cleanup)
@@ -411,7 +347,6 @@ int main(void)
 		T(test_cycles),		  T(test_worker_in_the_way), T(test_destroy_under_traffic),
 		T(test_many_ports),	  T(test_bad_spec),	     T(test_socket_rights),
 		T(test_socket_in_the_way), T(test_socket_replaced),  T(test_second_front_end),
-		T(test_hostile),	  T(test_ring_without_size),
 	};
 
 	return cmocka_run_group_tests(tests, bed_start, bed_stop);
