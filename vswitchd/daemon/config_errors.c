@@ -9,8 +9,9 @@
 #include "base/str.h"
 #include "daemon/config_private.h"
 
-static void add(const struct config *c, struct config_errors *errors, struct config_where where, bool warning,
-		const char *fmt, va_list ap)
+static __attribute__((format(printf, 5, 0))) void add(const struct config *c, struct config_errors *errors,
+						      struct config_where where, bool warning,
+						      const char *fmt, va_list ap)
 {
 	CLEANUP_FREE char *what = NULL;
 	char *text;
