@@ -149,7 +149,8 @@ static void decide(const struct policy *p, const struct policy_subnet *s, const 
 			last = try_route(p, s, r, dst, wild, ret, &skip);
 			if (!skip) {
 				ret->drop = last;
-				if (last == DROP_NONE)
+				/* On-link: the address is there or it is not; a next hop would not help. */
+				if (last == DROP_NONE || (r->flags & ROUTE_ON_LINK))
 					return;
 				/*
 				 * Of several reasons the most telling: there is a record, but it cannot be

@@ -57,8 +57,7 @@ static int check_overlap(const struct ip_prefix *g, const struct subnet_spec *ot
 	for (uint16_t i = 0; i < other->n_gateways; i++) {
 		const struct ip_prefix *o = &other->gateways[i];
 
-		/* Every link has the same link-local prefix. */
-		if (ip_is_link_local(&o->addr) || (!ip_in_prefix(&g->addr, o) && !ip_in_prefix(&o->addr, g)))
+		if (!ip_in_prefix(&g->addr, o) && !ip_in_prefix(&o->addr, g))
 			continue;
 		return err_set(err, EEXIST,
 			       "gateway %s overlaps %s of virtual-subnet %u in routing domain %s",
@@ -75,6 +74,7 @@ static int check_routing(const struct policy *p, const struct subnet_spec *s, co
 	char a[PREFIX_STR];
 	int r = 0;
 
+	/* Every link has the same link-local prefix. */
 	if (rdid == NAMES_NONE || ip_is_link_local(&g->addr))
 		return 0;
 	for (const struct segment *o = p->rdids[rdid]->subnets; r == 0 && o; o = o->rd_next)

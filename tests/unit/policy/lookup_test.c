@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "policy/policy_private.h"
 #include "policy_world.h"
 
 #define M(n)   "02:00:00:00:00:" n
@@ -49,6 +50,7 @@ static const char *const world[] = {
 	"record vsid=5001 ca=10.0.0.14 mac=" M("14") " host=h3",
 	"record vsid=5001 ca=10.0.0.15 mac=" M("15") " host=h2 unusable",
 	"record vsid=5001 ca=10.0.0.16 mac=" M("16") " host=h1", /* no such port here */
+	"record vsid=5001 ca=10.0.0.60 mac=" M("1a") " host=h1",
 	"record vsid=5002 ca=10.0.1.12 mac=" M("0c") " host=h1",
 	"record vsid=5002 ca=10.0.1.13 mac=" M("0d") " host=h2",
 	"record vsid=5002 ca=fd00:2::d mac=" M("0d") " host=h2",
@@ -178,6 +180,7 @@ static void sources(void **state)
 		/* gateway-wildcard: any but the gateway's */
 		{ "gw", M("90"), M("91"), "8.8.8.8", "10.0.9.3", "remote h2" },
 		{ "gw", M("90"), M("91"), "10.0.9.1", "10.0.9.3", "drop src-ip" },
+		{ "gw", M("90"), M("91"), "224.0.0.5", "10.0.9.3", "drop src-ip" },
 	};
 	struct policy *p = filled();
 
@@ -214,6 +217,8 @@ static void source_memory(void **state)
 	assert_string_equal(world_text(&o), "remote h2");
 	/* The same bytes in IPv6 are another address. */
 	o = world_send(p, "a", M("0a"), M("0b"), "::ffff:10.0.0.77", "fd00:1::b", 0, &c);
+	assert_string_equal(world_text(&o), "drop src-ip");
+	o = world_send(p, "a", M("0a"), M("0b"), "::a00:4d:0:0", "fd00:1::b", 0, &c);
 	assert_string_equal(world_text(&o), "drop src-ip");
 	/* An address is good for one MAC of the port. */
 	assert_int_equal(world_set(p, ORIGIN_ADMIN, "port id=a vsid=5001 macs=[" M("0a") "," M("aa") "]"), 0);
@@ -298,6 +303,14 @@ static void routed(void **state)
 	assert_int_equal(o.ttl, 63);
 	assert_true(mac_equal(&o.dst_mac, &(struct mac){ { 2, 0, 0, 0, 0, 0x0d } }));
 	assert_true(mac_equal(&o.src_mac, &(struct mac){ { 2, 'G', 'W', 0, 0x13, 0x8a } }));
+	/* What a subnet has on-link is not for next hops, known or not. */
+	assert_int_equal(
+		world_set(p, ORIGIN_ADMIN, "route rdid=t1 vsid=5001 prefix=10.0.1.0/24 next-hop=10.0.0.11"),
+		0);
+	o = world_send(p, "a", M("0a"), GW5001, "10.0.0.10", "10.0.1.12", 64, NULL);
+	assert_string_equal(world_text(&o), "local c");
+	o = world_send(p, "a", M("0a"), GW5001, "10.0.0.10", "10.0.1.99", 64, NULL);
+	assert_string_equal(world_text(&o), "drop no-record");
 	/* The key of a gateway route is the next hop's subnet (row 2). */
 	o = world_send(p, "a", M("0a"), GW5001, "10.0.0.10", "172.16.5.4", 64, NULL);
 	assert_int_equal(o.vsid, 5009);
@@ -394,6 +407,30 @@ static void wildcard(void **state)
 	policy_free(p);
 }
 
+/* A subnet that somebody else virtualizes: addresses are not our business, MACs are. */
+static void external_subnet(void **state)
+{
+	static const struct send list[] = {
+		{ "v", M("0e"), M("0f"), "8.8.8.8", "9.9.9.9", "remote h2" },
+		{ "v", M("0e"), M("0f"), "10.0.8.1", "9.9.9.9", "remote h2" },
+		{ "v", M("0b"), M("0f"), "8.8.8.8", "9.9.9.9", "drop src-mac" },
+	};
+	struct policy *p = filled();
+	struct outcome o;
+
+	assert_int_equal(world_set(p, ORIGIN_ADMIN,
+				   "subnet vsid=5008 rdid=t8 gateways=[10.0.8.1/24] external=true "
+				   "learning=false"),
+			 0);
+	assert_int_equal(world_set(p, ORIGIN_ADMIN, "port id=v vsid=5008 macs=[" M("0e") "]"), 0);
+	assert_int_equal(world_set(p, ORIGIN_ADMIN, "record vsid=5008 ca=10.0.8.15 mac=" M("0f") " host=h2"),
+			 0);
+	EXPECT_ALL(p, list);
+	o = world_receive(p, 5008, "h2", M("0f"), M("0e"), "9.9.9.9", "8.8.8.8");
+	assert_string_equal(world_text(&o), "local v");
+	policy_free(p);
+}
+
 static void external_router(void **state)
 {
 	static const struct send list[] = {
@@ -410,14 +447,23 @@ static void external_router(void **state)
 	policy_free(p);
 }
 
-struct receive {
-	uint32_t vsid;
-	const char *host, *src_mac, *dst_mac, *src, *dst, *expect;
-};
+static void received(const struct world_receive *list, const struct outcome *o, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct world_receive *r = &list[i];
+
+		if (strcmp(world_text(&o[i]), r->expect) != 0)
+			fail_msg("%u %s %s > %s %s > %s: %s, expected %s", r->vsid, r->host, r->src_mac,
+				 r->dst_mac, r->src ? r->src : "-", r->dst ? r->dst : "-", world_text(&o[i]),
+				 r->expect);
+		if (o[i].verdict == VERDICT_LOCAL || o[i].verdict == VERDICT_FLOOD)
+			assert_int_equal(o[i].vsid, r->vsid);
+	}
+}
 
 static void from_wire(void **state)
 {
-	static const struct receive list[] = {
+	static const struct world_receive list[] = {
 		{ 5001, "h2", M("0b"), M("0a"), "10.0.0.11", "10.0.0.10", "local a" },
 		{ 5001, "h2", M("0b"), M("0a"), "fd00:1::b", "fd00:1::a", "local a" },
 		{ 6001, "h2", M("0b"), M("0a"), "10.0.0.11", "10.0.0.10", "local x" },
@@ -452,22 +498,24 @@ static void from_wire(void **state)
 		{ 5001, "h2", M("0b"), M("0a"), "10.0.0.11", "255.255.255.255", "local a" }, /* DHCP */
 		{ 5001, "h2", M("0b"), M("0a"), "fe80::b", "fe80::a", "local a" },
 		{ 5001, "h2", M("0b"), M("1a"), "10.0.0.11", "10.0.0.200", "local a2" },
+		{ 5001, "h2", M("0b"), M("1a"), "10.0.0.11", "10.0.0.60", "local a2" },
+		{ 5001, "h2", M("0b"), M("2a"), "10.0.0.11", "10.0.0.60",
+		  "drop no-record" }, /* the other MAC's */
 		{ 5003, "h2", GW("8b"), M("03"), "10.0.0.11", "10.0.3.3", "local s" },
 		{ 5003, "h2", GW("8b"), M("03"), "10.0.0.11", "10.0.3.4", "drop no-record" },
 	};
+	const size_t n = sizeof(list) / sizeof(list[0]);
 	struct policy *p = filled();
+	struct outcome all[64];
 
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-		const struct receive *r = &list[i];
-		struct outcome o = world_receive(p, r->vsid, r->host, r->src_mac, r->dst_mac, r->src, r->dst);
-
-		if (strcmp(world_text(&o), r->expect) != 0)
-			fail_msg("%u %s %s > %s %s > %s: %s, expected %s", r->vsid, r->host, r->src_mac,
-				 r->dst_mac, r->src ? r->src : "-", r->dst ? r->dst : "-", world_text(&o),
-				 r->expect);
-		if (o.verdict == VERDICT_LOCAL || o.verdict == VERDICT_FLOOD)
-			assert_int_equal(o.vsid, r->vsid);
-	}
+	assert_true(n > 32 && n < 64); /* more than one round of a burst */
+	/* One by one, and all in one burst. */
+	for (size_t i = 0; i < n; i++)
+		all[i] = world_receive(p, list[i].vsid, list[i].host, list[i].src_mac, list[i].dst_mac,
+				       list[i].src, list[i].dst);
+	received(list, all, n);
+	world_receive_burst(p, list, all, n);
+	received(list, all, n);
 	policy_free(p);
 }
 
@@ -592,14 +640,80 @@ static void next_hop(void **state)
 	policy_free(p);
 }
 
+/*
+ * IPv6 keys are hashes: an entry that belongs to another address of the same hash is no answer. Such
+ * addresses cannot be found, so the entries are pointed to other objects here.
+ */
+static void collisions(void **state)
+{
+	struct send direct = { "a", M("0a"), GW5001, "fd00:1::a", "fd00:2::d", "drop no-record" };
+	struct send via = { "a", M("0a"), GW5001, "fd00:1::a", "fd00:99::1", "drop no-record" };
+	struct policy *p = filled();
+	struct ip_addr d = world_ip("fd00:2::d"), b = world_ip("fd00:1::b"), pa = world_ip("2001:db8::9"),
+		       other;
+	struct ip_prefix net = { .addr = world_ip("fd00:2::"), .len = 64 };
+	uint32_t slot = table_slot(&p->ca, ca_key(p, 5002, &d), 0), was = table_value(&p->ca, slot), rdid;
+
+	table_set_value(&p->ca, slot, policy_ca_lookup(p, 5001, &b));
+	assert_int_equal(policy_ca_lookup(p, 5002, &d), REC_NONE);
+	expect(p, &direct);
+	expect(p, &via);
+	table_set_value(&p->ca, slot, CA_GATEWAY);
+	assert_int_equal(policy_ca_lookup(p, 5002, &d), REC_NONE);
+	expect(p, &direct);
+	/* A record with this hash cannot be made, nor a gateway. */
+	assert_int_equal(world_set(p, ORIGIN_ADMIN, "record vsid=5002 ca=fd00:2::d mac=" M("d0") " host=h2"),
+			 -EEXIST);
+	assert_non_null(strstr(world_error(), "shares its hash"));
+	assert_int_equal(
+		world_set(p, ORIGIN_ADMIN, "subnet vsid=5002 rdid=t1 gateways=[10.0.1.1/24,fd00:2::d/64]"),
+		-EEXIST);
+	table_set_value(&p->ca, slot, was);
+	direct.expect = "remote h2";
+	expect(p, &direct);
+	/* The prefix's entry with another prefix's route. */
+	rdid = policy_subnet(p, 5001)->rdid;
+	slot = table_slot(&p->route, route_key(p, rdid, 6, 64, net.addr.b), 0);
+	was = table_value(&p->route, slot);
+	net.addr = world_ip("fd00:1::");
+	table_set_value(
+		&p->route, slot,
+		table_value(&p->route, table_slot(&p->route, route_key(p, rdid, 6, 64, net.addr.b), 0)));
+	direct.expect = "drop rdid"; /* some domain has the prefix: ours, which cannot be found */
+	expect(p, &direct);
+	assert_int_equal(world_set(p, ORIGIN_ADMIN, "route rdid=t1 vsid=5002 prefix=fd00:2::/64 metric=3"),
+			 -EEXIST);
+	table_set_value(&p->route, slot, was);
+	/* A provider address. */
+	assert_int_equal(world_set(p, ORIGIN_ADMIN, "host id=h9 pas=[{address=2001:db8::9}]"), 0);
+	other = world_ip("2001:db8::8");
+	slot = table_slot(&p->pa, ca_key(p, 0, &pa), 0);
+	assert_int_not_equal(policy_host_of_pa(p, &pa), HOST_NONE);
+	assert_int_equal(policy_host_of_pa(p, &other), HOST_NONE);
+	was = table_value(&p->pa, slot);
+	table_set_value(&p->pa, slot, policy_host_index(p, "h2"));
+	assert_int_equal(policy_host_of_pa(p, &pa), HOST_NONE);
+	table_set_value(&p->pa, slot, was);
+	policy_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bridged), cmocka_unit_test(sources), cmocka_unit_test(source_memory),
-		cmocka_unit_test(routed), cmocka_unit_test(ttl), cmocka_unit_test(metric_and_usable),
-		cmocka_unit_test(wildcard), cmocka_unit_test(external_router), cmocka_unit_test(from_wire),
-		cmocka_unit_test(port_comes_and_goes), cmocka_unit_test(leaves_verdicts_alone),
+		cmocka_unit_test(bridged),
+		cmocka_unit_test(sources),
+		cmocka_unit_test(source_memory),
+		cmocka_unit_test(routed),
+		cmocka_unit_test(ttl),
+		cmocka_unit_test(metric_and_usable),
+		cmocka_unit_test(wildcard),
+		cmocka_unit_test(external_router),
+		cmocka_unit_test(external_subnet),
+		cmocka_unit_test(from_wire),
+		cmocka_unit_test(port_comes_and_goes),
+		cmocka_unit_test(leaves_verdicts_alone),
 		cmocka_unit_test(next_hop),
+		cmocka_unit_test(collisions),
 	};
 
 	return cmocka_run_group_tests_name("policy-lookup", tests, world_setup, world_teardown);

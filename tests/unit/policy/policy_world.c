@@ -209,22 +209,36 @@ struct outcome world_send(struct policy *p, const char *port, const char *src_ma
 	return o;
 }
 
+void world_receive_burst(struct policy *p, const struct world_receive *list, struct outcome *ret, size_t n)
+{
+	struct packet *k[64];
+	struct rte_mbuf *m[64];
+	uint8_t buf[256];
+
+	assert_true(n <= 64);
+	for (size_t i = 0; i < n; i++) {
+		const struct world_receive *r = &list[i];
+
+		k[i] = parsed(buf, build(buf, r->src_mac, r->dst_mac, r->src, r->dst, 64));
+		m[i] = &k[i]->m;
+		k[i]->meta.vsid_in = k[i]->meta.vsid_out = r->vsid;
+		k[i]->meta.src = PORT_WIRE;
+		k[i]->meta.src_host = policy_host_index(p, r->host);
+	}
+	policy_ingress_burst(p, m, (uint16_t)n);
+	for (size_t i = 0; i < n; i++) {
+		ret[i] = outcome_of(p, k[i]);
+		packet_free(k[i]);
+	}
+}
+
 struct outcome world_receive(struct policy *p, uint32_t vsid, const char *host, const char *src_mac,
 			     const char *dst_mac, const char *src, const char *dst)
 {
+	const struct world_receive r = { vsid, host, src_mac, dst_mac, src, dst, NULL };
 	struct outcome o;
-	struct packet *k;
-	struct rte_mbuf *m;
-	uint8_t buf[256];
 
-	k = parsed(buf, build(buf, src_mac, dst_mac, src, dst, 64));
-	m = &k->m;
-	k->meta.vsid_in = k->meta.vsid_out = vsid;
-	k->meta.src = PORT_WIRE;
-	k->meta.src_host = policy_host_index(p, host);
-	policy_ingress_burst(p, &m, 1);
-	o = outcome_of(p, k);
-	packet_free(k);
+	world_receive_burst(p, &r, &o, 1);
 	return o;
 }
 

@@ -52,6 +52,13 @@ struct outcome world_send(struct policy *p, const char *port, const char *src_ma
 struct outcome world_receive(struct policy *p, uint32_t vsid, const char *host, const char *src_mac,
 			     const char *dst_mac, const char *src, const char *dst);
 
+/* Up to 64 of them in one burst; expect is the caller's. */
+struct world_receive {
+	uint32_t vsid;
+	const char *host, *src_mac, *dst_mac, *src, *dst, *expect;
+};
+void world_receive_burst(struct policy *p, const struct world_receive *list, struct outcome *ret, size_t n);
+
 /* "local p1", "remote h2", "flood", "route", "drop no-record": for one-line expectations. */
 const char *world_text(const struct outcome *o);
 

@@ -138,7 +138,8 @@ static bool judge_host(struct shared *s, unsigned int id, unsigned int k)
 	const struct policy_host *h = policy_host(s->p, i);
 	struct pkt_meta none = { .src_host = i };
 
-	return (h && h->n_pas == 1 && ip_equal(&h->pas[0].address, &pa)) || bad(s, id, "provider address", k, &none);
+	return (h && h->n_pas == 1 && ip_equal(&h->pas[0].address, &pa)) ||
+	       bad(s, id, "provider address", k, &none);
 }
 
 struct reader {

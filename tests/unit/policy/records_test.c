@@ -421,7 +421,12 @@ static void remove_all(struct policy *p)
 			assert_int_equal(policy_remove(p, OBJECT_PORT, &q, ORIGIN_ADMIN, NULL), 0);
 	}
 	for (unsigned int i = 0; i < HOSTS; i++) {
+		const struct host_ctl *c;
+
 		host_id(i, h.id);
+		c = n.host_defined[i] ? &p->host_ctl[policy_host_index(p, h.id)] : NULL;
+		for (unsigned int k = 0; c && c->pins && k < PINS; k++)
+			assert_int_equal(c->pins[k].refs, 0);
 		if (n.host_defined[i])
 			assert_int_equal(policy_remove(p, OBJECT_HOST, &h, ORIGIN_ADMIN, NULL), 0);
 	}
