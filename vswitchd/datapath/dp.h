@@ -61,7 +61,7 @@ struct plan {
 		uint8_t member;
 		uint16_t queue;
 		bool punt; /* this worker also sends teamwatch's frames through the member */
-	} members[TEAM_MEMBERS * 4];
+	} *members; /* behind rxqs */
 	struct rxq *rxqs[];
 };
 

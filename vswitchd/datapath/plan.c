@@ -7,33 +7,39 @@
 
 #include "datapath/dp.h"
 
-/* Rx queues that worker `id` polls of the open members. */
-static unsigned int member_queues(struct datapath *dp, unsigned int id, struct plan_member *ret, unsigned int max)
+/* Rx queues that worker `id` polls of the open members; ret NULL: only their number. */
+static unsigned int member_queues(const struct datapath *dp, const struct team_view *v, unsigned int id,
+				  struct plan_member *ret)
 {
-	const struct team_view *v = teaming_view(dp->params.teaming);
 	unsigned int n = 0;
 
 	for (unsigned int m = 0; m < v->n_members; m++) {
 		unsigned int rxq = v->members[m].dev ? v->members[m].dev->rxq : 0;
 
-		for (unsigned int q = 0; q < rxq; q++)
-			if ((m + q) % dp->n_workers == id && n < max)
-				ret[n++] = (struct plan_member){ .member = (uint8_t)m, .queue = (uint16_t)q,
-								 .punt = v->members[m].punt && q == 0 };
+		for (unsigned int q = 0; q < rxq; q++) {
+			if ((m + q) % dp->n_workers != id)
+				continue;
+			if (ret)
+				ret[n] = (struct plan_member){ .member = (uint8_t)m, .queue = (uint16_t)q,
+							       .punt = v->members[m].punt && q == 0 };
+			n++;
+		}
 	}
 	return n;
 }
 
 static struct plan *build(struct datapath *dp, unsigned int id)
 {
-	unsigned int n = 0;
+	const struct team_view *v = teaming_view(dp->params.teaming);
+	unsigned int n = 0, n_members = member_queues(dp, v, id, NULL);
 	struct plan *plan;
 
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
 		n += dp->ports[i] ? dp->ports[i]->n_queues : 0;
-	plan = calloc(1, sizeof(*plan) + n * sizeof(plan->rxqs[0]));
+	plan = calloc(1, sizeof(*plan) + n * sizeof(plan->rxqs[0]) + n_members * sizeof(plan->members[0]));
 	if (!plan)
 		return NULL;
+	plan->members = (struct plan_member *)&plan->rxqs[n];
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++) {
 		struct dp_port *p = dp->ports[i];
 
@@ -41,7 +47,7 @@ static struct plan *build(struct datapath *dp, unsigned int id)
 			if (p->rxqs[q].worker == id)
 				plan->rxqs[plan->n_rxq++] = &p->rxqs[q];
 	}
-	plan->n_members = member_queues(dp, id, plan->members, RTE_DIM(plan->members));
+	plan->n_members = member_queues(dp, v, id, plan->members);
 	return plan;
 }
 

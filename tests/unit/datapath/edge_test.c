@@ -157,6 +157,20 @@ static void device_without_queues_sends_nothing(void **state)
 	}
 }
 
+/* However many there are: a queue that nobody polls would lose its part of the traffic. */
+static void every_member_queue_has_a_worker(void **state)
+{
+	struct datapath_worker_stats st;
+
+	for (unsigned int i = 0; i < 2; i++)
+		((struct member_dev *)(uintptr_t)world.view.members[i].dev)->rxq = 200;
+	assert_int_equal(datapath_members_update(world.dp), 0);
+	assert_int_equal(datapath_worker_stats(world.dp, 0, &st), 0);
+	assert_int_equal(st.member_queues, 400);
+	assert_int_equal(st.queues, N_PORTS);
+	world_turn();
+}
+
 /* ---- hooks ---- */
 
 static struct rte_mbuf *kept;
@@ -257,6 +271,7 @@ int main(void)
 		T(flood_that_does_not_fit_stays_here),
 		T(chain_is_joined_for_a_device_without_chains),
 		T(device_without_queues_sends_nothing),
+		T(every_member_queue_has_a_worker),
 		T(hook_may_keep_a_packet),
 		T(hook_drops_for_one_receiver),
 		T(queues_share_the_rate_of_their_port),
