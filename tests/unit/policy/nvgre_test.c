@@ -126,6 +126,9 @@ static void overheads_are_the_documented(void **state)
 		assert_int_equal(t.len, rows[i].len);
 		assert_int_equal(t.l3_off, rows[i].l3_off);
 		assert_int_equal(t.family, path.src.family);
+		assert_int_equal(load_be32(t.hdr + t.len - 4), 0); /* the key is the packet's */
+		if (t.family == 6)
+			assert_int_equal(t.csum, 0);
 		assert_int_equal(t.family == 4 ? nvgre_ops.overhead4 : nvgre_ops.overhead6, rows[i].overhead);
 		/* The inner Ethernet header takes the place of the outer: both count 14. */
 		assert_int_equal(t.len - t.l3_off + ETH_HLEN_, rows[i].overhead);
