@@ -43,9 +43,7 @@ def _many(new_fabric: MAKE) -> Fabric:
 
 
 @pytest.mark.asan
-@pytest.mark.parametrize(
-    "destination", [BROADCAST, "01:00:5e:01:02:03", "33:33:00:01:02:03"]
-)
+@pytest.mark.parametrize("destination", [BROADCAST, "01:00:5e:01:02:03", "33:33:00:01:02:03"])
 def test_row55_one_copy_per_host(many: Fabric, destination: str) -> None:
     """Five members on h2, which has two provider addresses: one copy on the wire, one delivery to each; rows
     56, 58.

@@ -42,6 +42,10 @@ STREAMS = 32
 class Interrupted(BaseException):
     """The user, or the system, wants us to end."""
 
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
 
 @dataclass
 class Narrator:
@@ -107,19 +111,25 @@ def build(narrator: Narrator) -> None:
     log = narrator.logs / "build.log"
     for argv in steps:
         with narrator.step(f"{argv[0]} {argv[1] if argv[0] == 'meson' else ''}".strip() + f" in {directory}"):
-            status = _logged(argv, log)
+            status = _logged(narrator, argv, log)
             if status != 0:
                 print(log.read_text(errors="replace"))
                 raise AssertionError(f"{argv[0]} failed with status {status}")
 
 
-def _logged(argv: list[str], log: Path) -> int:
+def _logged(narrator: Narrator, argv: list[str], log: Path) -> int:
+    """Runs a command with its output in a file; tells from time to time how far it is."""
     with open(log, "wb") as output:
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         ) as child:
             try:
-                return child.wait()
+                while True:
+                    try:
+                        return child.wait(TICK_SECONDS)
+                    except subprocess.TimeoutExpired:
+                        done = re.findall(rb"\[\d+/\d+\]", log.read_bytes())
+                        narrator.line(f"{argv[0]} is at {done[-1].decode() if done else 'the beginning'}")
             except BaseException:
                 os.killpg(child.pid, signal.SIGTERM)
                 raise
@@ -385,7 +395,7 @@ def _end(scene: Scene) -> str:
 def _interrupt(number: int, _: FrameType | None) -> None:
     for later in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(later, signal.SIG_IGN)
-    raise Interrupted(signal.Signals(number).name)
+    raise Interrupted(number)
 
 
 def main() -> int:
@@ -401,6 +411,8 @@ def main() -> int:
         if not options.built:
             build(narrator)
         if os.geteuid() != 0:
+            if not shutil.which("sudo"):
+                raise AssertionError("network namespaces need root, and there is no sudo: run this as root")
             shutil.rmtree(narrator.logs)
             narrator.line("network namespaces need root: going on with sudo")
             os.execvp(
@@ -421,7 +433,7 @@ def main() -> int:
     except Interrupted as signalled:
         print(f"\nquickstart: {signalled}: everything is removed", flush=True)
         shutil.rmtree(narrator.logs, ignore_errors=True)
-        return 130
+        return 128 + signalled.number
     except AssertionError as error:
         narrator.failed.append(narrator.doing)
         narrator.line(str(error), "FAIL")

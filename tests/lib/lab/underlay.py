@@ -54,7 +54,11 @@ class Underlay:
         self.cables: dict[str, Cable] = {}
         # the switch looks at no IP header, even where the kernel could filter bridged frames
         self.netns.sh(
-            ["sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -w $f ] || echo 0 > $f; done"]
+            [
+                "sh",
+                "-c",
+                "for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -w $f ] || echo 0 > $f; done",
+            ]
         )
         # no IPv6 of its own: nothing on the wire but what the hosts send
         self.netns.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
