@@ -242,6 +242,12 @@ static int run_guest_reset(struct peer *peer, struct peer_port *p, const char *a
 	return 0;
 }
 
+static int run_reboot(struct peer *peer, struct peer_port *p, const char *arg, struct json *j)
+{
+	(void)peer, (void)arg, (void)j;
+	return link_reboot(p);
+}
+
 static int run_migrate(struct peer *peer, struct peer_port *p, const char *arg, struct json *j)
 {
 	(void)j;
@@ -262,6 +268,7 @@ static const struct command commands[] = {
 	{ "disconnect", false, run_disconnect, "close the connection and stay away" },
 	{ "connect", false, run_connect, "connect (listen) again" },
 	{ "guest-reset", false, run_guest_reset, "disconnect, forget rings and features, start again" },
+	{ "reboot", false, run_reboot, "the guest boots again on the same connection" },
 	{ "migrate", true, run_migrate, "SOCKET, stop here and go on there" },
 };
 

@@ -185,6 +185,16 @@ int link_start_rings(struct peer_port *p)
 	return err;
 }
 
+int link_reboot(struct peer_port *p)
+{
+	int err = link_stop_rings(p);
+
+	if (err)
+		return err;
+	vhu_port_reset(p->vhu);
+	return link_start_rings(p);
+}
+
 int link_migrate(struct peer *peer, struct peer_port *p, const char *path)
 {
 	int err = link_stop_rings(p);

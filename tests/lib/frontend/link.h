@@ -26,6 +26,10 @@ void link_restart_guest(struct peer *peer, struct peer_port *p, const char *why)
 int link_stop_rings(struct peer_port *p);
 int link_start_rings(struct peer_port *p);
 
+/* The guest boots again: orderly stop, rings and features forgotten, start, all on one connection. 0 or
+ * -errno. */
+int link_reboot(struct peer_port *p);
+
 /* Orderly stop, then on with the same guest at another socket. 0 or -errno. */
 int link_migrate(struct peer *peer, struct peer_port *p, const char *path);
 

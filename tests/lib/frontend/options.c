@@ -59,7 +59,7 @@ static const struct key keys[] = {
 	FLAG("huge", huge, "0", "guest memory on huge pages"),
 	STR("packed-base", packed_base, "own",
 	    "index of a packed ring after the switch died: own (right) or qemu (stale)"),
-	NUM("timeout", timeout, 1, 600000, "10000",
+	NUM("timeout", timeout, 1, 600000, "5000",
 	    "milliseconds to wait for the switch's answer to a message"),
 	NUM("worker", worker, 0, 63, "0", "thread that serves the port"),
 	STR("mac", mac, NULL, "MAC address: of the tap, of echo's ARP replies"),

@@ -18,6 +18,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { LAST_ANSWER_MS = 1000 };
+
 static const struct mode_ops *const all_modes[] = {
 	&mode_gen, &mode_genseq, &mode_sink, &mode_echo, &mode_tap, &mode_hostile,
 };
@@ -315,6 +317,8 @@ static int init(struct peer *peer, const struct args *a)
 
 static void finish(struct peer *peer, bool report)
 {
+	bool answers = true;
+
 	for (unsigned int i = 0; report && i < peer->n_ports; i++)
 		report_port(&peer->port[i], "event", "final", STDOUT_FILENO);
 	for (unsigned int i = 0; i < peer->n_workers; i++)
@@ -324,10 +328,11 @@ static void finish(struct peer *peer, bool report)
 
 		for (unsigned int m = 0; m < p->n_modes; m++)
 			p->mode[m].ops->close(p->mode[m].priv);
-		/* orderly, as a guest that is shut down; a back-end that does not answer is not waited for
-		 * long */
-		if (p->ready)
-			vhu_port_stop(p->vhu);
+		/* orderly, as a guest that is shut down, but not waiting long for a back-end that hangs */
+		if (p->ready && answers) {
+			vhu_port_set_timeout(p->vhu, LAST_ANSWER_MS);
+			answers = vhu_port_stop(p->vhu) != -ETIMEDOUT;
+		}
 		vhu_port_close(p->vhu);
 		options_free(&p->opt);
 	}

@@ -127,7 +127,7 @@ int vhu_port_open(const struct vhu_config *cfg, struct vhu_port **ret_port)
 	port->cfg = *cfg;
 	port->cfg.path = port->path;
 	if (!port->cfg.timeout_ms)
-		port->cfg.timeout_ms = 10000;
+		port->cfg.timeout_ms = 5000;
 	port->listen_fd = port->fd = port->backend_fd = port->err_fd = port->mem.fd = port->log.fd = -1;
 	port->step = "none";
 	port->queue = calloc(2 * cfg->pairs, sizeof(*port->queue));
@@ -173,15 +173,27 @@ void vhu_port_close(struct vhu_port *port)
 	free(port);
 }
 
-static int take_connection(struct vhu_port *port, int fd)
+static int set_timeout(int fd, unsigned int ms)
 {
-	struct timeval tv = { .tv_sec = port->cfg.timeout_ms / 1000,
-			      .tv_usec = (suseconds_t)(port->cfg.timeout_ms % 1000) * 1000 };
+	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0) {
-		int err = -errno;
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
+		return -errno;
+	return 0;
+}
 
+int vhu_port_set_timeout(struct vhu_port *port, unsigned int ms)
+{
+	port->cfg.timeout_ms = ms;
+	return port->fd < 0 ? 0 : set_timeout(port->fd, ms);
+}
+
+static int take_connection(struct vhu_port *port, int fd)
+{
+	int err = set_timeout(fd, port->cfg.timeout_ms);
+
+	if (err) {
 		close(fd);
 		return err;
 	}

@@ -421,6 +421,11 @@ def test_leaves_and_comes_back_by_command(run: Run, host: Netns) -> None:
     pair.tx.wait("ready", 30)
     pair.tx.command("start")
     until(lambda: pair.rx.stats()["sink"]["packets"] > sent, "frames of the guest started again")
+    for peer in (pair.tx, pair.rx):
+        peer.command("reboot")
+    before = pair.rx.stats()["sink"]["packets"]
+    until(lambda: pair.rx.stats()["sink"]["packets"] > before + 100, "frames of guests that booted again")
+    assert pair.rx.stop()["violations"] == pair.tx.stop()["violations"] == {}
 
 
 def test_migration(run: Run, host: Netns) -> None:

@@ -53,7 +53,7 @@ struct vhu_config {
 	bool no_protocol_features; /* do not negotiate VHOST_USER_F_PROTOCOL_FEATURES */
 	uint16_t mtu;		   /* 0: none; else VIRTIO_NET_F_MTU and NET_SET_MTU */
 	enum vhu_packed_base packed_base;
-	unsigned int timeout_ms; /* for a reply, 0: 10 s */
+	unsigned int timeout_ms; /* for a reply, 0: 5 s */
 };
 
 struct vhu_log {
@@ -125,6 +125,9 @@ int vhu_port_backend_event(struct vhu_port *port);
 /* Use pairs queue pairs from now on (as a guest does over its control queue). 0 or -errno, -EINVAL for too
  * many. */
 int vhu_port_enable(struct vhu_port *port, unsigned int pairs);
+
+/* Milliseconds to wait for an answer from now on. 0 or -errno. */
+int vhu_port_set_timeout(struct vhu_port *port, unsigned int ms);
 
 /* Errors of rings the back-end has reported (VRING_ERR) since the last call. */
 uint64_t vhu_port_ring_errors(struct vhu_port *port);
