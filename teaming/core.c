@@ -10,6 +10,7 @@
 #define ANSWERS_PER_S 5000 /* ARP and ND answers: what a segment's hosts ask after a power cut, not what a flood asks */
 #define ECHOS_PER_S   1000
 #define SETTLE_ROUNDS 8
+#define START_WAIT    (5 * S_NS) /* for devices to be opened after a change of the configuration */
 
 void tw_event(struct tw_core *c, enum teaming_event_type type, unsigned int member, const struct tw_pa *pa,
 	      const char *fmt, ...)
@@ -27,6 +28,11 @@ void tw_event(struct tw_core *c, enum teaming_event_type type, unsigned int memb
 	c->env.event(c->env.arg, &ev);
 }
 
+static void on_start_over(struct tw_timer *t, void *arg)
+{
+	((struct tw_core *)arg)->dirty |= TW_DIRTY_VIEW;
+}
+
 int tw_init(struct tw_core *c, const struct tw_env *env)
 {
 	uint64_t now = env->now(env->arg);
@@ -39,12 +45,13 @@ int tw_init(struct tw_core *c, const struct tw_env *env)
 	TAILQ_INIT(&c->changes);
 	tw_select_init(&c->select);
 	tw_plain_init(c);
+	tw_timer_init(&c->start_timer, on_start_over, c);
 	rate_init(&c->answer_rate, ANSWERS_PER_S, ANSWERS_PER_S / 5, S_NS, now);
 	rate_init(&c->echo_rate, ECHOS_PER_S, ECHOS_PER_S / 5, S_NS, now);
 	for (unsigned int i = 0; i < LOCAL_PAS; i++)
 		c->pas[i].home = c->pas[i].now = c->pas[i].prev = TEAM_NO_MEMBER;
 	c->dirty = TW_DIRTY_VIEW;
-	return tw_timers_reserve(&c->timers, TEAM_MEMBERS + 3 * LOCAL_PAS + 1);
+	return tw_timers_reserve(&c->timers, TEAM_MEMBERS + 3 * LOCAL_PAS + 2);
 }
 
 void tw_fini(struct tw_core *c)
@@ -187,6 +194,8 @@ int tw_configure(struct tw_core *c, const struct teaming_config *config, struct 
 	c->mode = tw_mode(config->mode);
 	c->hold_down_ms = config->hold_down_ms;
 	c->grace_ms = config->grace_ms;
+	c->start_until = tw_now(c) + START_WAIT;
+	tw_timer_set(&c->timers, &c->start_timer, c->start_until);
 
 	remove_members(c, config);
 	set_members(c, config);

@@ -145,6 +145,8 @@ struct tw_core {
 	struct team_view *view; /* last published; belongs to the environment */
 	uint64_t gen;
 	bool any_usable;
+	uint64_t start_until; /* members that are about to be opened are waited for */
+	struct tw_timer start_timer;
 	unsigned int dirty; /* TW_DIRTY_* */
 	struct rate echo_rate, answer_rate;
 	const struct tw_state_pa *trusted; /* preferred before the restart; during the first tw_configure() only */

@@ -63,6 +63,18 @@ static unsigned int count_guests(const struct tw_core *c, unsigned int m)
 	return n;
 }
 
+/*
+ * Devices are opened one after the other. An address that lies nowhere yet waits for its home to be opened, or the switch
+ * would learn its MAC with the first member that is ready, to learn it again a moment later.
+ */
+static bool soon_open(const struct tw_core *c, unsigned int m)
+{
+	const struct tw_member *mem = m < TEAM_MEMBERS ? &c->members[m] : NULL;
+
+	return mem && mem->used && !mem->leaving && !mem->dev && !mem->was_up &&
+	       (mem->port.link || mem->spec.type == MEMBER_DPDK) && tw_now(c) < c->start_until;
+}
+
 /* Its home; else where it is; else the usable member with fewest PAs. */
 static uint8_t place_for(const struct tw_core *c, const struct tw_pa *pa)
 {
@@ -72,6 +84,8 @@ static uint8_t place_for(const struct tw_core *c, const struct tw_pa *pa)
 		return pa->home;
 	if (tw_member_usable(c, pa->now))
 		return pa->now;
+	if (pa->now == TEAM_NO_MEMBER && soon_open(c, pa->home))
+		return TEAM_NO_MEMBER;
 	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
 		unsigned int n = count_guests(c, m);
 

@@ -501,6 +501,37 @@ static void detection_waits_for_a_link_and_survives_its_loss(void **state)
 	assert_int_equal(view_of(1)->now, 0);
 }
 
+/* Devices are opened one after the other: no address is heard on another member than its own meanwhile. */
+static void an_address_waits_for_its_home_to_be_opened(void **state)
+{
+	world_configure(&w, NULL, 0);
+	world_link(&w, 0, true);
+	world_link(&w, 1, true);
+	world_open(&w, 0, true);
+	world_run(&w, 3 * S_NS);
+	assert_int_equal(state_of(0), PA_PREFERRED);
+	assert_int_equal(view_of(1)->now, TEAM_NO_MEMBER);
+	world_open(&w, 1, true);
+	world_run(&w, 5 * S_NS);
+	for (unsigned int i = 0; i < w.n_sent; i++)
+		assert_true(mac_equal(w.sent[i].data + 6, pa_mac(&w, w.sent[i].member)));
+	assert_int_equal(view_of(1)->now, 1);
+}
+
+/* But not for ever, and not at all when its link is down. */
+static void an_address_does_not_wait_in_vain(void **state)
+{
+	world_configure(&w, NULL, 0);
+	world_link(&w, 0, true);
+	world_link(&w, 1, true);
+	world_link(&w, 2, false);
+	world_open(&w, 0, true);
+	assert_int_equal(view_of(1)->now, TEAM_NO_MEMBER);
+	assert_int_equal(view_of(2)->now, 0);
+	world_run(&w, 5 * S_NS);
+	assert_int_equal(view_of(1)->now, 0);
+}
+
 static void macs_are_stable_and_of_their_own(void **state)
 {
 	struct pa_spec pa = { .address = ip("10.0.0.1"), .prefix_len = 24 };
@@ -578,6 +609,8 @@ int main(void)
 		TEST(v6_is_checked_and_announced_too, setup2),
 		TEST(v6_dad_of_another_while_tentative_is_a_conflict, setup2),
 		TEST(detection_waits_for_a_link_and_survives_its_loss, setup2),
+		TEST(an_address_waits_for_its_home_to_be_opened, setup2),
+		TEST(an_address_does_not_wait_in_vain, setup3),
 		TEST(macs_are_stable_and_of_their_own, setup2),
 		TEST(plain_macs_are_announced_where_their_bucket_goes, setup2),
 	};
