@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Is a configuration sound? What needs more than one object; each object for itself is object_validate()'s. */
+/*
+ * Is a configuration sound? What needs more than one object; each object for itself is object_validate()'s.
+ */
 #include <string.h>
 
 #include "base/str.h"
@@ -121,7 +123,8 @@ static int check_routes(const struct teaming_config *config, struct errbuf *err)
 				       hop);
 		if (!on_link(config, &route->next_hop))
 			return err_set(err, ENETUNREACH,
-				       "provider-route %s: next hop %s is in no provider address's subnet", prefix, hop);
+				       "provider-route %s: next hop %s is in no provider address's subnet", prefix,
+				       hop);
 	}
 	return 0;
 }

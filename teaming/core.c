@@ -7,7 +7,8 @@
 #include "base/str.h"
 #include "teaming/core.h"
 
-#define ANSWERS_PER_S 5000 /* ARP and ND answers: what a segment's hosts ask after a power cut, not what a flood asks */
+/* What a segment's hosts ask after a power cut, not what a flood asks. */
+#define ANSWERS_PER_S 5000
 #define ECHOS_PER_S   1000
 #define SETTLE_ROUNDS 8
 #define START_WAIT    (5 * S_NS) /* for devices to be opened after a change of the configuration */
@@ -249,7 +250,10 @@ void tw_settle(struct tw_core *c)
 {
 	uint32_t weight[TEAM_MEMBERS], carries;
 
-	/* Placing an address can change it, which changes what members carry: few rounds, bounded all the same. */
+	/*
+	 * Placing an address can change it, which changes what members carry: few rounds, bounded all the
+	 * same.
+	 */
 	for (unsigned int i = 0; c->dirty & TW_DIRTY_VIEW && i < SETTLE_ROUNDS; i++) {
 		c->dirty &= ~TW_DIRTY_VIEW;
 		tw_member_promote(c);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * teamwatch without its thread: members, provider addresses, neighbours and buckets as one state machine. Time, frames and
- * publication come in and go out by struct tw_env, so that tests drive it with a clock and a wire of their own. No locks: the
- * caller holds teaming's mutex. After any change the caller runs tw_settle(), which publishes.
+ * teamwatch without its thread: members, provider addresses, neighbours and buckets as one state machine.
+ * Time, frames and publication come in and go out by struct tw_env, so that tests drive it with a clock and
+ * a wire of their own. No locks: the caller holds teaming's mutex. After any change the caller runs
+ * tw_settle(), which publishes.
  */
 #ifndef TEAMING_CORE_H
 #define TEAMING_CORE_H
@@ -181,7 +182,10 @@ static inline bool tw_independent(const struct tw_core *c)
 /* core.c */
 int tw_init(struct tw_core *c, const struct tw_env *env);
 void tw_fini(struct tw_core *c);
-/* Take over a checked configuration by difference. @return 0, -ENOMEM (nothing changed), -ENOSPC (no free slot). */
+/*
+ * Take over a checked configuration by difference. @return 0, -ENOMEM (nothing changed), -ENOSPC (no free
+ * slot).
+ */
 int tw_configure(struct tw_core *c, const struct teaming_config *config, struct errbuf *err);
 /* Derive everything that depends on what changed and publish it. */
 void tw_settle(struct tw_core *c);

@@ -13,10 +13,9 @@
 #include "teaming/xdp.h"
 #include "teaming/xdp_pool.h"
 
-#define RING_FRAMES  2048 /* of an AF_PACKET ring: 2 ms at 1 Mpps */
-#define RING_HEADER  32   /* TPACKET2_HDRLEN without the address: what the driver leaves of a frame for data */
+#define RING_FRAMES   2048 /* of an AF_PACKET ring: 2 ms at 1 Mpps */
+#define RING_HEADER   32   /* TPACKET2_HDRLEN without the address: what the driver leaves of a frame for data */
 #define LINK_OVERHEAD 18  /* Ethernet header and one tag */
-#define XDP_ROOM     256  /* XDP_PACKET_HEADROOM */
 
 struct device {
 	struct member_spec spec;
@@ -73,7 +72,10 @@ static int probe(struct device *dev, const char *devargs, struct errbuf *err)
 	return 0;
 }
 
-/* Frame size of the AF_PACKET rings: the driver wants frames to fill blocks, blocks to be pages, data to fit a buffer. */
+/*
+ * Frame size of the AF_PACKET rings: the driver wants frames to fill blocks, blocks to be pages, data to fit
+ * a buffer.
+ */
 static int ring_frame(const struct device *dev, const struct member_config *c, unsigned int *ret, struct errbuf *err)
 {
 	static const unsigned int sizes[] = { 2048, 4096, 8192, 12288, 16384, 65536 };
@@ -87,8 +89,8 @@ static int ring_frame(const struct device *dev, const struct member_config *c, u
 		if (sizes[i] - RING_HEADER < need)
 			continue;
 		if (sizes[i] - RING_HEADER > room)
-			return err_set(err, EMSGSIZE, "an MTU of %d needs packet buffers of %u bytes, they have %u", mtu,
-				       sizes[i] - RING_HEADER, room);
+			return err_set(err, EMSGSIZE, "an MTU of %d needs packet buffers of %u bytes, they have %u",
+				       mtu, sizes[i] - RING_HEADER, room);
 		*ret = sizes[i];
 		return 0;
 	}
@@ -102,7 +104,10 @@ static unsigned int next_number(void)
 	return __atomic_fetch_add(&number, 1, __ATOMIC_RELAXED);
 }
 
-/* Each queue pair is a socket of one fan-out group: all of them have to be polled, so there are as many of both. */
+/*
+ * Each queue pair is a socket of one fan-out group: all of them have to be polled, so there are as many of
+ * both.
+ */
 static int probe_packet(struct device *dev, const struct member_config *c, uint16_t *ret_queues, struct errbuf *err)
 {
 	uint16_t queues = RTE_MAX(dev->spec.queues, RTE_MAX(c->rxq, c->txq));
@@ -132,7 +137,8 @@ static int probe_xdp(struct device *dev, const struct member_config *c, uint16_t
 	if (r < 0)
 		return r;
 	if (strpbrk(program, ",="))
-		return err_set(err, EINVAL, "XDP program %s: comma and equals sign are not allowed in its path", program);
+		return err_set(err, EINVAL, "XDP program %s: comma and equals sign are not allowed in its path",
+			       program);
 	dev->pool = tw_xdp_pool_new(c->pool, queues, SOCKET_ID_ANY);
 	if (!dev->pool)
 		return err_set(err, ENOMEM, "no memory for the packet buffers of %u AF_XDP queues", queues);
@@ -348,8 +354,8 @@ static uint16_t ethdev_prepare(const struct member_dev *d, uint16_t q, struct rt
 }
 
 /*
- * The AF_XDP driver computes with the mbuf's address and reads pkt_len bytes from the first segment: chains, clones and external
- * buffers would send memory that is not theirs. Those are copied first.
+ * The AF_XDP driver computes with the mbuf's address and reads pkt_len bytes from the first segment: chains,
+ * clones and external buffers would send memory that is not theirs. Those are copied first.
  */
 static bool plain_mbuf(const struct rte_mbuf *m, uint16_t max_len)
 {

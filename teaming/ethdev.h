@@ -6,8 +6,8 @@
 #include "base/member_ops.h"
 
 /*
- * open() looks whether the device exists; devices on a netdev are made in configure(), which knows queues and buffers. info() is
- * complete after configure().
+ * open() looks whether the device exists; devices on a netdev are made in configure(), which knows queues
+ * and buffers. info() is complete after configure().
  */
 extern const struct member_ops tw_ethdev_ops;
 

@@ -13,7 +13,8 @@ uint32_t tw_ethtool_speed(const char *name);
 unsigned int tw_ethtool_rx_queues(const char *name);
 
 /*
- * Turn off that the kernel merges received frames (GRO, LRO): AF_PACKET sees frames after merging, and NVGRE is merged too.
+ * Turn off that the kernel merges received frames (GRO, LRO): AF_PACKET sees frames after merging, and NVGRE
+ * is merged too.
  * @return 0 or -errno.
  */
 int tw_ethtool_no_merging(const char *name);

@@ -131,8 +131,8 @@ uint32_t tw_frame_ns(uint8_t *buf, const struct tw_frame_from *from, const struc
 		      ip_is_set(&from->address) ? ND_OPT_SOURCE_MAC : 0);
 }
 
-uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to, const struct ip_addr *to_address,
-		  uint32_t flags)
+uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to,
+		     const struct ip_addr *to_address, uint32_t flags)
 {
 	static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
 	struct mac dst = to ? *to : group_mac(all_nodes);
@@ -188,7 +188,8 @@ static uint32_t echo6(uint8_t *buf, const struct pkt_info *info)
 	return info->l3_end;
 }
 
-uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, uint32_t len, const struct pkt_info *info)
+uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, uint32_t len,
+			     const struct pkt_info *info)
 {
 	uint32_t reply;
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Frames that teamwatch sends. Each function writes a whole frame with its 802.1Q tag (vlan 0: none) and returns its length. */
+/*
+ * Frames that teamwatch sends. Each function writes a whole frame with its 802.1Q tag (vlan 0: none) and
+ * returns its length.
+ */
 #ifndef TEAMING_FRAMES_H
 #define TEAMING_FRAMES_H
 
@@ -31,22 +34,25 @@ uint32_t tw_frame_arp(uint8_t *buf, uint16_t op, const struct tw_frame_from *fro
 		   const struct ip_addr *target, const struct mac *target_mac);
 
 /*
- * RFC 4861 4.3. to NULL: the target's solicited-node group; else unicast. An unset from->address is ::, the form of
- * duplicate address detection (RFC 4862 5.4.2): no source link-layer address then.
+ * RFC 4861 4.3. to NULL: the target's solicited-node group; else unicast. An unset from->address is ::, the
+ * form of duplicate address detection (RFC 4862 5.4.2): no source link-layer address then.
  */
-uint32_t tw_frame_ns(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to, const struct ip_addr *target);
+uint32_t tw_frame_ns(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to,
+		     const struct ip_addr *target);
 
 /* RFC 4861 4.4 for from->address. to NULL: all nodes. @param flags NA_*. */
-uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to, const struct ip_addr *to_address,
-		  uint32_t flags);
+uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to,
+		     const struct ip_addr *to_address, uint32_t flags);
 
 /* RFC 903 request, which only makes switches learn a MAC. */
 uint32_t tw_frame_rarp(uint8_t *buf, const struct mac *mac);
 
 /*
- * Answer to an echo request (RFC 792, RFC 4443): `data`, parsed as `info`, from our side. The caller has checked that it is one.
+ * Answer to an echo request (RFC 792, RFC 4443): `data`, parsed as `info`, from our side. The caller has
+ * checked that it is one.
  * @return the length, 0 when the request is malformed, has a wrong checksum or does not fit.
  */
-uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, uint32_t len, const struct pkt_info *info);
+uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, uint32_t len,
+			     const struct pkt_info *info);
 
 #endif

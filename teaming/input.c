@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Frames of the provider network that concern us: ARP, neighbour discovery, echo requests to our PAs. The bytes are
- * anybody's; pkt_parse() reads the headers, and what is not a sound message of these kinds is ignored.
+ * Frames of the provider network that concern us: ARP, neighbour discovery, echo requests to our PAs. The
+ * bytes are anybody's; pkt_parse() reads the headers, and what is not a sound message of these kinds is
+ * ignored.
  *
- * Who answers: in an independent team only the member that holds the PA (the switch floods questions to all of them, and an
- * answer by another would teach it the MAC on a second port); in a cooperating team whoever got the question.
+ * Who answers: in an independent team only the member that holds the PA (the switch floods questions to all
+ * of them, and an answer by another would teach it the MAC on a second port); in a cooperating team whoever
+ * got the question.
  */
 #include <string.h>
 

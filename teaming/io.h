@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How teamwatch's own frames (ARP, neighbour discovery, echo) come and go on one member. Two back-ends behind one table: a
- * PF_PACKET socket on the member's netdev, and rings to the workers for members without one. Frames carry their 802.1Q tag.
+ * How teamwatch's own frames (ARP, neighbour discovery, echo) come and go on one member. Two back-ends
+ * behind one table: a PF_PACKET socket on the member's netdev, and rings to the workers for members without
+ * one. Frames carry their 802.1Q tag.
  */
 #ifndef TEAMING_IO_H
 #define TEAMING_IO_H
@@ -47,13 +48,16 @@ int tw_io_packet_open(uint32_t if_index, struct tw_io **ret);
 /* A punt member. @param pool the workers take buffers from it for frames that go out. @return 0 or -errno. */
 int tw_io_punt_open(struct rte_mempool *pool, struct tw_io **ret);
 /*
- * The workers' ends. rx takes from the front as long as it is ARP, ICMP or ICMPv6 and there is room. @return how many.
- * tx, of one worker per member, also frees what teamwatch has read.
+ * The workers' ends. rx takes from the front as long as it is ARP, ICMP or ICMPv6 and there is room. @return
+ * how many. tx, of one worker per member, also frees what teamwatch has read.
  */
 uint16_t tw_io_punt_rx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n);
 uint16_t tw_io_punt_tx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n);
 
-/* Write the socket filter as a classic BPF program. @return number of instructions, at most TW_FILTER_MAX. Pure. */
+/*
+ * Write the socket filter as a classic BPF program. @return number of instructions, at most TW_FILTER_MAX.
+ * Pure.
+ */
 #define TW_FILTER_MAX 1024
 struct sock_filter;
 unsigned int tw_io_program(const struct tw_io_filter *f, struct sock_filter *ret);

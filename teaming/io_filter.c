@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The socket filter: ARP questions about our addresses, claims of them, announcements and answers; advertisements and
- * solicitations for our addresses; echo requests to them. Offsets are of untagged frames: the kernel has taken an
- * 802.1Q tag away before sockets see a frame.
+ * The socket filter: ARP questions about our addresses, claims of them, announcements and answers;
+ * advertisements and solicitations for our addresses; echo requests to them. Offsets are of untagged frames:
+ * the kernel has taken an 802.1Q tag away before sockets see a frame.
  */
 #include <linux/filter.h>
 

@@ -17,8 +17,9 @@ struct slot {
 };
 
 /*
- * teamwatch may be preempted anywhere. So it takes no buffers from pools that workers use and gives none back: it would hold
- * the pool's ring while it does not run. It writes into slots, and a worker frees what it has read.
+ * teamwatch may be preempted anywhere. So it takes no buffers from pools that workers use and gives none
+ * back: it would hold the pool's ring while it does not run. It writes into slots, and a worker frees what
+ * it has read.
  */
 struct punt {
 	struct tw_io io;
@@ -182,8 +183,8 @@ static const struct tw_io_ops punt_ops = {
 static struct rte_ring *make_ring(unsigned int size, unsigned int flags)
 {
 	ssize_t bytes = rte_ring_get_memsize(size);
-	struct rte_ring *r = bytes > 0 ? aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN((size_t)bytes, RTE_CACHE_LINE_SIZE))
-				       : NULL;
+	struct rte_ring *r =
+		bytes > 0 ? aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN((size_t)bytes, RTE_CACHE_LINE_SIZE)) : NULL;
 
 	if (r && rte_ring_init(r, "teamwatch", size, flags) < 0) {
 		free(r);

@@ -229,8 +229,9 @@ static uint32_t with_pas(const struct tw_core *c, uint32_t members, bool in_use)
 }
 
 /*
- * Weights by speed, and who carries now. In an independent team a frame's source PA has to be at home on the member it leaves
- * by, so a member without own PAs carries nothing (unless no member has any: then the missing PA is what to report).
+ * Weights by speed, and who carries now. In an independent team a frame's source PA has to be at home on the
+ * member it leaves by, so a member without own PAs carries nothing (unless no member has any: then the
+ * missing PA is what to report).
  */
 void tw_member_weights(const struct tw_core *c, uint32_t *weight, uint32_t *ret_carries)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Link-layer addresses of remote PAs and next hops, one entry per (VLAN, address) for all members: they share the wire.
- * Workers never say that they use an entry, so every entry is kept fresh: asked again by unicast before it expires.
+ * Link-layer addresses of remote PAs and next hops, one entry per (VLAN, address) for all members: they
+ * share the wire. Workers never say that they use an entry, so every entry is kept fresh: asked again by
+ * unicast before it expires.
  *
  *	INCOMPLETE -3 unanswered-> FAILED (asked again, ever less often)
  *	REACHABLE -30 s-> PROBE (unicast x 3, then to all x 3) -unanswered-> FAILED

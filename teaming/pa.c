@@ -5,8 +5,8 @@
  *	TENTATIVE --nobody objects--> PREFERRED --contested twice in 10 s--> DUPLICATE
  *	TENTATIVE --somebody objects--> DUPLICATE --nobody objects any more--> PREFERRED
  *
- * An address that was preferred before a restart begins as PREFERRED and is checked meanwhile. A move to another member
- * checks nothing: the address stays this host's.
+ * An address that was preferred before a restart begins as PREFERRED and is checked meanwhile. A move to
+ * another member checks nothing: the address stays this host's.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,8 +17,9 @@
 #include "teaming/frames.h"
 
 /*
- * The method of RFC 5227 and RFC 4862, at a data centre's pace: RFC 5227's own constants (up to 9 s) were chosen for hosts
- * that meet by chance on slow links; here addresses come from a plan, and watching goes on for as long as they are used.
+ * The method of RFC 5227 and RFC 4862, at a data centre's pace: RFC 5227's own constants (up to 9 s) were
+ * chosen for hosts that meet by chance on slow links; here addresses come from a plan, and watching goes on
+ * for as long as they are used.
  */
 #define PROBE_WAIT    (100 * MS_NS) /* random delay before the first probe */
 #define PROBE_NUM     3
@@ -51,7 +52,9 @@ void tw_pa_derive_mac(const char *host_id, const struct pa_spec *spec, struct ma
 	h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
 	h ^= h >> 32;
 	memcpy(ret, &h, 6);
-	/* Locally administered, unicast, and of those IEEE 802c leaves to the administrator: second digit 2. */
+	/*
+	 * Locally administered, unicast, and of those IEEE 802c leaves to the administrator: second digit 2.
+	 */
 	ret->b[0] = (ret->b[0] & 0xf0) | 0x02;
 }
 
@@ -154,8 +157,8 @@ static void on_announce(struct tw_timer *t, void *arg)
 	if (!tw_pa_in_use(pa) || pa->now == TEAM_NO_MEMBER)
 		return;
 	/*
-	 * Workers may still send from this address by the old member. Our first frame on the new one has to be the last that the
-	 * switch learns from.
+	 * Workers may still send from this address by the old member. Our first frame on the new one has to
+	 * be the last that the switch learns from.
 	 */
 	if (!pa->announced && !c->env.settled(c->env.arg) && now < pa->announce_from + SETTLE_MAX) {
 		tw_timer_set(&c->timers, t, now + SETTLE_RETRY);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which member a provider address is at home with and where it lies now; announcements of the plain segment's MACs. */
+/*
+ * Which member a provider address is at home with and where it lies now; announcements of the plain
+ * segment's MACs.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,8 +67,8 @@ static unsigned int count_guests(const struct tw_core *c, unsigned int m)
 }
 
 /*
- * Devices are opened one after the other. An address that lies nowhere yet waits for its home to be opened, or the switch
- * would learn its MAC with the first member that is ready, to learn it again a moment later.
+ * Devices are opened one after the other. An address that lies nowhere yet waits for its home to be opened,
+ * or the switch would learn its MAC with the first member that is ready, to learn it again a moment later.
  */
 static bool soon_open(const struct tw_core *c, unsigned int m)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who knows the members' links. A provider watches netdevs and says for each member whether its netdev is there,
- * whether its link is up and whether it may carry data; which member a packet takes is decided above it.
+ * Who knows the members' links. A provider watches netdevs and says for each member whether its netdev is
+ * there, whether its link is up and whether it may carry data; which member a packet takes is decided above
+ * it.
  *
- * Kinds: `static` (rtnetlink; members are those of the configuration). A team driver or a bond plugs in by the
- * same table. All calls are made under teaming's mutex, mostly on teamwatch; none may block for longer than a
- * netlink request to the kernel takes.
+ * Kinds: `static` (rtnetlink; members are those of the configuration). A team driver or a bond plugs in by
+ * the same table. All calls are made under teaming's mutex, mostly on teamwatch; none may block for longer
+ * than a netlink request to the kernel takes.
  */
 #ifndef TEAMING_PROVIDER_H
 #define TEAMING_PROVIDER_H
@@ -34,7 +35,10 @@ struct provider;
 struct provider_ops {
 	const char *name;
 
-	/* Start watching; the first snapshots are complete when it returns. @return 0 or -errno with a reason. */
+	/*
+	 * Start watching; the first snapshots are complete when it returns. @return 0 or -errno with a
+	 * reason.
+	 */
 	int (*create)(struct provider **ret, struct errbuf *err);
 	void (*free)(struct provider *p);
 
@@ -42,14 +46,15 @@ struct provider_ops {
 	int (*fd)(const struct provider *p);
 
 	/*
-	 * Take in what has happened since; never waits for more. @return 0, or -errno when the provider is not able to go
-	 * on (the snapshots stay as they are; it is called again).
+	 * Take in what has happened since; never waits for more. @return 0, or -errno when the provider is
+	 * not able to go on (the snapshots stay as they are; it is called again).
 	 */
 	int (*handle)(struct provider *p);
 
 	/*
-	 * Follow a member. @param name of its netdev; NULL or "": only by index. @param if_index that the opened device
-	 * reported, 0: not open. A member whose netdev was found stays with it through renames until it is deleted.
+	 * Follow a member. @param name of its netdev; NULL or "": only by index. @param if_index that the
+	 * opened device reported, 0: not open. A member whose netdev was found stays with it through renames
+	 * until it is deleted.
 	 */
 	void (*follow)(struct provider *p, unsigned int member, const char *name, uint32_t if_index);
 	void (*forget)(struct provider *p, unsigned int member);

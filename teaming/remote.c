@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Remote PAs and the ways to them. From each of our subnets (distinct prefix and VLAN of our PAs) there is at most one way:
- * on-link, or by the provider route with the longest prefix whose next hop lies in that subnet.
+ * Remote PAs and the ways to them. From each of our subnets (distinct prefix and VLAN of our PAs) there is
+ * at most one way: on-link, or by the provider route with the longest prefix whose next hop lies in that
+ * subnet.
  */
 #include <search.h>
 #include <stdlib.h>
@@ -304,8 +305,11 @@ int tw_path(const struct tw_core *c, const struct ip_addr *remote, unsigned int 
 	if (!best.link)
 		return -EHOSTUNREACH;
 	pa = &c->pas[best.slot];
-	*ret = (struct encap_path){ .src_mac = pa->spec.mac, .dst_mac = best.link->neigh->mac, .vlan = pa->spec.vlan,
-				    .src = pa->spec.address, .dst = r->address };
+	*ret = (struct encap_path){ .src_mac = pa->spec.mac,
+				   .dst_mac = best.link->neigh->mac,
+				   .vlan = pa->spec.vlan,
+				   .src = pa->spec.address,
+				   .dst = r->address };
 	*ret_mtu = tw_member_mtu(c, member);
 	*ret_local_pa = (uint8_t)best.slot;
 	if (!best.link->neigh->has_mac)

@@ -53,7 +53,9 @@ static unsigned int fullest(const struct balance *bal, uint32_t mask)
 	return best;
 }
 
-/* Fairer after one bucket went from -> to? Without such a pair everybody is within one bucket of his share. */
+/*
+ * Fairer after one bucket went from -> to? Without such a pair everybody is within one bucket of his share.
+ */
 static bool improves(const struct balance *bal, unsigned int from, unsigned int to)
 {
 	return bal->off[from] - bal->off[to] > bal->one;
@@ -107,8 +109,9 @@ static void count_rows(const struct tw_select *s, struct rows *r)
 }
 
 /*
- * Who gets an orphan: whoever is furthest below its share; among equals, whoever holds least of the same home for its
- * weight. Thus the buckets of one dead member are spread evenly too, and their going home leaves the others balanced.
+ * Who gets an orphan: whoever is furthest below its share; among equals, whoever holds least of the same
+ * home for its weight. Thus the buckets of one dead member are spread evenly too, and their going home
+ * leaves the others balanced.
  */
 static unsigned int foster(const struct tw_select *s, const struct balance *bal, const uint32_t *row)
 {
@@ -139,7 +142,10 @@ static void place_orphans(struct tw_select *s, struct balance *bal, struct rows 
 	}
 }
 
-/* A displaced bucket at `from`, of the home of which `from` holds most compared with `to`; TEAM_BUCKETS if none. */
+/*
+ * A displaced bucket at `from`, of the home of which `from` holds most compared with `to`; TEAM_BUCKETS if
+ * none.
+ */
 static unsigned int displaced(const struct tw_select *s, const struct rows *r, unsigned int from, unsigned int to)
 {
 	unsigned int best = TEAM_BUCKETS;
@@ -161,7 +167,9 @@ static unsigned int displaced(const struct tw_select *s, const struct rows *r, u
 	return best;
 }
 
-/* Give `to` a displaced bucket of the fullest member that has one and would be fairer without. @return done. */
+/*
+ * Give `to` a displaced bucket of the fullest member that has one and would be fairer without. @return done.
+ */
 static bool give(struct tw_select *s, struct balance *bal, struct rows *r, unsigned int to)
 {
 	uint32_t givers = bal->mask & ~(1u << to);

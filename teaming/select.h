@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * 256 buckets over the members of the team. Two maps: `home` says where a bucket belongs while all is well, `now`
- * where it is. Pure functions on one structure.
+ * 256 buckets over the members of the team. Two maps: `home` says where a bucket belongs while all is well,
+ * `now` where it is. Pure functions on one structure.
  *
  * After each tw_select_update() (the unit test checks it on random sequences):
  *   every bucket is on a member that carries, if there is one;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One way to send and receive teamwatch's frames per open member, and what is polled because nothing announces it. */
+/*
+ * One way to send and receive teamwatch's frames per open member, and what is polled because nothing
+ * announces it.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +72,10 @@ static int open_packet(struct teaming *t, unsigned int m, uint32_t if_index, con
 
 	if (r < 0)
 		return r;
-	/* Part of a filter that does not fit the NIC makes it promiscuous, or costs some reception: no reason to give up. */
+	/*
+	 * Part of a filter that does not fit the NIC makes it promiscuous, or costs some reception: no
+	 * reason to give up.
+	 */
 	r = io->ops->filter(io, f);
 	if (r < 0)
 		log_debug("team member %u: socket filter: %s", m, strerror(-r));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The PAs that were preferred, one "ADDRESS VLAN MAC" per line in <state-dir>/provider-addresses. After a restart they are used at
- * once. A file that is lost or torn costs a duplicate address detection, so nothing is synced and bad lines are skipped.
+ * The PAs that were preferred, one "ADDRESS VLAN MAC" per line in <state-dir>/provider-addresses. After a
+ * restart they are used at once. A file that is lost or torn costs a duplicate address detection, so nothing
+ * is synced and bad lines are skipped.
  */
 #include <stdio.h>
 #include <stdlib.h>

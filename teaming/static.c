@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Provider `static`: links by rtnetlink. All links of the namespace are kept in a table, so that a member finds its netdev by name
- * or by index whenever either appears.
+ * Provider `static`: links by rtnetlink. All links of the namespace are kept in a table, so that a member
+ * finds its netdev by name or by index whenever either appears.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -180,7 +180,10 @@ static int on_message(const struct nlmsghdr *h, void *data)
 	struct provider *p = data;
 	size_t i;
 
-	/* Bridges report their ports with the same message types and another family: not about the link itself. */
+	/*
+	 * Bridges report their ports with the same message types and another family: not about the link
+	 * itself.
+	 */
 	if (mnl_nlmsg_get_payload_len(h) < sizeof(*ifi) || ifi->ifi_family != AF_UNSPEC || ifi->ifi_index <= 0)
 		return MNL_CB_OK;
 	if (h->nlmsg_type == RTM_NEWLINK)
@@ -250,8 +253,8 @@ static int dump(struct provider *p)
 }
 
 /*
- * When events were lost, those that are still queued are older than the loss: they are read first, then everything is asked for.
- * The other way round they would overwrite the answer.
+ * When events were lost, those that are still queued are older than the loss: they are read first, then
+ * everything is asked for. The other way round they would overwrite the answer.
  */
 static int static_handle(struct provider *p)
 {

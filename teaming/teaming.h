@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The NIC team: its members, which of them are usable, 256 buckets over them, our provider addresses with one home
- * member each, ARP/ND/echo for those addresses, and resolution of remote provider addresses and next hops.
+ * The NIC team: its members, which of them are usable, 256 buckets over them, our provider addresses with
+ * one home member each, ARP/ND/echo for those addresses, and resolution of remote provider addresses and
+ * next hops.
  *
- * Threads. teamwatch (made here) owns the state: netlink, timers, neighbour sockets, failover; it publishes an immutable
- * struct team_view by RCU. Devices are opened and closed on portctl by the teaming_member_* calls. Main configures
- * by teaming_configure() and reads answers under a mutex that workers never take.
+ * Threads. teamwatch (made here) owns the state: netlink, timers, neighbour sockets, failover; it publishes
+ * an immutable struct team_view by RCU. Devices are opened and closed on portctl by the teaming_member_*
+ * calls. Main configures by teaming_configure() and reads answers under a mutex that workers never take.
  */
 #ifndef TEAMING_TEAMING_H
 #define TEAMING_TEAMING_H
@@ -104,8 +105,8 @@ int teaming_create(const struct teaming_config *config, struct teaming **ret, st
 void teaming_free(struct teaming *t);
 
 /*
- * Replace the configuration by difference: members and PAs that stay keep their state. Same pointers as at creation
- * may be passed; everything is copied. Main thread. @return 0 or -errno, nothing changed then.
+ * Replace the configuration by difference: members and PAs that stay keep their state. Same pointers as at
+ * creation may be passed; everything is copied. Main thread. @return 0 or -errno, nothing changed then.
  */
 int teaming_configure(struct teaming *t, const struct teaming_config *config, struct errbuf *err);
 
@@ -127,9 +128,9 @@ void teaming_member_ops(struct teaming *t, unsigned int member, const struct mem
 int teaming_remotes_set(struct teaming *t, const struct ip_addr *pas, unsigned int n);
 
 /*
- * How to reach a remote PA through a member. @return 0 with *ret and the path's IP MTU; -EHOSTUNREACH (no
- * PA or no provider route), -EAGAIN (neighbour not resolved: everything but ret->dst_mac is filled in), -ENETDOWN.
- * Main thread; takes the mutex.
+ * How to reach a remote PA through a member. @return 0 with *ret and the path's IP MTU; -EHOSTUNREACH (no PA
+ * or no provider route), -EAGAIN (neighbour not resolved: everything but ret->dst_mac is filled in),
+ * -ENETDOWN. Main thread; takes the mutex.
  */
 int teaming_path(struct teaming *t, const struct ip_addr *remote, unsigned int member, struct encap_path *ret,
 		 uint16_t *ret_mtu, uint8_t *ret_local_pa);
@@ -141,8 +142,8 @@ unsigned int teaming_paths_changed(struct teaming *t, struct ip_addr *ret, unsig
 int teaming_plain_macs(struct teaming *t, const struct mac *macs, unsigned int n);
 
 /*
- * Bucket of a MAC of the plain segment in an independent team: its frames leave by view->bucket[] of it, and failover
- * announces it there. Pure, any thread.
+ * Bucket of a MAC of the plain segment in an independent team: its frames leave by view->bucket[] of it, and
+ * failover announces it there. Pure, any thread.
  */
 static inline uint8_t teaming_mac_bucket(const struct mac *mac)
 {
@@ -154,7 +155,10 @@ static inline uint8_t teaming_mac_bucket(const struct mac *mac)
 /* The current view; valid until the worker's next quiescent state. Never NULL after creation. */
 const struct team_view *teaming_view(const struct teaming *t);
 
-/* Hand ARP, ND, ICMP frames of a punt member to teamwatch. @return accepted (taken); the rest stay the caller's. */
+/*
+ * Hand ARP, ND, ICMP frames of a punt member to teamwatch. @return accepted (taken); the rest stay the
+ * caller's.
+ */
 uint16_t teaming_punt_rx(struct teaming *t, unsigned int member, struct rte_mbuf **pkts, uint16_t n);
 /* Frames of teamwatch that a worker has to send through a punt member. One worker per member calls it. */
 uint16_t teaming_punt_tx(struct teaming *t, unsigned int member, struct rte_mbuf **pkts, uint16_t n);

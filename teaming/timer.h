@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One-shot timers in a heap. Time is given by the caller, so that tests own the clock. One thread (or lock) per heap. */
+/*
+ * One-shot timers in a heap. Time is given by the caller, so that tests own the clock. One thread (or lock)
+ * per heap.
+ */
 #ifndef TEAMING_TIMER_H
 #define TEAMING_TIMER_H
 
@@ -45,8 +48,8 @@ void tw_timer_cancel(struct tw_timers *ts, struct tw_timer *t);
 uint64_t tw_timers_next(const struct tw_timers *ts);
 
 /*
- * Run what is due at `now`, the earliest first. A function may arm and cancel any timer; at most `max` run, so that a
- * function which arms itself in the past cannot hold the caller. @return how many ran.
+ * Run what is due at `now`, the earliest first. A function may arm and cancel any timer; at most `max` run,
+ * so that a function which arms itself in the past cannot hold the caller. @return how many ran.
  */
 unsigned int tw_timers_run(struct tw_timers *ts, uint64_t now, unsigned int max);
 

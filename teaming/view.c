@@ -5,7 +5,10 @@
 
 #include "teaming/core.h"
 
-/* The PA a member sends from: the first of the family that is at home with it. A cooperating team may use any. */
+/*
+ * The PA a member sends from: the first of the family that is at home with it. A cooperating team may use
+ * any.
+ */
 static uint8_t source_pa(const struct tw_core *c, unsigned int m, uint8_t family)
 {
 	uint8_t any = TEAM_NO_MEMBER;

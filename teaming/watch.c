@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The thread: waits for netlink, frames, timers and calls from other threads; handles them as one batch; tells main. */
+/*
+ * The thread: waits for netlink, frames, timers and calls from other threads; handles them as one batch;
+ * tells main.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

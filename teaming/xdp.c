@@ -30,7 +30,9 @@ int tw_xdp_path(const char **ret, struct errbuf *err)
 	return 0;
 }
 
-/* An abstract socket address belongs to the network namespace, as the netdev does, and ends with its owner. */
+/*
+ * An abstract socket address belongs to the network namespace, as the netdev does, and ends with its owner.
+ */
 static int claim(const char *netdev, uint32_t if_index, int *ret, struct errbuf *err)
 {
 	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -125,7 +127,8 @@ static int remove_left_over(const char *netdev, uint32_t if_index, const char *s
 			       "\"ip link set dev %s xdp off\" removes it", netdev, id, netdev);
 	r = bpf_xdp_detach((int)if_index, 0, NULL);
 	if (r < 0)
-		return err_set(err, -r, "%s: cannot remove the XDP program of an earlier run: %s", netdev, strerror(-r));
+		return err_set(err, -r, "%s: cannot remove the XDP program of an earlier run: %s", netdev,
+			       strerror(-r));
 	log_debug("%s: removed the XDP program of an earlier run (id %u)", netdev, id);
 	return 0;
 }

@@ -27,8 +27,8 @@ static unsigned int elements(unsigned int queues)
 }
 
 /*
- * Ordinary pages beside the EAL's memory, whose size nobody has reckoned with these pools. In zero-copy mode a buffer must
- * not cross pages that are not neighbours, so where there are hugepages they are tried first.
+ * Ordinary pages beside the EAL's memory, whose size nobody has reckoned with these pools. In zero-copy mode
+ * a buffer must not cross pages that are not neighbours, so where there are hugepages they are tried first.
  */
 static struct rte_mempool *make(const char *name, const struct rte_mempool *like, unsigned int queues, int socket,
 				bool huge)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Packet buffers of one AF_XDP device. The driver never gives back the buffers that lie in its fill ring when it is
- * closed, and wants all of them in one piece of memory: so each device has a pool of its own, which goes with it.
- * portctl thread.
+ * Packet buffers of one AF_XDP device. The driver never gives back the buffers that lie in its fill ring
+ * when it is closed, and wants all of them in one piece of memory: so each device has a pool of its own,
+ * which goes with it. portctl thread.
  */
 #ifndef TEAMING_XDP_POOL_H
 #define TEAMING_XDP_POOL_H

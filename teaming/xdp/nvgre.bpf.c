@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0-only) */
 /*
- * NVGRE (RFC 7637: GRE with protocol type 0x6558 over IPv4 or IPv6, 802.1Q or not) goes to the AF_XDP socket of its queue, all
- * else to the kernel: ARP, neighbour discovery, LACP, whatever the host does. Where no socket is, the kernel gets NVGRE too.
- * GRE flags are not looked at: a packet with wrong ones is dropped, and counted, by the switch. First fragments come to us for the
- * same reason; later ones do not carry the protocol type.
+ * NVGRE (RFC 7637: GRE with protocol type 0x6558 over IPv4 or IPv6, 802.1Q or not) goes to the AF_XDP socket
+ * of its queue, all else to the kernel: ARP, neighbour discovery, LACP, whatever the host does. Where no
+ * socket is, the kernel gets NVGRE too. GRE flags are not looked at: a packet with wrong ones is dropped,
+ * and counted, by the switch. First fragments come to us for the same reason; later ones do not carry the
+ * protocol type.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

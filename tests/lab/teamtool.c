@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * teaming/ alone, for lab tests: opens the members as the daemon does, prints events as JSON lines, answers commands.
+ * teaming/ alone, for lab tests: opens the members as the daemon does, prints events as JSON lines, answers
+ * commands.
  *
  *	teamtool --host h1 --state DIR --hold-down 500 --mode independent
  *		 --member a0,af-packet --member a1,af-xdp --pa 10.0.0.1/24 --pa 10.0.0.2/24,vlan=5,member=a1
@@ -35,8 +36,8 @@
 static struct member_spec members[TEAM_MEMBERS];
 static struct pa_spec pas[LOCAL_PAS];
 static struct provider_route_spec routes[16];
-static struct teaming_config config = { .host_id = "host", .hold_down_ms = 1000, .members = members, .pas = pas,
-					.routes = routes };
+static struct teaming_config config = {
+	.host_id = "host", .hold_down_ms = 1000, .members = members, .pas = pas, .routes = routes};
 static struct teaming *team;
 static struct rte_mempool *pool;
 static int event_pipe[2];

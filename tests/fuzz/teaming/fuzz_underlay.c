@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What comes from the provider network into teamwatch. An input is a list of {how, length, frame}: `how` chooses the member, lets
- * time pass, breaks and mends links and repairs checksums, so that mutated messages get behind them. All that is sent in answer has
- * to be sound, from a MAC of ours, by a member that is usable.
+ * What comes from the provider network into teamwatch. An input is a list of {how, length, frame}: `how`
+ * chooses the member, lets time pass, breaks and mends links and repairs checksums, so that mutated messages
+ * get behind them. All that is sent in answer has to be sound, from a MAC of ours, by a member that is
+ * usable.
  */
 #include <string.h>
 
@@ -100,10 +101,23 @@ static void pass_time(struct state *s, uint64_t ns)
 static void begin(struct state *s)
 {
 	static struct member_dev devs[2];
-	struct tw_env env = { .arg = s, .tsc_hz = S_NS, .now = env_now, .tsc = env_now, .random = env_random,
-			      .send = env_send, .event = env_event, .publish = env_publish, .settled = env_settled };
-	struct teaming_config config = { .host_id = "h", .hold_down_ms = 1000, .n_members = 2, .n_pas = 4, .n_routes = 1,
-					 .members = members, .pas = pas, .routes = &route };
+	struct tw_env env = { .arg = s,
+			     .tsc_hz = S_NS,
+			     .now = env_now,
+			     .tsc = env_now,
+			     .random = env_random,
+			     .send = env_send,
+			     .event = env_event,
+			     .publish = env_publish,
+			     .settled = env_settled };
+	struct teaming_config config = { .host_id = "h",
+					.hold_down_ms = 1000,
+					.n_members = 2,
+					.n_pas = 4,
+					.n_routes = 1,
+					.members = members,
+					.pas = pas,
+					.routes = &route };
 	struct errbuf err = { "" };
 
 	memset(s, 0, sizeof(*s));

@@ -192,7 +192,7 @@ static void an_address_with_another_mac_starts_anew(void **state)
 static void the_state_file(void **state)
 {
 	char dir[] = "/tmp/team-state-XXXXXX", path[64];
-	struct tw_state_pa pas[2] = { { ip("10.0.0.1"), 0, mac_of(1) }, { ip("2001:db8::1"), 42, mac_of(2) } };
+	struct tw_state_pa pas[2] = { {ip("10.0.0.1"), 0, mac_of(1) }, { ip("2001:db8::1"), 42, mac_of(2) } };
 	struct tw_state_pa back[LOCAL_PAS];
 	FILE *f;
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The whole of teaming with its thread: real devices on cables, DPDK devices without netdev, workers that look on. */
+/*
+ * The whole of teaming with its thread: real devices on cables, DPDK devices without netdev, workers that
+ * look on.
+ */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
@@ -120,8 +123,14 @@ static void create(uint8_t type, const char *devargs0, const char *devargs1)
 		str_copy(members[0].devargs, sizeof(members[0].devargs), devargs0);
 	if (devargs1)
 		str_copy(members[1].devargs, sizeof(members[1].devargs), devargs1);
-	config = (struct teaming_config){ .host_id = "h1", .hold_down_ms = 100, .n_members = 2, .n_pas = 2,
-					  .members = members, .pas = pas, .state_dir = state_dir, .event = on_event };
+	config = (struct teaming_config){ .host_id = "h1",
+					 .hold_down_ms = 100,
+					 .n_members = 2,
+					 .n_pas = 2,
+					 .members = members,
+					 .pas = pas,
+					 .state_dir = state_dir,
+					 .event = on_event };
 	if (teaming_create(&config, &team, &err) < 0)
 		fail_msg("%s", err.text);
 }
@@ -283,7 +292,10 @@ static void sends_what_it_is_given(void **state)
 	wire = raw_open("s0");
 	dev = teaming_view(team)->members[0].dev;
 	len = nvgre(buf, sizeof(buf));
-	/* one whole, one in a chain where the device can (datapath/ makes others whole), with a clone of it alive */
+	/*
+	 * one whole, one in a chain where the device can (datapath/ makes others whole), with a clone of it
+	 * alive
+	 */
 	m[0] = rte_pktmbuf_alloc(pool);
 	memcpy(rte_pktmbuf_append(m[0], (uint16_t)len), buf, len);
 	m[1] = rte_pktmbuf_clone(m[0], pool);
@@ -750,8 +762,9 @@ int main(int argc, char **argv)
 		TEST(workers_never_see_what_is_gone),
 		TEST(bad_devices_are_refused_by_name),
 		TEST(af_packet_members),
-		{ "sends_what_it_is_given (af-packet)", sends_what_it_is_given, NULL, teardown, (void *)(uintptr_t)&packet },
-		{ "sends_what_it_is_given (af-xdp)", sends_what_it_is_given, NULL, teardown, (void *)(uintptr_t)&xdp },
+		{"sends_what_it_is_given (af-packet)", sends_what_it_is_given, NULL, teardown,
+		 (void *)(uintptr_t)&packet },
+		{"sends_what_it_is_given (af-xdp)", sends_what_it_is_given, NULL, teardown, (void *)(uintptr_t)&xdp},
 		TEST(sending_into_a_dead_device_does_not_block),
 		TEST(deleted_and_made_again),
 		TEST(af_xdp_members),

@@ -250,7 +250,10 @@ static void answers_are_limited_in_rate(void **state)
 	assert_int_equal(w.n_sent, 1);
 }
 
-/* Whatever comes: no crash, no answer to a group address, frames of ours only from usable members (the world checks). */
+/*
+ * Whatever comes: no crash, no answer to a group address, frames of ours only from usable members (the world
+ * checks).
+ */
 static void hostile_frames(void **state)
 {
 	uint64_t seed = unit_seed();

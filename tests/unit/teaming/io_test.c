@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One suite on both ways that teamwatch's frames can take: a packet socket on a netdev, and rings to the workers. */
+/*
+ * One suite on both ways that teamwatch's frames can take: a packet socket on a netdev, and rings to the
+ * workers.
+ */
 #include <linux/filter.h>
 #include <net/if.h>
 #include <poll.h>

@@ -68,8 +68,8 @@ static void check_fair(const struct run *r, const uint8_t *map, uint32_t mask, u
 }
 
 /*
- * Only buckets of changed members move. The exceptions: one that was not at home, and whose home is away; and, when the
- * configuration changes with unequal weights, one whose home is given to another by rounding.
+ * Only buckets of changed members move. The exceptions: one that was not at home, and whose home is away;
+ * and, when the configuration changes with unequal weights, one whose home is given to another by rounding.
  */
 static void check_moves(struct run *r)
 {
@@ -84,7 +84,8 @@ static void check_moves(struct run *r)
 		if ((bit(old) | bit(now) | bit(r->s.home[b]) | bit(r->before.home[b])) & changed)
 			continue;
 		r->n_moved_again++;
-		assert_true(r->s.home[b] != r->before.home[b] || (old != r->before.home[b] && !(bit(r->s.home[b]) & r->s.carries)));
+		assert_true(r->s.home[b] != r->before.home[b] ||
+			    (old != r->before.home[b] && !(bit(r->s.home[b]) & r->s.carries)));
 	}
 }
 
@@ -114,7 +115,10 @@ static void begin(struct run *r, uint64_t *seed, const uint32_t *weights, unsign
 		r->weight[m] = weights[unit_below(seed, n_weights)];
 }
 
-/* Sequences of links going and coming, alone and several at once. @return share of moves that were repeated ones. */
+/*
+ * Sequences of links going and coming, alone and several at once. @return share of moves that were repeated
+ * ones.
+ */
 static double links(const uint32_t *weights, unsigned int n_weights, unsigned int max, bool single, unsigned int slack)
 {
 	uint64_t seed = unit_seed(), again = 0, moved = 0;

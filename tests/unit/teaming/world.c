@@ -74,8 +74,15 @@ const struct mac *pa_mac(const struct world *w, unsigned int i)
 
 void world_init(struct world *w, unsigned int n)
 {
-	struct tw_env env = { .arg = w, .tsc_hz = S_NS, .now = env_now, .tsc = env_tsc, .random = env_random,
-			      .send = env_send, .event = env_event, .publish = env_publish, .settled = env_settled };
+	struct tw_env env = { .arg = w,
+			     .tsc_hz = S_NS,
+			     .now = env_now,
+			     .tsc = env_tsc,
+			     .random = env_random,
+			     .send = env_send,
+			     .event = env_event,
+			     .publish = env_publish,
+			     .settled = env_settled };
 
 	memset(w, 0, sizeof(*w));
 	w->now = 1000 * S_NS;
@@ -113,8 +120,13 @@ void world_configure(struct world *w, const struct tw_state_pa *trusted, unsigne
 
 void world_link(struct world *w, unsigned int member, bool up)
 {
-	struct provider_port port = { .if_index = 100 + member, .admin_up = true, .link = up, .enabled = true,
-				      .speed = up ? 10000 : 0, .mtu = 1600, .mac = mac_of((uint8_t)(200 + member)) };
+	struct provider_port port = { .if_index = 100 + member,
+				     .admin_up = true,
+				     .link = up,
+				     .enabled = true,
+				     .speed = up ? 10000 : 0,
+				     .mtu = 1600,
+				     .mac = mac_of((uint8_t)(200 + member)) };
 
 	snprintf(port.name, sizeof(port.name), "m%u", member);
 	tw_member_port(&w->core, member, &port);

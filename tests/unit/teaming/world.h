@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A teamwatch core with a clock and a wire of the test's own: nothing happens but what the test makes happen. */
+/*
+ * A teamwatch core with a clock and a wire of the test's own: nothing happens but what the test makes
+ * happen.
+ */
 #ifndef TESTS_TEAMING_WORLD_H
 #define TESTS_TEAMING_WORLD_H
 
