@@ -21,7 +21,7 @@ static void random_salt(uint64_t salt[2])
 		salt[0] = flowhash_mix(tick_ns() ^ FLOWHASH_K1, FLOWHASH_K2);
 		salt[1] = flowhash_mix(salt[0] ^ (uintptr_t)salt, FLOWHASH_K1);
 	}
-	salt[1] |= UINT64_C(1) << 62 | 1; /* a multiplier: neither small nor even */
+	salt[1] |= 1; /* a multiplier: odd, so that no two keys become one */
 }
 
 int table_init(struct table *t, uint32_t entries, bool readers, int socket)

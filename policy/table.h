@@ -97,12 +97,14 @@ static inline uint32_t *table_note(struct table *t, uint32_t slot)
 /* ---- readers ---- */
 
 /*
- * Index of the bucket where a key belongs: the low bits of the upper half of a product (multiply-shift
- * hashing), with the secret as multiplier.
+ * Index of the bucket where a key belongs. Two multiplies, the first by the secret: one alone puts the addresses of a
+ * subnet, which are consecutive numbers, side by side, and where two subnets meet the buckets overflow by the hundred.
  */
 static inline uint32_t table_home(const struct table_view *v, uint64_t key, uint32_t tag)
 {
-	return (uint32_t)(((unsigned __int128)(key ^ v->salt[0]) * (tag ^ v->salt[1])) >> 64) & v->mask;
+	uint64_t h = (key ^ v->salt[0]) * (v->salt[1] ^ (uint64_t)tag << 1);
+
+	return (uint32_t)((h ^ h >> 32) * FLOWHASH_K1 >> 32) & v->mask;
 }
 
 static inline void table_prefetch(const struct table_view *v, uint32_t home)

@@ -105,6 +105,60 @@ static void oracle(void **state)
 	}
 }
 
+/* ---- spread ---- */
+
+#define SPREAD 100000u
+
+/* Keys as networks have them: consecutive addresses in one, few and many subnets, at strides, MACs of one vendor. */
+static uint64_t pattern(unsigned int which, uint32_t i)
+{
+	const uint64_t four = UINT64_C(1) << 63, net = 10u << 24;
+	uint64_t mac = 0x0102;
+
+	switch (which) {
+	case 0:
+		return four | UINT64_C(5000) << 32 | (net + i);
+	case 1:
+		return four | (uint64_t)(5000 + i / 4000) << 32 | (net + i % 4000);
+	case 2:
+		return four | (uint64_t)(5000 + i % 250) << 32 | (net + i / 250);
+	case 3:
+		return four | (uint64_t)(4096 + i / 256 * 256) << 32 | (net + i % 256 * 256);
+	case 4:
+		mac |= (uint64_t)(i % 4000 / 256) << 32 | (uint64_t)(i % 256) << 40;
+		return mac | (uint64_t)(5000 + i / 4000) << 48;
+	default:
+		mac |= (uint64_t)(i / 65536) << 24 | (uint64_t)(i / 256 % 256) << 32 |
+		       (uint64_t)(i % 256) << 40;
+		return mac | UINT64_C(5000) << 48;
+	}
+}
+
+/* At the planned load a lookup stays in its own bucket nearly always, whatever the keys look like. */
+static void spread(void **state)
+{
+	for (unsigned int which = 0; which < 6; which++) {
+		uint64_t past = 0;
+		uint32_t longest = 0;
+		struct table t;
+
+		assert_int_equal(table_init(&t, 131072, false, -1), 0);
+		for (uint32_t i = 0; i < SPREAD; i++) {
+			uint64_t key = pattern(which, i);
+			uint32_t slot = table_insert(&t, key, 0, i);
+			uint32_t away = (slot / TABLE_WAYS - table_home(&t.view, key, 0)) & t.view.mask;
+
+			past += away;
+			longest = away > longest ? away : longest;
+		}
+		print_message("keys %u: %.3f buckets past the first on average, at most %u\n", which,
+			      (double)past / SPREAD, longest);
+		assert_true(past < SPREAD / 10);
+		assert_true(longest < 64);
+		table_fini(&t);
+	}
+}
+
 /* A slot is not used again while a reader may still look at it. */
 static void slots_wait(void **state)
 {
@@ -223,8 +277,8 @@ static void memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(oracle), cmocka_unit_test(slots_wait), cmocka_unit_test(grace),
-		cmocka_unit_test(names), cmocka_unit_test(memory),
+		cmocka_unit_test(oracle), cmocka_unit_test(spread), cmocka_unit_test(slots_wait),
+		cmocka_unit_test(grace),  cmocka_unit_test(names),  cmocka_unit_test(memory),
 	};
 
 	return cmocka_run_group_tests_name("policy-table", tests, world_setup, world_teardown);
