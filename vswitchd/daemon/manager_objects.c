@@ -74,21 +74,27 @@ int manager_object_get(const struct manager *m, enum object_kind kind, void *spe
 	return 0;
 }
 
+int objects_next(const struct manager *m, enum object_kind kind, uint64_t *cursor, void *ret_spec,
+		 enum origin *ret_origin)
+{
+	const struct object_list *l = team_list(m, kind);
+
+	if (!l)
+		return policy_next(m->policy, kind, cursor, ret_spec, ret_origin);
+	if (*cursor >= l->n)
+		return 0;
+	memcpy(ret_spec, object_list_spec(l, *cursor), object_types[kind].size);
+	*ret_origin = l->origins[(*cursor)++];
+	return 1;
+}
+
 int manager_object_next(const struct manager *m, enum object_kind kind, uint64_t *cursor, void *ret_spec,
 			struct object_info *info)
 {
-	const struct object_list *l = team_list(m, kind);
 	enum origin origin;
 
-	if (!l) {
-		if (!policy_next(m->policy, kind, cursor, ret_spec, &origin))
-			return 0;
-	} else {
-		if (*cursor >= l->n)
-			return 0;
-		memcpy(ret_spec, object_list_spec(l, *cursor), object_types[kind].size);
-		origin = l->origins[(*cursor)++];
-	}
+	if (!objects_next(m, kind, cursor, ret_spec, &origin))
+		return 0;
 	fill_info(m, kind, ret_spec, origin, info);
 	return 1;
 }

@@ -103,7 +103,9 @@ int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec
 		      struct errbuf *err);
 int objects_apply_remove(struct manager *m, enum object_kind kind, const void *spec, enum origin origin,
 			 struct errbuf *err);
-struct object_list *objects_list(struct manager *m, enum object_kind kind); /* of the team's kinds, else NULL */
+/* manager_object_next() without looking up where the object stands. */
+int objects_next(const struct manager *m, enum object_kind kind, uint64_t *cursor, void *ret_spec,
+		 enum origin *ret_origin);
 
 
 /* ---- manager_ports.c ---- */

@@ -112,14 +112,14 @@ static void finish_errors(struct reload *rl, int r)
 static int collect(struct manager *m, enum object_kind kind, bool config, struct object_list *ret)
 {
 	union object_spec spec;
-	struct object_info info;
+	enum origin origin;
 	uint64_t cursor = 0;
 	int r = 0;
 
 	ret->kind = kind;
-	while (r == 0 && manager_object_next(m, kind, &cursor, &spec, &info))
-		if ((info.origin == ORIGIN_CONFIG) == config)
-			r = object_list_add(ret, &spec, info.origin);
+	while (r == 0 && objects_next(m, kind, &cursor, &spec, &origin))
+		if ((origin == ORIGIN_CONFIG) == config)
+			r = object_list_add(ret, &spec, origin);
 	return r;
 }
 
