@@ -173,4 +173,3 @@ struct ip_addr host_pin_address(const struct policy *p, uint16_t host, uint8_t p
 {
 	return pin == PIN_ANY ? (struct ip_addr){ 0 } : p->host_ctl[host].pins[pin].address;
 }
-

@@ -64,4 +64,3 @@ void subnets_fini(struct policy *p)
 		free(p->pages[i]);
 	}
 }
-

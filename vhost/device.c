@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <rte_log.h>
 
 #include "base/log.h"
@@ -386,7 +387,7 @@ void vhu_port_status(const struct vhu_port *p, struct vhu_status *ret)
 		.state = state_of(p, &f),
 		.connected = f.connected,
 		.packed = f.features & F_BIT(VIRTIO_F_RING_PACKED),
-		.mergeable = f.features & F_BIT(15), /* VIRTIO_NET_F_MRG_RXBUF */
+		.mergeable = f.features & F_BIT(VIRTIO_NET_F_MRG_RXBUF),
 		.features = f.features,
 		.mtu = f.mtu,
 		.queues_enabled = f.pairs,

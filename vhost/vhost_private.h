@@ -26,7 +26,6 @@
 #define VHU_BURST  32 /* the library moves at most so many packets per call */
 #define VHU_VRINGS (2 * VHU_MAX_QUEUES)
 
-/* Feature bits that older kernel headers lack. */
 #define F_BIT(n) (1ULL << (n))
 
 /* --- features.c */

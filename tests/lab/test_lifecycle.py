@@ -9,6 +9,7 @@ import re
 import stat
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -39,6 +40,10 @@ def stream(a: NetnsGuest, b: NetnsGuest, rate: int = 1000) -> Stream:
 # ---- real guests ----
 
 
+def _ask(machine: QemuGuest, address: str) -> str:
+    return machine.run(f"nc {address} 7 < /dev/null", check=False).output
+
+
 def test_two_tenants_with_equal_addresses(new_fabric: MAKE) -> None:
     """Two hosts, two tenants with the same IP and MAC addresses in real guests: each reaches its own."""
     fabric = new_fabric()
@@ -59,12 +64,7 @@ def test_two_tenants_with_equal_addresses(new_fabric: MAKE) -> None:
             f"echo tenant {tenant} > /run/name; " "nc -l -p 7 -e cat /run/name > /dev/null 2>&1 &"
         )
     for tenant in ("a", "x"):
-        said = until(
-            lambda tenant=tenant: machines[f"{tenant}1"]
-            .run("nc 10.0.0.12 7 < /dev/null", check=False)  # type: ignore[misc]
-            .output,
-            "the name of the other end",
-        )
+        said = until(partial(_ask, machines[f"{tenant}1"], "10.0.0.12"), "the name of the other end")
         assert said.strip() == f"tenant {tenant}"
 
 

@@ -19,7 +19,8 @@ static void print_comment(FILE *out, const char *indent, unsigned int hang, cons
 			fputc('\n', out);
 			col = (size_t)fprintf(out, "%s# %*s%.*s", indent, (int)hang, "", (int)(end - word), word);
 		} else {
-			col += (size_t)fprintf(out, "%s%s%.*s", col ? "" : indent, col ? " " : "# ", (int)(end - word), word);
+			col += (size_t)fprintf(out, "%s%s%.*s", col ? "" : indent, col ? " " : "# ", (int)(end - word),
+					       word);
 		}
 	}
 	fputc('\n', out);
@@ -37,7 +38,11 @@ static void print_default(FILE *out, const struct field *f)
 	if (f->max_items)
 		fprintf(out, f->type == FIELD_STRUCT ? "()" : "[]");
 	else
-		fprintf(out, "%s%s%s", quote, f->def ? f->def : f->type == FIELD_BOOL ? "false" : is_quoted(f) ? "" : "0",
+		fprintf(out, "%s%s%s", quote,
+			f->def			? f->def
+			: f->type == FIELD_BOOL ? "false"
+			: is_quoted(f)		? ""
+						: "0",
 			quote);
 }
 
@@ -79,8 +84,8 @@ static void print_object(FILE *out, const struct object_type *type, const char *
 			continue;
 		allowed[0] = '\0';
 		field_allowed(f, allowed, sizeof(allowed));
-		snprintf(line, sizeof(line), "%s%s: %s (%s%s%s)", f->name, f->flags & FIELD_REQUIRED ? "*" : "", f->text,
-			 allowed, f->def ? "; default " : "", f->def ? f->def : "");
+		snprintf(line, sizeof(line), "%s%s: %s (%s%s%s)", f->name, f->flags & FIELD_REQUIRED ? "*" : "",
+			 f->text, allowed, f->def ? "; default " : "", f->def ? f->def : "");
 		print_comment(out, "", 4, line);
 	}
 	fprintf(out, "#%s = (\n#\t%s\n#);\n", type->config, example);

@@ -48,13 +48,28 @@ static const struct field workers_rows[] = {
 };
 
 static const struct field memory_rows[] = {
-	{ .name = "megabytes", .type = FIELD_UINT, PLACE(megabytes), .min = 64, .max = 1048576, .def = "0",
-	  .flags = FIELD_ZERO_OK, .text = "Memory for packets and tables. 0: derived from mbufs and max-records." },
-	{ .name = "hugepages", .type = FIELD_ENUM, PLACE(hugepages), .names = hugepages_names, .def = "auto",
-	  .text = "auto: use huge pages when enough are free, else ordinary ones. Never changes the system's settings." },
-	{ .name = "mbufs", .type = FIELD_UINT, PLACE(mbufs), .min = 4096, .max = 4194304, .def = "32768",
-	  .text = "Packet buffers of 2 KiB." },
-	{ 0 },
+	{.name = "megabytes",
+	 .type = FIELD_UINT,
+	 PLACE(megabytes),
+	 .min = 64,
+	 .max = 1048576,
+	 .def = "0",
+	 .flags = FIELD_ZERO_OK,
+	 .text = "Memory for packets and tables. 0: derived from mbufs and max-records."},
+	{.name = "hugepages",
+	 .type = FIELD_ENUM,
+	 PLACE(hugepages),
+	 .names = hugepages_names,
+	 .def = "auto",
+	 .text = "auto: use huge pages when enough are free, else ordinary ones. Never changes the system's settings."},
+	{.name = "mbufs",
+	 .type = FIELD_UINT,
+	 PLACE(mbufs),
+	 .min = 4096,
+	 .max = 4194304,
+	 .def = "32768",
+	 .text = "Packet buffers of 2 KiB."},
+	{0},
 };
 
 static const struct field team_rows[] = {

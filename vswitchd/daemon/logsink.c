@@ -41,7 +41,8 @@ void log_open(void)
 }
 
 /*
- * DPDK's vhost library reports what guests do; a guest must not be able to fill the log. So many lines a second pass, the
+ * DPDK's vhost library reports what guests do; a guest must not be able to fill the log. So many lines a second pass,
+ * the
  * rest is counted.
  */
 #define DPDK_LINES_PER_SECOND 20
@@ -63,7 +64,7 @@ static bool dpdk_may_log(void)
 
 static int dpdk_level(const char *text)
 {
-	static const int levels[] = { LOG_ERR, LOG_ERR, LOG_ERR, LOG_ERR, LOG_WARNING, LOG_DEBUG, LOG_DEBUG, LOG_DEBUG };
+	static const int levels[] = {LOG_ERR, LOG_ERR, LOG_ERR, LOG_ERR, LOG_WARNING, LOG_DEBUG, LOG_DEBUG, LOG_DEBUG};
 	int dpdk = rte_log_cur_msg_loglevel();
 
 	/* An absent front-end, for instance, is a warning there and everyday life here. */

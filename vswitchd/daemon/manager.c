@@ -145,8 +145,10 @@ int manager_later_init(struct manager *m)
 		return r;
 	sd_event_source_set_description(m->later_source, "later");
 	/*
-	 * Of one priority with all others: the loop serves first what has been ready longest. So this comes after everything
-	 * that is ready now, and a bulk of changes is followed up once, but a client that never rests cannot put it off.
+	 * Of one priority with all others: the loop serves first what has been ready longest. So this comes after
+	 * everything
+	 * that is ready now, and a bulk of changes is followed up once, but a client that never rests cannot put it
+	 * off.
 	 */
 	return 0;
 }

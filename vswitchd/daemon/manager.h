@@ -142,22 +142,23 @@ struct event {
 };
 
 /* X(symbol, name, keys, text) */
-#define EVENT_LIST(X)                                                                                              \
-	X(READY, "ready", "", "ports and policy are up")                                                           \
-	X(PORT_STATE, "port-state", "port state features queues mtu", "a port was attached, became active or left") \
-	X(PORT_FAILED, "port-failed", "port error", "a port's socket could not be made")                           \
-	X(PORT_QUEUE, "port-queue", "port queue enabled", "the guest turned a virtqueue on or off")                \
+#define EVENT_LIST(X)                                                                                                  \
+	X(READY, "ready", "", "ports and policy are up")                                                               \
+	X(PORT_STATE, "port-state", "port state features queues mtu", "a port was attached, became active or left")    \
+	X(PORT_FAILED, "port-failed", "port error", "a port's socket could not be made")                               \
+	X(PORT_QUEUE, "port-queue", "port queue enabled", "the guest turned a virtqueue on or off")                    \
 	X(MTU_MISMATCH, "mtu-mismatch", "port guest-mtu mtu", "the guest's MTU is not what fits the provider network") \
-	X(NEEDS_RESET, "needs-guest-reset", "port", "a packed ring cannot be resumed: the guest has to reset its device") \
-	X(MEMBER_STATE, "member-state", "member usable text", "a member's link or its use by the team changed")    \
-	X(MEMBER_OPEN, "member-open", "member driver", "a member's device was opened")                             \
-	X(MEMBER_CLOSED, "member-closed", "member text", "a member's device was closed")                           \
-	X(MEMBER_FAILED, "member-failed", "member error", "a member's device could not be opened")                 \
-	X(TEAM_DOWN, "team-down", "", "no member is usable")                                                       \
-	X(PA_STATE, "pa-state", "address state member text", "a provider address changed state or member")         \
-	X(OBJECT, "object", "kind key change origin", "an object was set or removed at run time")                  \
-	X(RELOAD, "reload", "result added changed removed text", "the configuration was read again")               \
-	X(STORE, "store", "result text", "the policy store failed or works again")                                 \
+	X(NEEDS_RESET, "needs-guest-reset", "port",                                                                    \
+	  "a packed ring cannot be resumed: the guest has to reset its device")                                        \
+	X(MEMBER_STATE, "member-state", "member usable text", "a member's link or its use by the team changed")        \
+	X(MEMBER_OPEN, "member-open", "member driver", "a member's device was opened")                                 \
+	X(MEMBER_CLOSED, "member-closed", "member text", "a member's device was closed")                               \
+	X(MEMBER_FAILED, "member-failed", "member error", "a member's device could not be opened")                     \
+	X(TEAM_DOWN, "team-down", "", "no member is usable")                                                           \
+	X(PA_STATE, "pa-state", "address state member text", "a provider address changed state or member")             \
+	X(OBJECT, "object", "kind key change origin", "an object was set or removed at run time")                      \
+	X(RELOAD, "reload", "result added changed removed text", "the configuration was read again")                   \
+	X(STORE, "store", "result text", "the policy store failed or works again")                                     \
 	X(STOPPING, "stopping", "", "the daemon ends")
 
 enum event_id {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The team: what is configured, devices opened and closed by portctl as teaming wants it (netdevs come and go, members are
+ * The team: what is configured, devices opened and closed by portctl as teaming wants it (netdevs come and go, members
+ * are
  * configured, changed, removed), and what follows for the packet path. A change of the team ends when portctl has
  * done all that teaming wants because of it.
  */

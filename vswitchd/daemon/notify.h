@@ -12,7 +12,8 @@ void notify_reloading(void);
 void notify_stopping(void);
 
 /*
- * Feed the service manager's watchdog (WATCHDOG_USEC) at half its period, but only while `alive` says so. The test is made
+ * Feed the service manager's watchdog (WATCHDOG_USEC) at half its period, but only while `alive` says so. The test is
+ * made
  * as often, so that it sees every worker move in between.
  * @param ret_source NULL when no watchdog is wanted. @return 0 or -errno.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Reload: the file is parsed on a thread of its own, judged as a whole (also together with what was made at run time),
- * and only then applied as differences. Until that moment nothing has changed; afterwards only a socket that cannot be made or a
+ * and only then applied as differences. Until that moment nothing has changed; afterwards only a socket that cannot be
+ * made or a
  * lack of memory can go wrong, and that is reported with the object.
  */
 #include <malloc.h>

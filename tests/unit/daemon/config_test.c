@@ -57,109 +57,110 @@ static const struct bad {
 	const char *text, *errors;
 } bad[] = {
 	/* syntax: the first, with its place */
-	{ "host = { id = \"h1\" \n\n] };", "t:3: syntax error" },
-	{ "host = { };\nhost = { };", "t:2: duplicate setting name" },
-	{ "/* for ever", "t:1: comment is not closed" },
-	{ "\nhost = { id = \"h1 };\n", "t:2: text is not closed by a quotation mark" },
-	{ "workers = { cores = [1, \"x\"]; };", "t:1: mismatched element type in array" },
+	{"host = { id = \"h1\" \n\n] };", "t:3: syntax error"},
+	{"host = { };\nhost = { };", "t:2: duplicate setting name"},
+	{"/* for ever", "t:1: comment is not closed"},
+	{"\nhost = { id = \"h1 };\n", "t:2: text is not closed by a quotation mark"},
+	{"workers = { cores = [1, \"x\"]; };", "t:1: mismatched element type in array"},
 	/* numbers that libconfig would cut or misread */
-	{ "workers = {\n count = 99999999999; };",
-	  "t:2: workers: count: '99999999999' is out of range, allowed: 1..64" },
-	{ "workers = { count = 0x100000001; };", "t:1: workers: count: '4294967297' is out of range, allowed: 1..64" },
-	{ "workers = { count = 99999999999999999999; };", "t:1: number 99999999999999999999 is out of range" },
-	{ "workers = { count = -1; };", "t:1: workers: count: '-1' is not valid, allowed: 1..64" },
-	{ "workers = { count = 012; };",
-	  "t:1: number 012 begins with 0: is it octal? Octal values are written as text, \"0660\"" },
-	{ "workers = { count = 1.05; };", "t:1: workers: count: a number is needed (1..64), not the fraction 1.05" },
+	{"workers = {\n count = 99999999999; };", "t:2: workers: count: '99999999999' is out of range, allowed: 1..64"},
+	{"workers = { count = 0x100000001; };", "t:1: workers: count: '4294967297' is out of range, allowed: 1..64"},
+	{"workers = { count = 99999999999999999999; };", "t:1: number 99999999999999999999 is out of range"},
+	{"workers = { count = -1; };", "t:1: workers: count: '-1' is not valid, allowed: 1..64"},
+	{"workers = { count = 012; };",
+	 "t:1: number 012 begins with 0: is it octal? Octal values are written as text, \"0660\""},
+	{"workers = { count = 1.05; };", "t:1: workers: count: a number is needed (1..64), not the fraction 1.05"},
 	/* names */
-	{ "wrokers = { };", "t:1: unknown key 'wrokers', did you mean 'workers'?" },
-	{ H1 "workers = { cuont = 1; };", "t:2: workers: unknown key 'cuont', did you mean 'count'?" },
-	{ "log = { zzzzzzzz = 1; };", "t:1: log: unknown key 'zzzzzzzz', allowed: level" },
-	{ "log = { level = \"inof\"; };",
-	  "t:1: log: level: 'inof' is not valid, allowed: error|warning|notice|info|debug (did you mean 'info'?)" },
+	{"wrokers = { };", "t:1: unknown key 'wrokers', did you mean 'workers'?"},
+	{H1 "workers = { cuont = 1; };", "t:2: workers: unknown key 'cuont', did you mean 'count'?"},
+	{"log = { zzzzzzzz = 1; };", "t:1: log: unknown key 'zzzzzzzz', allowed: level"},
+	{"log = { level = \"inof\"; };",
+	 "t:1: log: level: 'inof' is not valid, allowed: error|warning|notice|info|debug (did you mean 'info'?)"},
 	/* types */
-	{ "workers = 3;", "t:1: workers: a group { } is needed, not the number 3" },
-	{ "workers = { count = \"3\"; };", "t:1: workers: count: a number is needed (1..64), not the text \"3\"" },
-	{ "workers = { cores = 3; };", "t:1: workers: cores: an array [ ] is needed, not the number 3" },
-	{ "nvgre = { flow-id = 1; };", "t:1: nvgre: flow-id: true or false is needed, not the number 1" },
-	{ "host = { id = 5; };", "t:1: host: id: text in quotes is needed (name of at most 63 characters A-Z a-z 0-9 . _ : -), not the number 5" },
-	{ "workers = { cores = [\"1\\n2\"]; };",
-	  "t:1: workers: cores: a number is needed (0..1023), not the text \"1?2\"" },
-	{ "records = { };", "t:1: records: a list ( ) is needed, not a group { }" },
-	{ "records = ( 7 );", "t:1: records: a group { } is needed, not the number 7" },
-	{ "hosts = ( { id = \"h2\"; pas = [\"1.2.3.4\"]; } );",
-	  "t:1: hosts: pas: a list ( ) is needed, not an array [ ]" },
-	{ "hosts = ( { id = \"h2\"; pas = ( { address = \"1.2.3.4\";\n weight = 900; } ); } );",
-	  "t:2: hosts: pas: weight: '900' is out of range, allowed: 1..255" },
-	{ "hosts = ( { id = \"h2\"; pas = ( { weight = 9; } ); } );", "t:1: hosts: pas: address is missing" },
+	{"workers = 3;", "t:1: workers: a group { } is needed, not the number 3"},
+	{"workers = { count = \"3\"; };", "t:1: workers: count: a number is needed (1..64), not the text \"3\""},
+	{"workers = { cores = 3; };", "t:1: workers: cores: an array [ ] is needed, not the number 3"},
+	{"nvgre = { flow-id = 1; };", "t:1: nvgre: flow-id: true or false is needed, not the number 1"},
+	{"host = { id = 5; };", "t:1: host: id: text in quotes is needed (name of at most 63 characters A-Z a-z 0-9 . "
+				"_ : -), not the number 5"},
+	{"workers = { cores = [\"1\\n2\"]; };",
+	 "t:1: workers: cores: a number is needed (0..1023), not the text \"1?2\""},
+	{"records = { };", "t:1: records: a list ( ) is needed, not a group { }"},
+	{"records = ( 7 );", "t:1: records: a group { } is needed, not the number 7"},
+	{"hosts = ( { id = \"h2\"; pas = [\"1.2.3.4\"]; } );",
+	 "t:1: hosts: pas: a list ( ) is needed, not an array [ ]"},
+	{"hosts = ( { id = \"h2\"; pas = ( { address = \"1.2.3.4\";\n weight = 900; } ); } );",
+	 "t:2: hosts: pas: weight: '900' is out of range, allowed: 1..255"},
+	{"hosts = ( { id = \"h2\"; pas = ( { weight = 9; } ); } );", "t:1: hosts: pas: address is missing"},
 	/* settings */
-	{ "paths = { run-dir = \"run\"; };",
-	  "t:1: paths: run-dir: 'run' is not an absolute path\n"
-	  "t:1: paths: socket-dir: 'run/ports' is not an absolute path" },
-	{ "control = { admin-group = \"no such group\"; };",
-	  "t:1: control: admin-group: there is no group 'no such group' on this machine" },
-	{ "workers = { cores = [1, 0, 1]; };", "t:1: workers: cores: 1 is given twice" },
+	{"paths = { run-dir = \"run\"; };", "t:1: paths: run-dir: 'run' is not an absolute path\n"
+					    "t:1: paths: socket-dir: 'run/ports' is not an absolute path"},
+	{"control = { admin-group = \"no such group\"; };",
+	 "t:1: control: admin-group: there is no group 'no such group' on this machine"},
+	{"workers = { cores = [1, 0, 1]; };", "t:1: workers: cores: 1 is given twice"},
 	/* several at once, in the order of the file */
-	{ "host = { id = \"-\"; };\nrecords = (\n{ vsid = 5; ca = \"10.1.0.300\";\nmac = 7; hosts = \"h1\"; } );",
-	  "t:1: host: id: '-' is not valid, allowed: name of at most 63 characters A-Z a-z 0-9 . _ : -\n"
-	  "t:3: records: ca: '10.1.0.300' is not valid, allowed: address\n"
-	  "t:3: records: vsid: '5' is out of range, allowed: 4096..16777214\n"
-	  "t:4: records: mac: text in quotes is needed (MAC address), not the number 7\n"
-	  "t:4: records: unknown key 'hosts', did you mean 'host'?" },
+	{"host = { id = \"-\"; };\nrecords = (\n{ vsid = 5; ca = \"10.1.0.300\";\nmac = 7; hosts = \"h1\"; } );",
+	 "t:1: host: id: '-' is not valid, allowed: name of at most 63 characters A-Z a-z 0-9 . _ : -\n"
+	 "t:3: records: ca: '10.1.0.300' is not valid, allowed: address\n"
+	 "t:3: records: vsid: '5' is out of range, allowed: 4096..16777214\n"
+	 "t:4: records: mac: text in quotes is needed (MAC address), not the number 7\n"
+	 "t:4: records: unknown key 'hosts', did you mean 'host'?"},
 	/* objects by themselves */
-	{ "records = ( { vsid = 5001; mac = \"02:00:00:00:00:01\"; host = \"h1\"; } );",
-	  "t:1: records: ca: a record of type static needs a customer address" },
-	{ "records = ( { vsid = 5001; ca = \"10.0.0.1\"; host = \"h1\"; } );", "t:1: records: mac is missing" },
-	{ "records = ( { vsid = 16777215; } );",
-	  "t:1: records: vsid: '16777215' is out of range, allowed: 4096..16777214" },
-	{ "records = ( { unusable = true; } );",
-	  "t:1: records: unknown key 'unusable', allowed: vsid ca mac host provider-address type" },
-	{ "ports = ( { id = \"a\"; type = \"tap\"; } );",
-	  "t:1: ports: type: tap is not available in this version, allowed: vhost-user" },
-	{ "ports = ( { id = \"a\"; socket-mode = \"999\"; } );",
-	  "t:1: ports: socket-mode: '999' is not valid, allowed: 0000..0777" },
+	{"records = ( { vsid = 5001; mac = \"02:00:00:00:00:01\"; host = \"h1\"; } );",
+	 "t:1: records: ca: a record of type static needs a customer address"},
+	{"records = ( { vsid = 5001; ca = \"10.0.0.1\"; host = \"h1\"; } );", "t:1: records: mac is missing"},
+	{"records = ( { vsid = 16777215; } );",
+	 "t:1: records: vsid: '16777215' is out of range, allowed: 4096..16777214"},
+	{"records = ( { unusable = true; } );",
+	 "t:1: records: unknown key 'unusable', allowed: vsid ca mac host provider-address type"},
+	{"ports = ( { id = \"a\"; type = \"tap\"; } );",
+	 "t:1: ports: type: tap is not available in this version, allowed: vhost-user"},
+	{"ports = ( { id = \"a\"; socket-mode = \"999\"; } );",
+	 "t:1: ports: socket-mode: '999' is not valid, allowed: 0000..0777"},
 	/* objects against each other */
-	{ H1 HOSTS SUBNET "records = (\n"
-	  "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; },\n"
-	  "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:02\"; host = \"h1\"; } );",
-	  "t:7: records: 5001/10.1.0.2 is already defined at t:6" },
-	{ H1 HOSTS SUBNET "records = (\n"
-	  "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; },\n"
-	  "{ vsid = 5001; ca = \"10.1.0.3\"; mac = \"02:00:00:00:00:01\"; host = \"h2\"; } );",
-	  "t:7: records: MAC 02:00:00:00:00:01 of virtual subnet 5001 is on host h2 here, on host h1 at t:6" },
-	{ H1 HOSTS SUBNET "records = ( {\n vsid = 5001; ca = \"10.1.0.1\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; } );",
-	  "t:5: records: ca: 10.1.0.1 is the gateway of virtual subnet 5001 (t:4)" },
-	{ H1 HOSTS SUBNET "records = ( { vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\";\n"
-	  "provider-address = \"192.0.2.21\"; } );",
-	  "t:5: records: provider-address: 192.0.2.21 is not one of host h1 (t:2)" },
-	{ "hosts = ( { id = \"h1\"; pas = ( { address = \"192.0.2.1\"; } ); },\n"
-	  "{ id = \"h2\"; pas = ( { address = \"192.0.2.1\"; } ); } );",
-	  "t:2: hosts: provider address 192.0.2.1 of host h2 is host h1's (t:1)" },
-	{ H1 HOSTS "provider-addresses = ( { address = \"192.0.2.21\"; prefix-length = 24; } );",
-	  "t:4: provider-addresses: 192.0.2.21 is host h2's (t:3), this host is h1" },
-	{ H1 HOSTS "provider-addresses = ( { address = \"192.0.2.99\"; prefix-length = 24; } );",
-	  "t:4: provider-addresses: 192.0.2.99 is missing in the addresses of host h1 (t:2)" },
-	{ H1 "members = ( { name = \"a0\"; } );\n"
-	  "provider-addresses = ( { address = \"192.0.2.99\"; prefix-length = 24; member = \"a1\"; } );",
-	  "t:3: provider-addresses: member: a1 is not one of the members (home of 192.0.2.99)" },
-	{ SUBNET "\nports = ( { id = \"a\"; vsid = 5001; macs = [\"02:00:00:00:00:01\"]; },\n"
-	  "{ id = \"b\"; vsid = 5001; macs = [\"02:00:00:00:00:02\", \"02:00:00:00:00:01\"]; } );",
-	  "t:4: ports: macs: 02:00:00:00:00:01 is also port a's in virtual subnet 5001 (t:3)" },
-	{ "ports = ( { id = \"a\"; socket = \"/run/vswitchd/ports/b.sock\"; },\n{ id = \"b\"; } );",
-	  "t:2: ports: socket: /run/vswitchd/ports/b.sock is also port a's (t:1)" },
-	{ "subnets = ( { vsid = 5001; rdid = \"a\"; gateways = [\"10.1.0.1/16\", \"fe80::1/64\"]; },\n"
-	  "{ vsid = 5002; rdid = \"b\"; gateways = [\"10.1.0.1/16\"]; },\n"
-	  "{ vsid = 5003; rdid = \"a\"; gateways = [\"10.1.9.1/24\", \"fe80::1/64\"]; } );",
-	  "t:3: subnets: gateways: 10.1.9.0/24 overlaps with 10.1.0.0/16 of virtual subnet 5001 in routing domain a (t:1)" },
+	{H1 HOSTS SUBNET "records = (\n"
+			 "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; },\n"
+			 "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:02\"; host = \"h1\"; } );",
+	 "t:7: records: 5001/10.1.0.2 is already defined at t:6"},
+	{H1 HOSTS SUBNET "records = (\n"
+			 "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; },\n"
+			 "{ vsid = 5001; ca = \"10.1.0.3\"; mac = \"02:00:00:00:00:01\"; host = \"h2\"; } );",
+	 "t:7: records: MAC 02:00:00:00:00:01 of virtual subnet 5001 is on host h2 here, on host h1 at t:6"},
+	{H1 HOSTS SUBNET
+	 "records = ( {\n vsid = 5001; ca = \"10.1.0.1\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; } );",
+	 "t:5: records: ca: 10.1.0.1 is the gateway of virtual subnet 5001 (t:4)"},
+	{H1 HOSTS SUBNET "records = ( { vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\";\n"
+			 "provider-address = \"192.0.2.21\"; } );",
+	 "t:5: records: provider-address: 192.0.2.21 is not one of host h1 (t:2)"},
+	{"hosts = ( { id = \"h1\"; pas = ( { address = \"192.0.2.1\"; } ); },\n"
+	 "{ id = \"h2\"; pas = ( { address = \"192.0.2.1\"; } ); } );",
+	 "t:2: hosts: provider address 192.0.2.1 of host h2 is host h1's (t:1)"},
+	{H1 HOSTS "provider-addresses = ( { address = \"192.0.2.21\"; prefix-length = 24; } );",
+	 "t:4: provider-addresses: 192.0.2.21 is host h2's (t:3), this host is h1"},
+	{H1 HOSTS "provider-addresses = ( { address = \"192.0.2.99\"; prefix-length = 24; } );",
+	 "t:4: provider-addresses: 192.0.2.99 is missing in the addresses of host h1 (t:2)"},
+	{H1 "members = ( { name = \"a0\"; } );\n"
+	    "provider-addresses = ( { address = \"192.0.2.99\"; prefix-length = 24; member = \"a1\"; } );",
+	 "t:3: provider-addresses: member: a1 is not one of the members (home of 192.0.2.99)"},
+	{SUBNET "\nports = ( { id = \"a\"; vsid = 5001; macs = [\"02:00:00:00:00:01\"]; },\n"
+		"{ id = \"b\"; vsid = 5001; macs = [\"02:00:00:00:00:02\", \"02:00:00:00:00:01\"]; } );",
+	 "t:4: ports: macs: 02:00:00:00:00:01 is also port a's in virtual subnet 5001 (t:3)"},
+	{"ports = ( { id = \"a\"; socket = \"/run/vswitchd/ports/b.sock\"; },\n{ id = \"b\"; } );",
+	 "t:2: ports: socket: /run/vswitchd/ports/b.sock is also port a's (t:1)"},
+	{"subnets = ( { vsid = 5001; rdid = \"a\"; gateways = [\"10.1.0.1/16\", \"fe80::1/64\"]; },\n"
+	 "{ vsid = 5002; rdid = \"b\"; gateways = [\"10.1.0.1/16\"]; },\n"
+	 "{ vsid = 5003; rdid = \"a\"; gateways = [\"10.1.9.1/24\", \"fe80::1/64\"]; } );",
+	 "t:3: subnets: gateways: 10.1.9.0/24 overlaps with 10.1.0.0/16 of virtual subnet 5001 in routing domain a "
+	 "(t:1)"},
 	/* many records need room */
-	{ H1 HOSTS SUBNET "policy = { max-records = 1; };\nrecords = (\n"
-	  "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; },\n"
-	  "{ vsid = 5001; ca = \"10.1.0.3\"; mac = \"02:00:00:00:00:02\"; host = \"h1\"; } );",
-	  "t:8: records: there are 2, more than policy.max-records = 1" },
+	{H1 HOSTS SUBNET "policy = { max-records = 1; };\nrecords = (\n"
+			 "{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h1\"; },\n"
+			 "{ vsid = 5001; ca = \"10.1.0.3\"; mac = \"02:00:00:00:00:02\"; host = \"h1\"; } );",
+	 "t:8: records: there are 2, more than policy.max-records = 1"},
 	/* references to what may come from elsewhere are warnings */
-	{ H1 "records = (\n{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h9\"; } );",
-	  "t:3: warning: records: host 'h9' is not in the configuration\n"
-	  "t:3: warning: records: virtual subnet 5001 is not in the configuration" },
+	{H1 "records = (\n{ vsid = 5001; ca = \"10.1.0.2\"; mac = \"02:00:00:00:00:01\"; host = \"h9\"; } );",
+	 "t:3: warning: records: host 'h9' is not in the configuration\n"
+	 "t:3: warning: records: virtual subnet 5001 is not in the configuration"},
 };
 
 static void test_bad(void **state)
@@ -196,13 +197,17 @@ static void other_value(const struct field *f, char *buf, size_t size)
 		snprintf(buf, size, "%s", f->def && strcmp(f->def, "true") == 0 ? "false" : "true");
 		break;
 	case FIELD_UINT:
-		snprintf(buf, size, f->max_items ? "[%llu]" : "%llu", v == f->max ? (unsigned long long)f->min : (unsigned long long)f->max);
+		snprintf(buf, size, f->max_items ? "[%llu]" : "%llu",
+			 v == f->max ? (unsigned long long)f->min : (unsigned long long)f->max);
 		break;
 	case FIELD_ENUM:
 		snprintf(buf, size, "\"%s\"", f->names[1] ? f->names[1] : f->names[0]);
 		break;
 	default:
-		snprintf(buf, size, strstr(f->name, "dir") ? "\"/tmp/x\"" : strstr(f->name, "group") ? "\"root\"" : "\"other\"");
+		snprintf(buf, size,
+			 strstr(f->name, "dir")	    ? "\"/tmp/x\""
+			 : strstr(f->name, "group") ? "\"root\""
+						    : "\"other\"");
 	}
 }
 
@@ -331,9 +336,10 @@ static void test_include(void **state)
 	check_load(dir, "gone", "gone:1: cannot read nothing: No such file or directory");
 	/* No directives: inside text, inside a comment, not at the start of a line. */
 	write_file(dir, "text", "host = { id = \"x\n@include \\\"sub\\\"\"; };\n");
-	check_load(dir, "text",
-		   "text:1: host: id: 'x?@include \"sub\"' is not valid, allowed: name of at most 63 characters A-Z a-z "
-		   "0-9 . _ : -");
+	check_load(
+		dir, "text",
+		"text:1: host: id: 'x?@include \"sub\"' is not valid, allowed: name of at most 63 characters A-Z a-z "
+		"0-9 . _ : -");
 	write_file(dir, "comment", "/*\n@include \"sub\"\n*/ # @include \"sub\"\n// \\\n@include \"b\"\n");
 	check_load(dir, "comment", "b:1: workers: unknown key 'cout', did you mean 'count'?");
 	check_load(dir, "sub", "cannot read sub: Is a directory");
@@ -380,7 +386,8 @@ static void test_large(void **state)
 
 	fputs(H1 HOSTS "policy = { max-records = 100000; };\nrecords = (\n", f);
 	for (i = 0; i < n; i++)
-		fprintf(f, "{ vsid = %u; ca = \"10.%u.%u.%u\"; mac = \"02:00:%02x:%02x:%02x:%02x\"; host = \"h%u\"; }%s\n",
+		fprintf(f,
+			"{ vsid = %u; ca = \"10.%u.%u.%u\"; mac = \"02:00:%02x:%02x:%02x:%02x\"; host = \"h%u\"; }%s\n",
 			5000 + i % 100, i >> 16, i >> 8 & 255, i & 255, i >> 24, i >> 16 & 255, i >> 8 & 255, i & 255,
 			1 + i % 2, i + 1 < n ? "," : "");
 	fputs(");\nsubnets = (", f);

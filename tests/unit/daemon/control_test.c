@@ -225,8 +225,10 @@ static void oneway_is_not_answered(void **state)
 	int fd = client();
 	char text[1024];
 
-	SAY(fd, CALL("Version", ",\"oneway\":true") "\0" CALL("NoSuch", ",\"oneway\":true") "\0"
-		CALL("List", ",\"oneway\":true,\"more\":true") "\0" CALL("Set", ",\"oneway\":true") "\0" CALL("Version", ""));
+	SAY(fd,
+	    CALL("Version", ",\"oneway\":true") "\0" CALL("NoSuch", ",\"oneway\":true") "\0" CALL(
+		    "List", ",\"oneway\":true,\"more\":true") "\0" CALL("Set", ",\"oneway\":true") "\0" CALL("Version",
+													     ""));
 	turns(100);
 	set_done(0);
 	turns(100);
