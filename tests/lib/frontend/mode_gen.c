@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mode=gen: the frames of a file, in turn, copied into the ring as a guest's driver writes its packets. */
+#include "offload.h"
 #include "pace.h"
 #include "pcap.h"
 #include "peer.h"
@@ -33,47 +34,6 @@ struct gen {
 	bool told;
 };
 
-/* VIRTIO_NET_HDR_F_NEEDS_CSUM: the checksum field holds the pseudo-header's sum. Unfragmented IPv4, and IPv6
- * without extension headers; other frames stay as they are. */
-static void leave_checksum(struct vhu_frame *f)
-{
-	uint8_t *p = (uint8_t *)(uintptr_t)f->data;
-	size_t l3 = 14, l4, field;
-	uint32_t sum = 0;
-	uint8_t proto;
-
-	if (f->len < 54)
-		return;
-	if (p[12] == 0x08 && p[13] == 0x00 && !(p[l3 + 6] & 0x3f) && !p[l3 + 7]) {
-		l4 = l3 + (p[l3] & 15u) * 4;
-		proto = p[l3 + 9];
-		for (unsigned int i = 12; i < 20; i += 2)
-			sum += (uint32_t)(p[l3 + i] << 8 | p[l3 + i + 1]);
-		sum += (uint32_t)(p[l3 + 2] << 8 | p[l3 + 3]) - (uint32_t)(l4 - l3);
-	} else if (p[12] == 0x86 && p[13] == 0xdd) {
-		l4 = l3 + 40;
-		proto = p[l3 + 6];
-		for (unsigned int i = 8; i < 40; i += 2)
-			sum += (uint32_t)(p[l3 + i] << 8 | p[l3 + i + 1]);
-		sum += (uint32_t)(p[l3 + 4] << 8 | p[l3 + 5]);
-	} else {
-		return;
-	}
-	if (proto != 6 && proto != 17)
-		return;
-	field = proto == 6 ? 16 : 6;
-	if (l4 + field + 2 > f->len)
-		return;
-	sum += proto;
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	p[l4 + field] = (uint8_t)(sum >> 8);
-	p[l4 + field + 1] = (uint8_t)sum;
-	f->hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	f->hdr.csum_start = (uint16_t)l4;
-	f->hdr.csum_offset = (uint16_t)field;
-}
-
 static int gen_open(struct peer_port *p, void **ret_priv)
 {
 	struct gen *g = calloc(1, sizeof(*g));
@@ -94,7 +54,7 @@ static int gen_open(struct peer_port *p, void **ret_priv)
 		return err;
 	}
 	for (unsigned int i = 0; p->opt.tx_csum && i < g->frames.n; i++)
-		leave_checksum(&g->frames.frame[i]);
+		offload_checksum(&g->frames.frame[i]);
 	*ret_priv = g;
 	return 0;
 }

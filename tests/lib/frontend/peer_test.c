@@ -3,10 +3,13 @@
 #include "classify.h"
 #include "hist.h"
 #include "json.h"
+#include "offload.h"
 #include "options.h"
 #include "pace.h"
 #include "pcap.h"
 #include "probe.h"
+
+#include "frame.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -197,6 +200,68 @@ static void test_pace_limits(void **state)
 	assert_int_equal(pace_allowed(&p, 1000000001, 32), 0);
 }
 
+/* Frames of every kind, with the checksum done and with it left to the device. */
+static size_t build(unsigned int kind, bool partial, uint8_t *room, struct frame *f)
+{
+	static const uint8_t a6[16] = { 0xfd, [15] = 1 }, b6[16] = { 0xfd, [15] = 2 };
+	static const uint8_t opts[4] = { 1, 1, 1, 0 };
+
+	frame_init(f, room, 256);
+	f->partial_csum = partial;
+	frame_eth(f, FRAME_MAC(2, 0, 0, 0, 0, 2), FRAME_MAC(2, 0, 0, 0, 0, 1), FRAME_AUTO);
+	if (kind & 1)
+		frame_ip6(f, a6, b6, FRAME_AUTO, 64);
+	else
+		frame_ip4_full(f, &(struct frame_ip4){ .src = FRAME_IPV4(10, 0, 0, 1),
+						       .dst = FRAME_IPV4(10, 0, 0, 2),
+						       .opts = opts,
+						       .opts_len = kind & 4 ? 4 : 0 });
+	if (kind & 2)
+		frame_tcp(f, 1000, 2000, 1, 1, 0x10);
+	else
+		frame_udp(f, 1000, 2000);
+	frame_fill(f, 31, 7);
+	return (size_t)frame_finish(f);
+}
+
+static void test_offload_checksum(void **state)
+{
+	for (unsigned int kind = 0; kind < 8; kind++) {
+		uint8_t got[256], want[256];
+		struct frame whole, partial;
+		struct vhu_frame f = { .data = got, .len = (uint32_t)build(kind, false, got, &whole) };
+
+		assert_int_equal(build(kind, true, want, &partial), f.len);
+		offload_checksum(&f);
+		assert_memory_equal(got, want, f.len);
+		assert_int_equal(f.hdr.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+		assert_int_equal(f.hdr.csum_start, partial.csum_start);
+		assert_int_equal(f.hdr.csum_offset, partial.csum_offset);
+	}
+}
+
+static void test_offload_leaves_others_alone(void **state)
+{
+	uint8_t got[256], want[256];
+	struct frame frame;
+	struct vhu_frame f = { .data = got, .len = (uint32_t)build(0, false, got, &frame) };
+
+	got[20] = 0x20; /* a fragment */
+	memcpy(want, got, f.len);
+	offload_checksum(&f);
+	assert_memory_equal(got, want, f.len);
+	assert_int_equal(f.hdr.flags, 0);
+	got[20] = 0;
+	got[23] = 1; /* not UDP */
+	memcpy(want, got, f.len);
+	offload_checksum(&f);
+	assert_memory_equal(got, want, f.len);
+	got[23] = 17;
+	for (f.len = 0; f.len < 54; f.len++)
+		offload_checksum(&f);
+	assert_int_equal(f.hdr.flags, 0);
+}
+
 static void test_pcap(void **state)
 {
 	char path[] = "/tmp/vhu-pcap-XXXXXX";
@@ -311,11 +376,18 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hist),	    cmocka_unit_test(test_probe_sequence),
-		cmocka_unit_test(test_probe_gaps),  cmocka_unit_test(test_probe_bytes),
-		cmocka_unit_test(test_classes),	    cmocka_unit_test(test_pace),
-		cmocka_unit_test(test_pace_limits), cmocka_unit_test(test_pcap),
-		cmocka_unit_test(test_json),	    cmocka_unit_test(test_options),
+		cmocka_unit_test(test_hist),
+		cmocka_unit_test(test_probe_sequence),
+		cmocka_unit_test(test_probe_gaps),
+		cmocka_unit_test(test_probe_bytes),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_pace_limits),
+		cmocka_unit_test(test_offload_checksum),
+		cmocka_unit_test(test_offload_leaves_others_alone),
+		cmocka_unit_test(test_pcap),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_options),
 	};
 
 	return cmocka_run_group_tests_name("peer", tests, NULL, NULL);

@@ -372,20 +372,22 @@ def settle(pair: Pair) -> int:
     return sent
 
 
-def numbered(run: Run, host: Netns) -> Pair:
+def numbered(run: Run, host: Netns, ring: str) -> Pair:
     write_frames(run.directory / "frames.pcap", [bytes(frame(60))])
     pair = Pair(run, host)
     pair.attach(
         {"mode": "genseq", "frames": run.directory / "frames.pcap", "rate": RATE, "mac": SRC},
         {"mode": "sink", "seq": "auto"},
+        {"ring": ring},
     )
     pair.tx.command("start")
     until(lambda: pair.rx.stats()["sink"]["packets"] > 100, "frames")
     return pair
 
 
-def test_orderly_stops_lose_nothing(run: Run, host: Netns) -> None:
-    pair = numbered(run, host)
+@pytest.mark.parametrize("ring", RINGS)
+def test_orderly_stops_lose_nothing(run: Run, host: Netns, ring: str) -> None:
+    pair = numbered(run, host, ring)
     for _ in range(3):
         pair.tx.command("rings", "stop")
         pair.tx.command("rings", "start")
@@ -393,8 +395,9 @@ def test_orderly_stops_lose_nothing(run: Run, host: Netns) -> None:
     assert pair.tx.stop()["starts"] == 4
 
 
-def test_messages_while_frames_flow(run: Run, host: Netns) -> None:
-    pair = numbered(run, host)
+@pytest.mark.parametrize("ring", RINGS)
+def test_messages_while_frames_flow(run: Run, host: Netns, ring: str) -> None:
+    pair = numbered(run, host, ring)
     for peer in (pair.tx, pair.rx):
         peer.command("memory")
     pair.rx.command("log", "start")
@@ -408,8 +411,9 @@ def test_messages_while_frames_flow(run: Run, host: Netns) -> None:
     assert pair.rx.stats()["violations"] == {}
 
 
-def test_leaves_and_comes_back_by_command(run: Run, host: Netns) -> None:
-    pair = numbered(run, host)
+@pytest.mark.parametrize("ring", RINGS)
+def test_leaves_and_comes_back_by_command(run: Run, host: Netns, ring: str) -> None:
+    pair = numbered(run, host, ring)
     sent = settle(pair)
     pair.tx.clear()
     pair.tx.command("disconnect")
@@ -428,9 +432,10 @@ def test_leaves_and_comes_back_by_command(run: Run, host: Netns) -> None:
     assert pair.rx.stop()["violations"] == pair.tx.stop()["violations"] == {}
 
 
-def test_migration(run: Run, host: Netns) -> None:
+@pytest.mark.parametrize("ring", RINGS)
+def test_migration(run: Run, host: Netns, ring: str) -> None:
     """The same rings on another back-end: an orderly stop, its indexes, no frame lost."""
-    pair = numbered(run, host)
+    pair = numbered(run, host, ring)
     sockets = [run.directory / "c.sock", run.directory / "d.sock"]
     Testpmd(host, "other", sockets)
     sent = settle(pair)
