@@ -97,8 +97,9 @@ static inline uint32_t *table_note(struct table *t, uint32_t slot)
 /* ---- readers ---- */
 
 /*
- * Index of the bucket where a key belongs. Two multiplies, the first by the secret: one alone puts the addresses of a
- * subnet, which are consecutive numbers, side by side, and where two subnets meet the buckets overflow by the hundred.
+ * Index of the bucket where a key belongs. Two multiplies, the first by the secret: one alone puts the
+ * addresses of a subnet, which are consecutive numbers, side by side, and where two subnets meet the buckets
+ * overflow by the hundred.
  */
 static inline uint32_t table_home(const struct table_view *v, uint64_t key, uint32_t tag)
 {

@@ -109,7 +109,10 @@ static void oracle(void **state)
 
 #define SPREAD 100000u
 
-/* Keys as networks have them: consecutive addresses in one, few and many subnets, at strides, MACs of one vendor. */
+/*
+ * Keys as networks have them: consecutive addresses in one, few and many subnets, at strides, MACs of one
+ * vendor.
+ */
 static uint64_t pattern(unsigned int which, uint32_t i)
 {
 	const uint64_t four = UINT64_C(1) << 63, net = 10u << 24;
