@@ -96,7 +96,10 @@ struct manager {
 void manager_later(struct manager *m, unsigned int what);
 int manager_later_init(struct manager *m);
 
-/* ---- manager_objects.c ---- */
+/* Start and end the vhost library's side, on portctl; waits for it. @return 0 or -errno with a reason. */
+int manager_vhost(struct manager *m, bool up, struct errbuf *err);
+
+/* ---- manager_objects.c, manager_show.c ---- */
 
 /* Changes of hosts, subnets, records and routes, and what follows from them. @return 0, 1: nothing changed, -errno. */
 int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec, enum origin origin,
@@ -141,13 +144,18 @@ int team_replace(struct manager *m, struct object_list lists[3], work_done_fn fn
 /* Would these make a team? Pure. */
 int team_check(const struct settings *s, const struct object_list *members, const struct object_list *pas,
 	       const struct object_list *routes, struct errbuf *err);
-void team_on_event(const struct teaming_event *ev, void *arg);
 /* Open what is there and not open, close what is gone. */
 void team_sync(struct manager *m);
 bool team_idle(const struct manager *m);
+void team_stop(struct manager *m); /* at the end: close all */
+/* What is known of a member's device by name; made if wanted. NULL: none. */
+struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
+
+/* ---- manager_paths.c ---- */
+
+void team_on_event(const struct teaming_event *ev, void *arg);
 void team_update_remotes(struct manager *m);
 void team_update_mtu(struct manager *m);
-void team_stop(struct manager *m); /* at the end: close all */
 
 /* ---- reload.c ---- */
 /* Go on with a reload that waits for portctl. */

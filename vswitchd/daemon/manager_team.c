@@ -68,7 +68,7 @@ int team_check(const struct settings *s, const struct object_list *members, cons
 
 /* ---- devices ---- */
 
-static struct member_ctl *ctl_find(struct manager *m, const char *name, bool make)
+struct member_ctl *team_ctl(struct manager *m, const char *name, bool make)
 {
 	struct member_ctl *free_slot = NULL;
 	unsigned int i;
@@ -129,7 +129,7 @@ static void member_done(struct job *job)
 {
 	struct member_job *j = (struct member_job *)job;
 	struct manager *m = j->m;
-	struct member_ctl *c = ctl_find(m, j->name, true);
+	struct member_ctl *c = team_ctl(m, j->name, true);
 
 	c->work = MEMBER_IDLE;
 	c->open = j->open && job->r == 0;
@@ -167,7 +167,7 @@ static void member_config(struct manager *m, const struct member_spec *spec, str
 
 static void member_work(struct manager *m, unsigned int index, const struct member_spec *spec, bool open)
 {
-	struct member_ctl *c = ctl_find(m, spec->name, true);
+	struct member_ctl *c = team_ctl(m, spec->name, true);
 	struct member_job *j = calloc(1, sizeof(*j));
 
 	if (!j || !c) {
@@ -194,7 +194,7 @@ void team_sync(struct manager *m)
 	if (m->stopping)
 		return;
 	for (i = 0; i < n; i++) {
-		struct member_ctl *c = st[i].spec.name[0] ? ctl_find(m, st[i].spec.name, true) : NULL;
+		struct member_ctl *c = st[i].spec.name[0] ? team_ctl(m, st[i].spec.name, true) : NULL;
 
 		if (!c)
 			continue;
@@ -367,107 +367,4 @@ int team_replace(struct manager *m, struct object_list lists[3], work_done_fn fn
 	*k = (struct kick){ .job = { .run = kick_run, .done = kick_done }, .m = m };
 	jobq_submit(m->portctl, &k->job);
 	return 0;
-}
-
-/* ---- what follows ---- */
-
-void team_update_remotes(struct manager *m)
-{
-	uint32_t room = policy_count(m->policy, OBJECT_HOST) * HOST_PAS, n = 0;
-	struct ip_addr *pas = calloc(room + 1, sizeof(*pas));
-	struct host_spec h;
-	enum origin origin;
-	uint64_t cursor = 0;
-	unsigned int i;
-
-	while (pas && policy_next(m->policy, OBJECT_HOST, &cursor, &h, &origin)) {
-		if (strcmp(h.id, m->settings.host_id) == 0)
-			continue;
-		for (i = 0; i < h.n_pas && n < room; i++)
-			pas[n++] = h.pas[i].address;
-	}
-	if (!pas || teaming_remotes_set(m->teaming, pas, n) < 0)
-		log_error("no memory for the provider addresses of the other hosts");
-	free(pas);
-}
-
-void team_update_mtu(struct manager *m)
-{
-	struct teaming_member_status st[TEAM_MEMBERS];
-	unsigned int i, n = teaming_members(m->teaming, st, TEAM_MEMBERS);
-	uint16_t mtu = m->settings.provider_mtu;
-
-	/* A member without its netdev says nothing; without any member the last answer stays. */
-	for (i = 0; i < n && !m->settings.provider_mtu; i++)
-		if (st[i].open && st[i].present && st[i].mtu && (!mtu || st[i].mtu < mtu))
-			mtu = st[i].mtu;
-	if (!mtu || mtu == m->provider_mtu)
-		return;
-	m->provider_mtu = mtu;
-	m->knobs.provider_mtu = mtu;
-	datapath_set_knobs(m->datapath, &m->knobs);
-	manager_later(m, LATER_TUNNELS);
-	ports_refresh_all(m);
-}
-
-/* Tunnels to the hosts behind provider addresses whose paths changed. */
-static void update_paths(struct manager *m)
-{
-	struct ip_addr changed[64];
-	unsigned int i, n;
-
-	do {
-		n = teaming_paths_changed(m->teaming, changed, 64);
-		for (i = 0; i < n; i++) {
-			uint16_t host = policy_host_of_pa(m->policy, &changed[i]);
-
-			/* Out of memory: the old tunnel stays; all of them are tried again. */
-			if (host != HOST_NONE && datapath_host_update(m->datapath, host) < 0)
-				manager_later(m, LATER_TUNNELS);
-		}
-	} while (n == 64);
-}
-
-static void tell_pa(struct manager *m, const struct teaming_event *ev, const char *member)
-{
-	char address[IP_STR];
-
-	manager_emit(m, EVENT_PA_STATE, "address", format_ip(&ev->pa, address), "state",
-		     ev->pa_state <= PA_PREFERRED ? pa_state_names[ev->pa_state] : "", "member", member, "text",
-		     ev->text, NULL);
-}
-
-void team_on_event(const struct teaming_event *ev, void *arg)
-{
-	struct manager *m = arg;
-	struct teaming_member_status st[TEAM_MEMBERS];
-	unsigned int n = teaming_members(m->teaming, st, TEAM_MEMBERS);
-	const char *member = ev->member < n ? st[ev->member].spec.name : "";
-	struct member_ctl *c;
-
-	switch (ev->type) {
-	case TEAMING_VIEW:
-		manager_later(m, LATER_MTU);
-		break;
-	case TEAMING_PATHS:
-		update_paths(m);
-		break;
-	case TEAMING_MEMBER:
-		manager_emit(m, EVENT_MEMBER_STATE, "member", member, "usable",
-			     ev->member < n && st[ev->member].usable ? "true" : "false", "text", ev->text, NULL);
-		manager_later(m, LATER_MTU);
-		break;
-	case TEAMING_PA:
-		tell_pa(m, ev, member);
-		break;
-	case TEAMING_NETDEV:
-		c = ctl_find(m, member, false);
-		if (c)
-			c->error[0] = '\0'; /* a new device deserves a new try */
-		team_sync(m);
-		break;
-	case TEAMING_NONE_USABLE:
-		manager_emit(m, EVENT_TEAM_DOWN, NULL);
-		break;
-	}
 }

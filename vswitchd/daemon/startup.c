@@ -202,7 +202,7 @@ static void vhost_done(struct job *job)
 {
 }
 
-static int vhost_work(struct manager *m, bool up, struct errbuf *err)
+int manager_vhost(struct manager *m, bool up, struct errbuf *err)
 {
 	struct vhost_job j = { .job = { .run = vhost_run, .done = vhost_done }, .m = m, .up = up };
 
@@ -390,7 +390,7 @@ static int start(struct manager *m, struct startup *s, struct errbuf *err)
 	if (r == 0)
 		r = make_datapath(m, err);
 	if (r == 0)
-		r = vhost_work(m, true, err);
+		r = manager_vhost(m, true, err);
 	if (r == 0)
 		r = datapath_start(m->datapath, err);
 	if (r == 0)
@@ -435,69 +435,4 @@ int manager_run(struct manager *m)
 	int r = sd_event_loop(m->loop);
 
 	return r < 0 ? r : 0;
-}
-
-/* ---- the end ---- */
-
-static void stop_sources(struct manager *m)
-{
-	m->term_source = sd_event_source_disable_unref(m->term_source);
-	m->int_source = sd_event_source_disable_unref(m->int_source);
-	m->hup_source = sd_event_source_disable_unref(m->hup_source);
-	m->reclaim_source = sd_event_source_disable_unref(m->reclaim_source);
-	m->watchdog_source = sd_event_source_disable_unref(m->watchdog_source);
-	m->later_source = sd_event_source_disable_unref(m->later_source);
-}
-
-static void stop_threads(struct manager *m)
-{
-	struct errbuf err;
-
-	if (m->portctl) {
-		if (m->datapath)
-			ports_stop(m);
-		team_stop(m);
-		if (m->vhost_up)
-			vhost_work(m, false, &err);
-	}
-	datapath_free(m->datapath);
-	m->datapath = NULL;
-	teaming_free(m->teaming);
-	m->teaming = NULL;
-	m->portctl = jobq_free(m->portctl);
-	m->background = jobq_free(m->background);
-	m->mailbox = mailbox_free(m->mailbox);
-}
-
-struct manager *manager_free(struct manager *m)
-{
-	if (!m)
-		return NULL;
-	m->stopping = true;
-	if (m->control) { /* otherwise the start has failed, which is told by who tried */
-		notify_stopping();
-		manager_emit(m, EVENT_STOPPING, NULL);
-	}
-	reload_stop(m);
-	stop_threads(m);
-	/* The last changes are written, and their owners told, while the control socket is still there. */
-	m->store = storectl_free(m->store);
-	m->control = control_free(m->control);
-	stop_sources(m);
-	event_bus_done(&m->bus);
-	policy_free(m->policy);
-	rte_mempool_free(m->pool);
-	object_list_done(&m->members);
-	object_list_done(&m->pas);
-	object_list_done(&m->provider_routes);
-	config_index_free(m->index);
-	if (m->eal_up) {
-		rcu_fini();
-		rte_eal_cleanup();
-	}
-	sd_event_unref(m->loop);
-	if (m->lock_fd >= 0)
-		close(m->lock_fd);
-	free(m);
-	return NULL;
 }

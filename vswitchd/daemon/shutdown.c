@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The end: startup.c in the reverse order, from wherever it got to. */
+#include <stdlib.h>
+#include <unistd.h>
+#include <rte_eal.h>
+#include <rte_mempool.h>
+
+#include "base/rcu.h"
+#include "daemon/control.h"
+#include "daemon/manager_private.h"
+#include "daemon/notify.h"
+
+static void stop_sources(struct manager *m)
+{
+	m->term_source = sd_event_source_disable_unref(m->term_source);
+	m->int_source = sd_event_source_disable_unref(m->int_source);
+	m->hup_source = sd_event_source_disable_unref(m->hup_source);
+	m->reclaim_source = sd_event_source_disable_unref(m->reclaim_source);
+	m->watchdog_source = sd_event_source_disable_unref(m->watchdog_source);
+	m->later_source = sd_event_source_disable_unref(m->later_source);
+}
+
+static void stop_threads(struct manager *m)
+{
+	struct errbuf err;
+
+	if (m->portctl) {
+		if (m->datapath)
+			ports_stop(m);
+		team_stop(m);
+		if (m->vhost_up)
+			manager_vhost(m, false, &err);
+	}
+	datapath_free(m->datapath);
+	m->datapath = NULL;
+	teaming_free(m->teaming);
+	m->teaming = NULL;
+	m->portctl = jobq_free(m->portctl);
+	m->background = jobq_free(m->background);
+	m->mailbox = mailbox_free(m->mailbox);
+}
+
+struct manager *manager_free(struct manager *m)
+{
+	if (!m)
+		return NULL;
+	m->stopping = true;
+	if (m->control) { /* otherwise the start has failed, which is told by who tried */
+		notify_stopping();
+		manager_emit(m, EVENT_STOPPING, NULL);
+	}
+	reload_stop(m);
+	stop_threads(m);
+	/* The last changes are written, and their owners told, while the control socket is still there. */
+	m->store = storectl_free(m->store);
+	m->control = control_free(m->control);
+	stop_sources(m);
+	event_bus_done(&m->bus);
+	policy_free(m->policy);
+	rte_mempool_free(m->pool);
+	object_list_done(&m->members);
+	object_list_done(&m->pas);
+	object_list_done(&m->provider_routes);
+	config_index_free(m->index);
+	if (m->eal_up) {
+		rcu_fini();
+		rte_eal_cleanup();
+	}
+	sd_event_unref(m->loop);
+	if (m->lock_fd >= 0)
+		close(m->lock_fd);
+	free(m);
+	return NULL;
+}
