@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What follows from the team for the packet path: remote addresses to resolve, tunnels, the provider MTU; and what is told. */
+/* What follows from the team for the packet path (remote addresses, tunnels, the provider MTU), and what is told. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Applying a configuration that has been judged good: settings, then what goes, then what is new or changed. Ports and team
- * go on on portctl; the reload ends with the last of them.
+ * Applying a configuration that has been judged good: settings, then what goes, then what is new or changed. Ports and
+ * team go on on portctl; the reload ends with the last of them.
  */
 #include <stdlib.h>
 
