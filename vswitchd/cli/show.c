@@ -266,13 +266,24 @@ int cmd_next_hop(const struct cli *cli, const struct command *cmd, int argc, cha
 	return simple(cli, METHOD_NEXT_HOP, p, "next_hop", text_object);
 }
 
+/* Ends the stream, and is no error. */
+#define EVENTS_END (-ECANCELED)
+
 static int on_event(struct json_object *reply, void *arg)
 {
 	const struct cli *cli = arg;
 	struct json_object *ev = NULL, *name = NULL;
 
-	if (!json_object_object_get_ex(reply, "event", &ev))
-		return 0; /* the daemon says that it listens */
+	if (!json_object_object_get_ex(reply, "event", &ev)) {
+		/* The daemon says that it listens. Without --follow that is all there is to know. */
+		if (cli->follow)
+			return 0;
+		if (cli->json)
+			puts("{\"listening\":true}");
+		else
+			puts("events are there; --follow prints them as they happen");
+		return EVENTS_END;
+	}
 	if (cli->json) {
 		puts(json_object_to_json_string_ext(ev, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	} else {
@@ -299,7 +310,9 @@ int cmd_events(const struct cli *cli, const struct command *cmd, int argc, char 
 	struct cli copy = *cli;
 	int r = no_arguments(cmd, argc);
 
-	return r < 0 ? r : cli_stream(cli, METHOD_EVENTS, json_object_new_object(), on_event, &copy);
+	if (r >= 0)
+		r = cli_stream(cli, METHOD_EVENTS, json_object_new_object(), on_event, &copy);
+	return r == EVENTS_END ? 0 : r;
 }
 
 static void text_nothing(struct json_object *o)
