@@ -167,16 +167,23 @@ int cmd_team(const struct cli *cli, const struct command *cmd, int argc, char **
 	return r < 0 ? r : simple(cli, METHOD_TEAM, NULL, "team", text_team);
 }
 
-static void text_neighbours(struct json_object *o)
-{
-	print_table(neighbour_columns, o);
-}
-
 int cmd_neighbours(const struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
+	struct json_object *reply, *list = NULL;
 	int r = no_arguments(cmd, argc);
 
-	return r < 0 ? r : simple(cli, METHOD_NEIGHBOURS, NULL, "neighbours", text_neighbours);
+	if (r >= 0)
+		r = cli_call(cli, METHOD_NEIGHBOURS, NULL, &reply);
+	if (r < 0)
+		return r;
+	json_object_object_get_ex(reply, "neighbours", &list);
+	/* A listing: one object per line, as every other. */
+	for (size_t i = 0; cli->json && i < json_object_array_length(list); i++)
+		print_json(json_object_array_get_idx(list, i));
+	if (!cli->json && json_object_array_length(list))
+		print_table(neighbour_columns, list);
+	json_object_put(reply);
+	return 0;
 }
 
 int cmd_stats(const struct cli *cli, const struct command *cmd, int argc, char **argv)

@@ -154,6 +154,43 @@ static void op_revert_port(struct op *op)
 		op_reverted(op, 0, "");
 }
 
+/*
+ * Members, provider addresses and provider routes change together, as one team.
+ * @param spec what the object becomes, NULL: it goes.
+ */
+static int op_team(struct op *op, const void *spec, enum origin origin, work_done_fn fn, struct errbuf *err)
+{
+	struct manager *m = op->m;
+	struct object_list lists[3] = { 0 }, *l;
+	int r = object_list_copy(&lists[0], &m->members);
+	size_t i;
+
+	if (r == 0)
+		r = object_list_copy(&lists[1], &m->pas);
+	if (r == 0)
+		r = object_list_copy(&lists[2], &m->provider_routes);
+	l = &lists[op->kind == OBJECT_MEMBER ? 0 : op->kind == OBJECT_PA ? 1 : 2];
+	i = r == 0 ? object_list_find(l, op->spec) : OBJECT_NONE;
+	if (r == 0 && i != OBJECT_NONE && spec) {
+		memcpy(object_list_spec(l, i), spec, object_types[op->kind].size);
+		l->origins[i] = (uint8_t)origin;
+	} else if (i != OBJECT_NONE) {
+		object_list_remove(l, i);
+	} else if (r == 0 && spec) {
+		r = object_list_add(l, spec, origin);
+	}
+	r = r < 0 ? err_set(err, -r, "out of memory") : team_replace(m, lists, fn, op, err);
+	for (i = 0; i < 3; i++)
+		object_list_done(&lists[i]);
+	return r;
+}
+
+static void op_revert_team(struct op *op)
+{
+	if (op_team(op, op->existed ? op->old : NULL, op->old_origin, op_reverted, NULL) < 0)
+		op_reverted(op, 0, "");
+}
+
 /* portctl is done. */
 static void op_worked(void *arg, int r, const char *text)
 {
@@ -163,10 +200,12 @@ static void op_worked(void *arg, int r, const char *text)
 	if (r < 0) {
 		op->r = r;
 		str_copy(op->err.text, sizeof(op->err.text), text);
-		if (op->kind == OBJECT_PORT && !op->remove)
+		if (op->remove)
+			op_end(op, r, op->err.text);
+		else if (op->kind == OBJECT_PORT)
 			op_revert_port(op);
 		else
-			op_end(op, r, op->err.text);
+			op_revert_team(op);
 		return;
 	}
 	tell_change(op);
@@ -193,37 +232,7 @@ static int op_remove_port(struct op *op, struct errbuf *err)
 	return p ? ports_remove(op->m, p, op_worked, op, err) : err_set(err, ENOENT, "there is no port %s", spec->id);
 }
 
-/* Members, provider addresses and provider routes change together, as one team. */
-static int op_team(struct op *op, struct errbuf *err)
-{
-	struct manager *m = op->m;
-	struct object_list lists[3] = { 0 }, *l;
-	int r = object_list_copy(&lists[0], &m->members);
-	size_t i;
-
-	if (r == 0)
-		r = object_list_copy(&lists[1], &m->pas);
-	if (r == 0)
-		r = object_list_copy(&lists[2], &m->provider_routes);
-	l = &lists[op->kind == OBJECT_MEMBER ? 0 : op->kind == OBJECT_PA ? 1 : 2];
-	if (r == 0) {
-		i = object_list_find(l, op->spec);
-		if (i != OBJECT_NONE && !op->remove) {
-			memcpy(object_list_spec(l, i), op->spec, object_types[op->kind].size);
-			l->origins[i] = (uint8_t)op->origin;
-		} else if (i != OBJECT_NONE) {
-			object_list_remove(l, i);
-		} else {
-			r = object_list_add(l, op->spec, op->origin);
-		}
-	}
-	r = r < 0 ? err_set(err, -r, "out of memory") : team_replace(m, lists, op_worked, op, err);
-	for (i = 0; i < 3; i++)
-		object_list_done(&lists[i]);
-	return r;
-}
-
-/* Is it like that already? A port without its socket is worth another try. */
+/* Is it like that already? A port without its socket, a member without its device is worth another try. */
 static bool is_same(const struct op *op)
 {
 	const struct port *p = NULL;
@@ -231,6 +240,8 @@ static bool is_same(const struct op *op)
 	if (op->remove || !op->existed || op->old_origin != op->origin ||
 	    !field_equal(object_types[op->kind].fields, op->old, op->spec))
 		return false;
+	if (op->kind == OBJECT_MEMBER)
+		return !team_failed(op->m, ((const struct member_spec *)(const void *)op->spec)->name);
 	if (op->kind == OBJECT_PORT)
 		p = ports_find(op->m, ((const struct port_spec *)(const void *)op->spec)->id);
 	return !p || !p->error[0];
@@ -250,7 +261,7 @@ static int op_start(struct op *op, struct errbuf *err)
 	case OBJECT_MEMBER:
 	case OBJECT_PA:
 	case OBJECT_PROVIDER_ROUTE:
-		return op_team(op, err);
+		return op_team(op, op->remove ? NULL : op->spec, op->origin, op_worked, err);
 	default:
 		break;
 	}

@@ -147,6 +147,8 @@ int team_check(const struct settings *s, const struct object_list *members, cons
 /* Open what is there and not open, close what is gone. */
 void team_sync(struct manager *m);
 bool team_idle(const struct manager *m);
+/* Could the device of a member (name NULL: of any) not be opened? */
+bool team_failed(const struct manager *m, const char *name);
 void team_stop(struct manager *m); /* at the end: close all */
 /* What is known of a member's device by name; made if wanted. NULL: none. */
 struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);

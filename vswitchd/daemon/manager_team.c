@@ -25,6 +25,7 @@ struct member_job {
 /* A change on its way. */
 struct team_change {
 	struct object_list lists[3]; /* members, pas, provider_routes */
+	struct object_list before;   /* members as they were */
 	work_done_fn fn;
 	void *arg;
 	bool configured; /* teaming has it; waiting for devices to open */
@@ -111,6 +112,16 @@ static void forget_members(struct manager *m)
 		if (key.name[0] && c->work == MEMBER_IDLE && object_list_find(&m->members, &key) == OBJECT_NONE)
 			memset(c, 0, sizeof(*c));
 	}
+}
+
+bool team_failed(const struct manager *m, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < TEAM_MEMBERS; i++)
+		if (m->member_ctl[i].error[0] && (!name || strcmp(m->member_ctl[i].name, name) == 0))
+			return true;
+	return false;
 }
 
 static int member_run(struct job *job)
@@ -282,9 +293,24 @@ static void change_end(struct manager *m)
 	manager_later(m, LATER_READY); /* a reload may be waiting for it */
 	for (i = 0; i < 3; i++)
 		object_list_done(&c->lists[i]);
+	object_list_done(&c->before);
 	if (c->fn)
 		c->fn(c->arg, c->r, c->r < 0 ? c->err.text : "");
 	free(c);
+}
+
+/* Is the member as it was before the change? Then its troubles are its own. */
+static bool is_untouched(const struct team_change *c, const struct object_list *now, const char *name)
+{
+	const struct field *rows = object_types[OBJECT_MEMBER].fields;
+	struct member_spec key = { 0 };
+	size_t i, k;
+
+	str_copy(key.name, sizeof(key.name), name);
+	i = object_list_find(&c->before, &key);
+	k = object_list_find(now, &key);
+	return i != OBJECT_NONE && k != OBJECT_NONE &&
+	       field_equal(rows, object_list_spec(&c->before, i), object_list_spec(now, k));
 }
 
 /* The first error of a member that the change was about, for whoever asked for it. */
@@ -292,9 +318,12 @@ static void collect_errors(struct manager *m, struct team_change *c)
 {
 	unsigned int i;
 
-	for (i = 0; i < TEAM_MEMBERS && c->r == 0; i++)
-		if (m->member_ctl[i].name[0] && m->member_ctl[i].error[0])
-			c->r = err_set(&c->err, EIO, "member %s: %s", m->member_ctl[i].name, m->member_ctl[i].error);
+	for (i = 0; i < TEAM_MEMBERS && c->r == 0; i++) {
+		const struct member_ctl *ctl = &m->member_ctl[i];
+
+		if (ctl->name[0] && ctl->error[0] && !is_untouched(c, &m->members, ctl->name))
+			c->r = err_set(&c->err, EIO, "member %s: %s", ctl->name, ctl->error);
+	}
 }
 
 /* End the change when no device is being worked on any more. */
@@ -354,7 +383,7 @@ int team_replace(struct manager *m, struct object_list lists[3], work_done_fn fn
 		return r;
 	c = calloc(1, sizeof(*c));
 	k = calloc(1, sizeof(*k));
-	if (!c || !k) {
+	if (!c || !k || object_list_copy(&c->before, &m->members) < 0) {
 		free(c);
 		free(k);
 		return err_set(err, ENOMEM, "out of memory");

@@ -193,7 +193,7 @@ static void set_team(struct reload *rl, bool timers)
 {
 	struct object_list lists[3] = { 0 };
 	struct errbuf err;
-	bool differs = timers;
+	bool differs = timers || team_failed(rl->m, NULL); /* what could not be opened may work now */
 	unsigned int k;
 	int r = 0;
 
