@@ -171,7 +171,7 @@ static inline uint64_t tw_now(const struct tw_core *c)
 /* Random number of ns below max. */
 static inline uint64_t tw_random_ns(const struct tw_core *c, uint64_t max)
 {
-	return max * c->env.random(c->env.arg) >> 32;
+	return (uint64_t)((unsigned __int128)max * c->env.random(c->env.arg) >> 32);
 }
 
 static inline bool tw_independent(const struct tw_core *c)

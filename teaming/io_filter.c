@@ -12,7 +12,6 @@
 
 enum {
 	AT_TYPE = 12,
-	AT_ARP_OP = 20,
 	AT_ARP_SPA = 28,
 	AT_ARP_TPA = 38,
 	AT_IP4_FRAG = 20,
@@ -70,8 +69,6 @@ static void end(struct program *p, unsigned int begin)
 
 static void arp(struct program *p, const struct tw_io_filter *f)
 {
-	put(p, BPF_LD | BPF_H | BPF_ABS, AT_ARP_OP);
-	accept_if(p, 2);
 	put(p, BPF_LD | BPF_W | BPF_ABS, AT_ARP_TPA);
 	accept_if_ours(p, f, 4);
 	put(p, BPF_LD | BPF_W | BPF_ABS, AT_ARP_SPA);

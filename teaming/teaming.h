@@ -86,13 +86,14 @@ typedef void (*teaming_event_fn)(const struct teaming_event *ev, void *arg);
 struct teaming_config {
 	const char *host_id; /* seeds MACs of PAs */
 	uint8_t mode;	     /* enum team_mode */
-	uint32_t hold_down_ms; /* a member is used again after its link was good for this long */
-	uint32_t grace_ms;
+	uint32_t hold_down_ms; /* a member is used again after its link was good for this long; not at its first link,
+				* and not when no other member is usable */
+	uint32_t grace_ms;     /* frames to a moved PA are accepted on its previous member for so long; 0: 500 */
 	uint16_t n_members, n_pas, n_routes;
 	const struct member_spec *members;
 	const struct pa_spec *pas;
 	const struct provider_route_spec *routes;
-	const char *state_dir; /* PAs that were preferred before a restart are used at once */
+	const char *state_dir; /* PAs that were preferred before a restart are used at once; NULL: none are */
 	teaming_event_fn event;
 	void *arg;
 };
@@ -107,13 +108,27 @@ void teaming_free(struct teaming *t);
 /*
  * Replace the configuration by difference: members and PAs that stay keep their state. Same pointers as at
  * creation may be passed; everything is copied. Main thread. @return 0 or -errno, nothing changed then.
+ *
+ * Indices of members and PAs are slots: at creation those of the configuration, later whatever was free, for life.
+ * A member that is removed while its device is open keeps its slot until teaming_member_close(). -ENOSPC: so many
+ * are waiting for that that new ones have no room.
  */
 int teaming_configure(struct teaming *t, const struct teaming_config *config, struct errbuf *err);
 
 /* Validate a configuration without touching anything (--check). Any thread. */
 int teaming_check(const struct teaming_config *config, struct errbuf *err);
 
-/* Probe, configure and start the device of a member; publishes it. portctl thread. */
+/*
+ * Probe, configure and start the device of a member; publishes it. portctl thread.
+ *
+ * When: at the start for all members that are present; later after TEAMING_NETDEV, looking at teaming_members(): open
+ * what is present and not open, close what is open and not present. An open device counts as not present when its
+ * netdev is gone or another, when its configuration changed, and when the member was removed.
+ *
+ * AF_PACKET: one queue pair per max(rxq, txq, spec.queues), because each is a socket that gets its share. AF_XDP: one
+ * per receive queue of the NIC, buffers of its own. Offloads are masked with what the driver has.
+ * @return 0; -ENODEV, -EBUSY, -EEXIST (foreign XDP program), -EMSGSIZE (MTU does not fit the buffers), -EALREADY...
+ */
 int teaming_member_open(struct teaming *t, unsigned int member, const struct member_config *c, struct errbuf *err);
 
 /* Unpublish, wait for the workers, stop and close. portctl thread. */
@@ -152,7 +167,10 @@ static inline uint8_t teaming_mac_bucket(const struct mac *mac)
 
 /* ---- workers ---- */
 
-/* The current view; valid until the worker's next quiescent state. Never NULL after creation. */
+/*
+ * The current view; valid until the worker's next quiescent state. Never NULL after creation. Control threads may look
+ * at one, and at its devices' queue counts, for some seconds: memory is kept for ten.
+ */
 const struct team_view *teaming_view(const struct teaming *t);
 
 /*
@@ -176,6 +194,7 @@ struct teaming_pa_status {
 	struct pa_spec spec; /* with derived MAC */
 	uint8_t state, home, now;
 };
+/* By slot: a free one has an empty name (no address). @return the highest slot in use + 1, at most max. */
 unsigned int teaming_members(struct teaming *t, struct teaming_member_status *ret, unsigned int max);
 unsigned int teaming_pas(struct teaming *t, struct teaming_pa_status *ret, unsigned int max);
 struct teaming_neigh_status {

@@ -309,7 +309,7 @@ static void random_object(const struct field *rows, void *obj, size_t size, bool
 
 static void random_item(const struct field *f, void *place, bool biggest, uint64_t *seed)
 {
-	uint64_t v, max = f->max ? f->max : f->size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * f->size)) - 1;
+	uint64_t v, max = f->max ? f->max : f->size >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * f->size)) - 1;
 	struct ip_prefix *p = place;
 	unsigned int n = 0;
 

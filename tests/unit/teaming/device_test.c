@@ -94,6 +94,13 @@ static bool netdev_told(void)
 	return seen[TEAMING_NETDEV] > 0;
 }
 
+static void forget_netdev(void)
+{
+	pthread_mutex_lock(&lock);
+	seen[TEAMING_NETDEV] = 0;
+	pthread_mutex_unlock(&lock);
+}
+
 static bool second_carries_all(void)
 {
 	const struct team_view *v = teaming_view(team);
@@ -473,7 +480,7 @@ static void deleted_and_made_again(void **state)
 	assert_null(teaming_view(team)->members[0].dev);
 	assert_true(open_member(0, &err) < 0);
 	assert_non_null(strstr(err.text, "a0"));
-	seen[TEAMING_NETDEV] = 0;
+	forget_netdev();
 	cable("a0", "s0");
 	AWAIT(netdev_told);
 	assert_int_equal(open_member(0, &err), 0);

@@ -228,6 +228,18 @@ static void echo_that_is_not_answered(void **state)
 	world_input(&w, 0, buf, len);
 	len = echo4(buf, sizeof(buf), pa_mac(&w, 0), PEER, PA1, 10);
 	world_input(&w, 0, buf, len - 1);
+	for (unsigned int kind = 0; kind < 2; kind++) { /* a first fragment; options */
+		struct frame_ip4 h = { .src = PEER, .dst = PA1, .frag = kind ? 0 : 0x2000, .opts = "\1\1\1",
+				       .opts_len = kind ? 4 : 0 };
+		struct frame f;
+
+		frame_init(&f, buf, sizeof(buf));
+		frame_eth(&f, pa_mac(&w, 0), &somebody, FRAME_AUTO);
+		frame_ip4_full(&f, &h);
+		frame_icmp4(&f, 8, 0, 7);
+		frame_fill(&f, 16, 0);
+		world_input(&w, 0, buf, (size_t)frame_finish(&f));
+	}
 	assert_int_equal(w.n_sent, 0);
 	len = echo4(buf, sizeof(buf), pa_mac(&w, 0), PEER, PA1, 10);
 	world_input(&w, 0, buf, len);

@@ -309,6 +309,20 @@ static void the_socket_filter_knows_our_addresses(void **state)
 	expect(buf, len);
 }
 
+/* What the data path sends by the same device. */
+static void outgoing_frames_of_others_stay_out(void **state)
+{
+	int other = raw_open("v0");
+	uint8_t buf[128];
+	size_t len = arp(buf, sizeof(buf), all, 0, 1, PA, PA);
+
+	assert_int_equal(write(other, buf, len), len);
+	len = arp(buf, sizeof(buf), all, 0, 1, PEER, PA);
+	inject(buf, len);
+	expect(buf, len);
+	close(other);
+}
+
 /* In the NIC's filter as long as the socket lives. */
 static void the_nic_accepts_the_macs(void **state)
 {
@@ -427,6 +441,7 @@ int main(void)
 		BOTH(sent_frames_go_out_and_do_not_come_back),
 		BOTH(nothing_there_is_no_error),
 		SOCKET(the_socket_filter_knows_our_addresses),
+		SOCKET(outgoing_frames_of_others_stay_out),
 		SOCKET(the_nic_accepts_the_macs),
 		SOCKET(a_dead_device_is_an_error_not_a_loop),
 		cmocka_unit_test(the_largest_filter_fits),

@@ -277,9 +277,11 @@ static void routes_by_the_longest_prefix(void **state)
 	w.routes[0] = (struct provider_route_spec){ { ip("192.0.2.0"), 24 }, ip("10.0.0.250"), 0 };
 	w.routes[1] = (struct provider_route_spec){ { ip("192.0.2.128"), 25 }, ip("10.0.0.251"), 0 };
 	w.routes[2] = (struct provider_route_spec){ { ip("192.0.2.128"), 25 }, ip("10.0.0.252"), 5 };
-	w.config.n_routes = 3;
+	w.routes[3] = (struct provider_route_spec){ { ip("192.0.0.0"), 16 }, ip("10.0.0.253"), 0 };
+	w.config.n_routes = 4;
 	world_ready(&w);
 	REMOTES("192.0.2.1", "192.0.2.200", "198.51.100.1");
+	assert_null(neigh("10.0.0.253"));
 	assert_non_null(neigh("10.0.0.250"));
 	assert_non_null(neigh("10.0.0.251"));
 	assert_null(neigh("10.0.0.252"));

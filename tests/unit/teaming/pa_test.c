@@ -144,7 +144,7 @@ static void two_that_probe_at_once_both_give_way(void **state)
 }
 
 /* A switch floods what one member sends to the other members. */
-static void own_frames_are_no_conflict(void **state)
+static void flood_own_frames(void)
 {
 	unsigned int n;
 
@@ -158,8 +158,22 @@ static void own_frames_are_no_conflict(void **state)
 	}
 	assert_int_equal(state_of(0), PA_PREFERRED);
 	assert_int_equal(state_of(1), PA_PREFERRED);
+}
+
+static void own_frames_are_no_conflict(void **state)
+{
+	flood_own_frames();
 	for (unsigned int i = 0; i < w.n_sent; i++)
 		assert_int_not_equal(load_be16(w.sent[i].data + 20), ARP_REPLY);
+}
+
+static void own_frames_are_no_conflict_v6(void **state)
+{
+	w.pas[0].address = ip("2001:db8::1");
+	w.pas[1].address = ip("2001:db8::2");
+	w.pas[0].prefix_len = w.pas[1].prefix_len = 64;
+	flood_own_frames();
+	assert_int_equal(world_events(&w, TEAMING_PA), 2); /* each became preferred */
 }
 
 static void addresses_of_before_a_restart_are_used_at_once(void **state)
@@ -386,6 +400,8 @@ static void a_member_without_an_address_carries_nothing(void **state)
 	world_link(&w, 1, false);
 	assert_int_equal(view_of(0)->now, 2);
 	assert_int_equal(view_of(1)->now, 2);
+	for (unsigned int b = 0; b < TEAM_BUCKETS; b++)
+		assert_int_equal(w.view->bucket[b], TEAM_NO_MEMBER);
 }
 
 static void a_cooperating_team_uses_any_address_anywhere(void **state)
@@ -593,6 +609,7 @@ int main(void)
 		TEST(a_duplicate_is_tried_again, setup2),
 		TEST(two_that_probe_at_once_both_give_way, setup2),
 		TEST(own_frames_are_no_conflict, setup2),
+		TEST(own_frames_are_no_conflict_v6, setup2),
 		TEST(addresses_of_before_a_restart_are_used_at_once, setup2),
 		TEST(another_mac_or_vlan_is_not_the_address_of_before, setup2),
 		TEST(a_used_address_is_defended_once_in_ten_seconds, setup2),
