@@ -11,6 +11,7 @@
 #include "teaming/ethdev.h"
 #include "teaming/ethtool.h"
 #include "teaming/xdp.h"
+#include "teaming/xdp_fds.h"
 #include "teaming/xdp_pool.h"
 
 #define RING_FRAMES   2048 /* of an AF_PACKET ring: 2 ms at 1 Mpps */
@@ -24,6 +25,7 @@ struct device {
 	uint16_t port;
 	uint16_t max_len; /* AF_XDP: longest frame */
 	struct rte_mempool *pool; /* AF_XDP: its own */
+	struct tw_xdp_fds fds;	  /* AF_XDP: what the driver opened */
 };
 
 /* Ports that are members: one cannot be two. portctl thread. */
@@ -238,7 +240,7 @@ static int start(struct member_dev *d, const struct member_config *c, const stru
 	return 0;
 }
 
-static int ethdev_configure(struct member_dev *d, const struct member_config *c, struct errbuf *err)
+static int configure(struct member_dev *d, const struct member_config *c, struct errbuf *err)
 {
 	struct device *dev = device_of(d);
 	struct rte_eth_dev_info info;
@@ -264,6 +266,21 @@ static int ethdev_configure(struct member_dev *d, const struct member_config *c,
 	if (!d->rxq || !d->txq)
 		return err_set(err, ENOTSUP, "%s has no queue to receive or to send", dev->spec.name);
 	return start(d, c, &info, err);
+}
+
+static int ethdev_configure(struct member_dev *d, const struct member_config *c, struct errbuf *err)
+{
+	struct device *dev = device_of(d);
+	struct tw_xdp_fds before;
+	int r;
+
+	if (dev->spec.type != MEMBER_AF_XDP)
+		return configure(d, c, err);
+	tw_xdp_fds_list(&before);
+	r = configure(d, c, err);
+	tw_xdp_fds_list(&dev->fds);
+	tw_xdp_fds_new(&dev->fds, &before);
+	return r;
 }
 
 static bool shows_all(const struct rte_eth_dev_info *info)
@@ -330,6 +347,7 @@ static void ethdev_close(struct member_dev *d)
 		if (!keep)
 			(void)rte_dev_remove(dev->dev);
 	}
+	tw_xdp_fds_close(&dev->fds);
 	if (dev->pool)
 		tw_xdp_pool_retire(dev->pool);
 	free(dev);

@@ -302,7 +302,7 @@ static int scan_named(const char *name, const char *text, size_t len, unsigned i
 	return scan_text(&s);
 }
 
-/* @return 0 with a malloc'ed text, or -errno. */
+/* @return 0 with a malloc'ed text that a NUL byte follows, or -errno. */
 static int read_regular(const char *file, char **ret, size_t *ret_len)
 {
 	CLEANUP_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -326,6 +326,7 @@ static int read_regular(const char *file, char **ret, size_t *ret_len)
 			return -errno;
 		len += n > 0 ? (size_t)n : 0;
 	} while (n != 0);
+	text[len] = '\0';
 	*ret = TAKE(text);
 	*ret_len = len;
 	return 0;

@@ -475,7 +475,7 @@ def test_hostile_scripts_run_to_their_end(run: Run, host: Netns, ring: str) -> N
             return bool(peer.events("done")) or backend.process.status is not None
 
         while not peer.events("done"):
-            until(over, f"{name}: done", 30)
+            until(over, f"{name}: done", 120)
             if backend.process.status is not None:
                 for socket in sockets:
                     socket.unlink(missing_ok=True)

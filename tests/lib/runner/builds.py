@@ -30,6 +30,7 @@ ALL = (GCC, CLANG, ASAN)
 # a report of any sanitizer is an exit status that no test of ours has
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:exitcode=99",
+    "LSAN_OPTIONS": f"suppressions={Path(__file__).parents[1] / 'lsan.supp'}:print_suppressions=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
 }
 

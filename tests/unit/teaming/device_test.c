@@ -3,6 +3,7 @@
  * The whole of teaming with its thread: real devices on cables, DPDK devices without netdev, workers that
  * look on.
  */
+#include <dirent.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
@@ -319,6 +320,18 @@ static void sends_what_it_is_given(void **state)
 	close(wire);
 }
 
+static unsigned int n_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
 static void af_xdp_members(void **state)
 {
 	uint8_t buf[256];
@@ -342,6 +355,16 @@ static void af_xdp_members(void **state)
 	close(wire);
 	teaming_member_close(team, 0);
 	assert_int_not_equal(system("ip -d link show a0 | grep -q xdp"), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct errbuf err = { "" };
+		unsigned int fds = n_fds();
+
+		if (open_member(0, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_true(n_fds() > fds);
+		teaming_member_close(team, 0);
+		assert_int_equal(n_fds(), fds);
+	}
 }
 
 static uint32_t attached(const char *device)
