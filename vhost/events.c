@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <linux/if_ether.h>
 #include <linux/virtio_config.h>
 #include <linux/vhost.h>
 #include <rte_pause.h>
@@ -203,7 +204,7 @@ static void remember_features(struct vhu_port *p, uint64_t features)
 }
 
 /* All that stays as it is until destroy_device. */
-static void prepare_queues(struct vhu_port *p, int vid, bool packed, int socket)
+static void prepare_queues(struct vhu_port *p, int vid, bool packed, int socket, uint32_t fits)
 {
 	unsigned int i;
 
@@ -214,7 +215,16 @@ static void prepare_queues(struct vhu_port *p, int vid, bool packed, int socket)
 		q->rx_saved = packed ? rings_slot(p->rings, q->rx_vring) : NULL;
 		q->tx_saved = packed ? rings_slot(p->rings, q->tx_vring) : NULL;
 		__atomic_store_n(&q->q.socket, socket, __ATOMIC_RELAXED);
+		__atomic_store_n(&q->q.fits, fits, __ATOMIC_RELAXED);
 	}
+}
+
+/* Receive buffers are as long as the guest made them; without mergeable ones it must have room for its MTU. */
+static uint32_t frame_that_fits(uint64_t features, uint16_t mtu)
+{
+	if (features & F_BIT(VIRTIO_NET_F_MRG_RXBUF))
+		return UINT32_MAX;
+	return (mtu ? mtu : ETH_DATA_LEN) + ETH_HLEN;
 }
 
 static int new_device(int vid)
@@ -231,7 +241,7 @@ static int new_device(int vid)
 		node = SOCKET_ID_ANY;
 	if (rte_vhost_get_mtu(vid, &mtu) < 0)
 		mtu = 0;
-	prepare_queues(p, vid, is_packed(features) && p->rings, node);
+	prepare_queues(p, vid, is_packed(features) && p->rings, node, frame_that_fits(features, mtu));
 	p->facts.features = features;
 	p->facts.mtu = mtu;
 	p->facts.socket = node;

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from scapy.layers.l2 import ARP, Ether
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 from lab.capture import Injector
@@ -47,6 +48,33 @@ def test_ovs_gre_port(new_fabric: MAKE, run: Run) -> None:
     a.send(Ether(src=a.mac, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=a.mac, psrc="10.0.0.11", pdst="10.0.0.99"))
     at_b.wait(lambda f: f.packet.haslayer(ARP) and f.packet[ARP].pdst == "10.0.0.99", "the flooded question")
     other.stop()
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("family", [4, 6])
+def test_second_encapsulation(new_fabric: MAKE, family: int) -> None:
+    """What is not in an encapsulation's own file does not depend on which it is: the two hosts over VXLAN."""
+    fabric = new_fabric(family=family)
+    for host in fabric.hosts.values():
+        host.program = "vswitchd-vxlan"
+        for other in host.config["hosts"]:
+            other["encapsulation"] = "vxlan"
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    fabric.subnet(5002, "tenant-a", "10.0.1.1/24")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    fabric.tap_guest("h2", "c", 5002, "10.0.1.12/24")
+    fabric.start()
+    wire = fabric.underlay.capture()
+    a.reaches("10.0.0.12")
+    a.reaches("10.0.1.12")
+    seen = a.capture()
+    a.send(Ether(src=a.mac, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=a.mac, psrc="10.0.0.11", pdst="10.0.0.99"))
+    wire.wait(lambda f: f.packet.haslayer(VXLAN) and f.packet.haslayer(ARP), "the flooded question")
+    assert not seen.frames(lambda f: f.packet.haslayer(ARP) and f.packet[ARP].pdst == "10.0.0.99")
+    assert not wire.frames(lambda f: f.nvgre)
+    vnis = {f.packet[VXLAN].vni for f in wire.frames(lambda f: f.packet.haslayer(VXLAN))}
+    assert vnis == {5001, 5002}
 
 
 def test_plain_ports_are_one_segment(new_fabric: MAKE, run: Run) -> None:

@@ -180,6 +180,31 @@ def test_row21_receiver_drops(new_fabric: MAKE, run: Run, member_type: str) -> N
 
 
 @pytest.mark.asan
+def test_row21_priority_tag_inside(new_fabric: MAKE, run: Run) -> None:
+    """A drop by RFC 7637 3.2; the knob has it taken off instead, and only where the VID is 0."""
+    fabric, b, peer = scene(new_fabric, run)
+    host = fabric.hosts["h1"]
+    mac = peer.resolve(OURS[4])
+    at_b = b.capture()
+
+    def tagged(vid: int, text: bytes) -> Any:
+        inner = Ether(src=A_MAC, dst=B_MAC) / Dot1Q(vlan=vid, prio=5) / to_b(text)[IP]
+        return nvgre(THEIRS[4], OURS[4], 5001, inner)
+
+    drops = host.watch_drops()
+    peer.send(tagged(0, b"too early"), mac)
+    assert drops.wait("inner-vlan") == 1
+    fabric.setting("nvgre", accept_inner_vid0=True)
+    assert host.reload().ok
+    peer.send(tagged(5, b"with a VLAN"), mac)
+    peer.send(tagged(0, b"priority"), mac)
+    found = at_b.wait(_contains(b"priority"), "the frame without its tag")[0]
+    assert not found.packet.haslayer(Dot1Q) and found.packet[IP].dst == to_b()[IP].dst
+    assert drops.since()["inner-vlan"] == 2
+    assert not at_b.frames(_contains(b"too early")) and not at_b.frames(_contains(b"with a VLAN"))
+
+
+@pytest.mark.asan
 def test_row21_fuzzed_frames_do_no_harm(new_fabric: MAKE, run: Run) -> None:
     """Bytes turned over, frames cut: everything is counted, the next good frame arrives."""
     fabric, b, peer = scene(new_fabric, run)

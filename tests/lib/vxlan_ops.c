@@ -168,7 +168,7 @@ static enum drop_reason vxlan_parse(const uint8_t *data, uint32_t len, uint32_t 
 }
 
 const struct encap_ops vxlan_ops = {
-	.name = "vxlan-test",
+	.name = "vxlan",
 	.ip_proto = IPPROTO_UDP_,
 	.overhead4 = sizeof(struct ipv4_hdr) + TUNNEL_LEN + ETH_HLEN_,
 	.overhead6 = sizeof(struct ipv6_hdr) + TUNNEL_LEN + ETH_HLEN_,

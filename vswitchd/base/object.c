@@ -15,13 +15,7 @@ const char *const record_type_names[] = { "static", "dynamic", "l2only", "gatewa
 const char *const pa_state_names[] = { "invalid", "tentative", "duplicate", "deprecated", "preferred", NULL };
 const char *const spread_names[] = { "flow", "record", NULL };
 const char *const member_type_names[] = { "af-packet", "af-xdp", "dpdk", NULL };
-const char *const encap_names[] = {
-	"nvgre",
-#ifdef WITH_ENCAP_TEST
-	"test",
-#endif
-	NULL,
-};
+const char *encap_names[] = { "nvgre", NULL, NULL };
 
 /* Where a scalar or an array with its count lies. */
 #define AT(s, m)      .offset = offsetof(struct s, m), .size = sizeof(((struct s *)0)->m)

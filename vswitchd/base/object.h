@@ -101,9 +101,11 @@ struct provider_route_spec {
 	uint32_t metric;
 };
 
-enum encap_kind { ENCAP_NVGRE, ENCAP_TEST }; /* ENCAP_TEST exists in test builds only */
+enum encap_kind { ENCAP_NVGRE, ENCAP_TEST }; /* ENCAP_TEST is a place for a test's own */
 enum spread { SPREAD_FLOW, SPREAD_RECORD };
-extern const char *const encap_names[], *const spread_names[];
+extern const char *const spread_names[];
+/* A test that registers an encapsulation as ENCAP_TEST names it here before main(); nobody writes it later. */
+extern const char *encap_names[];
 
 struct host_pa {
 	struct ip_addr address;

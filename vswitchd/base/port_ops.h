@@ -32,6 +32,7 @@ struct port_queue {
 	const struct port_ops *ops;
 	/* Written by the control side of the port (vhost's callback thread), read by workers each turn. */
 	uint32_t rx_ready, tx_ready;
+	uint32_t fits; /* bytes that every receive buffer holds; a longer frame may be refused for that */
 	uint16_t index; /* queue pair */
 	uint16_t port;	/* port index of policy/ */
 	int socket;	/* NUMA node of the guest's memory, or SOCKET_ID_ANY */

@@ -101,6 +101,10 @@ static const struct field policy_rows[] = {
 static const struct field nvgre_rows[] = {
 	{ .name = "flow-id", .type = FIELD_BOOL, PLACE(flow_id), .def = "true", .flags = FIELD_RELOAD,
 	  .text = "Put eight bits of the inner flow's hash into the FlowID (RFC 7637 3.2); false: 0." },
+	{ .name = "accept-inner-vid0", .type = FIELD_BOOL, PLACE(accept_inner_vid0), .def = "false",
+	  .flags = FIELD_RELOAD,
+	  .text = "Take a priority tag (VID 0) off a received inner frame, for peers of before RFC 7637; false: drop "
+		  "inner-vlan." },
 	{ 0 },
 };
 

@@ -42,7 +42,7 @@ struct settings {
 	uint32_t max_records;
 	bool use_external_router, routed_ttl;
 	/* nvgre */
-	bool flow_id;
+	bool flow_id, accept_inner_vid0;
 	/* limits */
 	uint32_t flood_pps, neigh_pps;
 	/* underlay */

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/control_private.h"
@@ -349,7 +350,8 @@ static int conn_new(struct control *control, int fd)
 static void refuse(int fd, int r)
 {
 	const char *text = r == -EACCES ? "no permission: not root, nor in a group of `control` in the configuration" :
-			   r == -EBUSY	? "too many connections" : "out of memory";
+			   r == -EBUSY	? "too many connections" :
+			   r == -EMFILE ? "out of file descriptors" : "out of memory";
 	struct json_object *o = error_new(r, text);
 	const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 
@@ -359,13 +361,28 @@ static void refuse(int fd, int r)
 	close(fd);
 }
 
+/* One that waits and cannot be accepted would wake us for ever. */
+static int refuse_without_descriptors(struct control *c)
+{
+	int conn;
+
+	closep(&c->spare);
+	conn = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn >= 0)
+		refuse(conn, -EMFILE);
+	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
 static int on_listen(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct control *control = arg;
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
 
+	if (conn < 0 && (errno == EMFILE || errno == ENFILE))
+		return refuse_without_descriptors(control);
 	if (conn < 0)
-		return 0; /* gone already, or no descriptors: the next one may work */
+		return 0; /* gone already */
 	r = conn_new(control, conn);
 	if (r < 0)
 		refuse(conn, r);
@@ -440,6 +457,7 @@ int control_new(struct manager *m, const char *path, struct control **ret, struc
 		return err_set(err, ENOMEM, "out of memory");
 	c->m = m;
 	c->fd = -1;
+	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	LIST_INIT(&c->conns);
 	auth_groups(&c->groups, manager_settings(m));
 	r = str_copy(c->path, sizeof(c->path), path);
@@ -450,8 +468,8 @@ int control_new(struct manager *m, const char *path, struct control **ret, struc
 	if (r >= 0)
 		r = sd_event_add_io(manager_loop(m), &c->io, c->fd, EPOLLIN, on_listen, c);
 	if (r < 0) {
-		if (c->fd >= 0)
-			close(c->fd);
+		closep(&c->fd);
+		closep(&c->spare);
 		free(c);
 		return r;
 	}
@@ -468,7 +486,8 @@ struct control *control_free(struct control *c)
 	while ((conn = LIST_FIRST(&c->conns)))
 		conn_close(conn);
 	sd_event_source_disable_unref(c->io);
-	close(c->fd);
+	closep(&c->fd);
+	closep(&c->spare);
 	(void)unlink(c->path);
 	free(c);
 	return NULL;

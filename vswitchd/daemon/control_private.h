@@ -46,6 +46,7 @@ struct control {
 	struct manager *m;
 	char path[PATH_SIZE];
 	int fd;
+	int spare; /* given up for a moment to refuse a connection when descriptors have run out */
 	sd_event_source *io;
 	struct conn_list conns;
 	unsigned int n_conns;

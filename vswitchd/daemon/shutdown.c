@@ -5,6 +5,7 @@
 #include <rte_eal.h>
 #include <rte_mempool.h>
 
+#include "base/log.h"
 #include "base/rcu.h"
 #include "daemon/control.h"
 #include "daemon/manager_private.h"
@@ -40,6 +41,16 @@ static void stop_threads(struct manager *m)
 	m->mailbox = mailbox_free(m->mailbox);
 }
 
+/* Nobody is left who could hold one. */
+static void free_pool(struct rte_mempool *pool)
+{
+	unsigned int n = pool ? rte_mempool_in_use_count(pool) : 0;
+
+	if (n)
+		log_warning("%u packet buffers were lost", n);
+	rte_mempool_free(pool);
+}
+
 struct manager *manager_free(struct manager *m)
 {
 	if (!m)
@@ -57,7 +68,7 @@ struct manager *manager_free(struct manager *m)
 	stop_sources(m);
 	event_bus_done(&m->bus);
 	policy_free(m->policy);
-	rte_mempool_free(m->pool);
+	free_pool(m->pool);
 	object_list_done(&m->members);
 	object_list_done(&m->pas);
 	object_list_done(&m->provider_routes);

@@ -251,6 +251,7 @@ static int make_datapath(struct manager *m, struct errbuf *err)
 		.plain_uplink = m->settings.plain_uplink,
 		.provider_mtu = m->settings.provider_mtu,
 	};
+	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);
 	m->provider_mtu = m->settings.provider_mtu;
 	return datapath_create(&m->knobs, &m->datapath, err);
 }

@@ -54,19 +54,39 @@ static uint32_t queue_hash(const struct worker *w, struct rte_mbuf *m)
 	return FLOW_QUEUE(meta->hash);
 }
 
-/* Copy pkts to one queue; what does not fit is dropped. The mbufs are freed in bulk by the caller's worker_free(). */
-static void give(struct worker *w, struct dp_port *p, struct port_queue *q, struct rte_mbuf **pkts, uint16_t n)
+static void given(struct worker *w, struct dp_port *p, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct port_counters *c = &p->counters[w->id];
 	uint64_t bytes = 0;
-	uint16_t done = q->ops->tx(q, pkts, n);
 
-	for (uint16_t i = 0; i < done; i++) {
+	for (uint16_t i = 0; i < n; i++) {
 		bytes += pkts[i]->pkt_len;
 		worker_free(w, pkts[i]);
 	}
-	traffic_add(&c->tx, done, bytes);
-	stat_add(&w->stage[STAGE_GUEST_TX], done);
+	traffic_add(&p->counters[w->id].tx, n, bytes);
+	stat_add(&w->stage[STAGE_GUEST_TX], n);
+}
+
+/*
+ * Copy pkts to one queue. A full ring ends it; a frame that is longer than the guest's buffers must hold may have been
+ * refused for that alone, and does not keep those behind it out.
+ */
+static void give(struct worker *w, struct dp_port *p, struct port_queue *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t done = 0;
+
+	for (;;) {
+		uint16_t sent = q->ops->tx(q, pkts + done, n - done);
+
+		given(w, p, pkts + done, sent);
+		done += sent;
+		if (likely(done == n))
+			return;
+		if (pkts[done]->pkt_len <= q->fits)
+			break;
+		worker_drop(w, p->index, pkts[done++], DROP_PORT_MTU);
+		if (done == n)
+			return;
+	}
 	for (uint16_t i = done; i < n; i++)
 		worker_drop(w, p->index, pkts[i], DROP_PORT_FULL);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -203,13 +204,15 @@ static void spoil_values(struct hostile *h, struct vhu_msg *msg)
 {
 	switch (msg->request) {
 	case VHU_SET_MEM_TABLE: {
-		struct vhu_msg_region *r = &msg->mem.region[hostile_below(h, msg->mem.n)];
-		uint64_t *field = &(&r->gpa)[hostile_below(h, 4)];
+		size_t region = hostile_below(h, msg->mem.n), field = hostile_below(h, 4);
+		uint64_t v = extreme(h);
 
 		if (hostile_below(h, 3) == 0)
-			msg->mem.n = (uint32_t)extreme(h);
-		else
-			memcpy(field, &(uint64_t){ extreme(h) }, sizeof(*field));
+			msg->mem.n = (uint32_t)v;
+		else /* a message is not aligned for its fields */
+			memcpy(msg->bytes + offsetof(struct vhu_msg, mem.region) - VHU_HDR_LEN +
+				       region * sizeof(struct vhu_msg_region) + field * sizeof(v),
+			       &v, sizeof(v));
 		break;
 	}
 	case VHU_SET_VRING_ADDR: {

@@ -472,6 +472,7 @@ def test_hostile_scripts_run_to_their_end(run: Run, host: Netns, ring: str) -> N
         )
 
         def over(peer: Peer = peer) -> bool:
+            assert peer.process.status is None or peer.events("done"), f"{name}: the peer died"
             return bool(peer.events("done")) or backend.process.status is not None
 
         while not peer.events("done"):

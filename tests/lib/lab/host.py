@@ -20,6 +20,7 @@ from .varlink import Connection, Events
 from .wait import until
 
 START_SECONDS = 30.0
+_LOST = re.compile(r"\d+ packet buffers were lost")
 _SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|: runtime error: |SUMMARY: \w+Sanitizer")
 
 
@@ -47,6 +48,7 @@ class Host:
             "subnets": [],
             "records": [],
         }
+        self.program = "vswitchd"
         self.control = self.run_directory / "control"
         self.process: Process | None = None
         self.notify: NotifySocket | None = None
@@ -61,7 +63,7 @@ class Host:
 
     def check(self) -> Result:
         """`vswitchd --check`: nothing is started."""
-        return sh([program("vswitchd"), "--check", str(self.write_config())], self.netns.name, check=False)
+        return sh([program(self.program), "--check", str(self.write_config())], self.netns.name, check=False)
 
     def start(self, ready: bool = True) -> Process:
         """Starts vswitchd; with `ready`, returns when ports and policy are up."""
@@ -73,7 +75,7 @@ class Host:
         self._run.defer(self.notify.close)
         self.process = self.netns.start(
             f"{self.name}-vswitchd",
-            [program("vswitchd"), "--config", str(self.write_config())],
+            [program(self.program), "--config", str(self.write_config())],
             env={
                 "NOTIFY_SOCKET": str(self.notify.path),
                 "VSWITCHD_XDP_PROG": str(build_directory() / "teaming/nvgre.bpf.o"),
@@ -117,6 +119,8 @@ class Host:
         return self.process.log.read_text(errors="replace")
 
     def _check_log(self) -> None:
+        lost = _LOST.search(self.log())
+        assert not lost, f"{self.name}: {lost[0]}"
         found = _SANITIZER.search(self.log())
         if found:
             at = self.log()[max(0, found.start() - 2000) : found.end() + 4000]

@@ -8,11 +8,14 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -316,6 +319,36 @@ static void connections_of_one_user_are_bounded(void **state)
 	assert_int_equal(control->n_conns, 0);
 }
 
+/* Neither waits for ever in the listen queue nor keeps the loop turning. */
+static void out_of_descriptors_is_told(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct rlimit old, none;
+	char text[1024];
+
+	assert_int_equal(str_copy(a.sun_path, sizeof(a.sun_path), path), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = old.rlim_max };
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	none.rlim_cur = (rlim_t)control->spare + 1; /* the one that is given up, no other */
+	for (int i = 0; i < control->spare; i++)
+		if (fcntl(i, F_GETFD) < 0)
+			assert_true(dup2(control->spare, i) >= 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_true(turns(100) < 100);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(control->spare >= 0);
+	assert_int_equal(heard(fd, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, "out of file descriptors"));
+	assert_int_equal(heard(fd, text, sizeof(text)), -1);
+	close(fd);
+	fd = client();
+	assert_int_equal(control->n_conns, 1);
+	close(fd);
+	turns(100);
+}
+
 /* Groups that a reload brings may connect. */
 static void rights_follow_the_settings(void **state)
 {
@@ -351,6 +384,7 @@ int main(void)
 		T(peer_that_does_not_read_is_cut_off),
 		T(bad_message_ends_the_connection),
 		T(connections_of_one_user_are_bounded),
+		T(out_of_descriptors_is_told),
 		T(rights_follow_the_settings),
 	};
 

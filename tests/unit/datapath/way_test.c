@@ -391,6 +391,22 @@ static void full_rings_are_counted(void **state)
 	assert_int_equal(drops_of(DROP_MEMBER_TX), 1);
 }
 
+/* Without mergeable buffers a long frame is refused, again and again; those behind it are not its fault. */
+static void a_frame_too_long_for_the_guest_is_counted(void **state)
+{
+	uint8_t buf[SIZE];
+
+	world.ports[B].longest = world.ports[B].q.fits = 100;
+	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 10));
+	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 200));
+	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 11));
+	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 201));
+	world_turn();
+	assert_int_equal(world.ports[B].n_got, 2);
+	assert_int_equal(drops_of(DROP_PORT_MTU), 2);
+	assert_int_equal(drops_of(DROP_PORT_FULL), 0);
+}
+
 static void arp_is_answered(void **state)
 {
 	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, none[6];
@@ -476,6 +492,7 @@ int main(void)
 		T(priority_tag_is_removed),
 		T(unresolved_and_no_member_are_counted),
 		T(full_rings_are_counted),
+		T(a_frame_too_long_for_the_guest_is_counted),
 		T(arp_is_answered),
 		T(detached_port_is_down),
 		T(hooks_see_and_veto),

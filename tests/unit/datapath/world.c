@@ -115,6 +115,8 @@ static uint16_t queue_tx(struct port_queue *q, struct rte_mbuf **pkts, uint16_t 
 	for (i = 0; i < n && f->n_got < f->room; i++) {
 		uint16_t len = rte_pktmbuf_data_len(pkts[i]);
 
+		if (f->longest && len > f->longest)
+			break;
 		memcpy(f->got[f->n_got], rte_pktmbuf_mtod(pkts[i], void *), len);
 		f->got_len[f->n_got++] = len;
 	}
@@ -174,7 +176,8 @@ static void ports_attach(void)
 
 		assert_int_not_equal(index, PORT_NONE);
 		f->room = Q_MAX;
-		f->q = (struct port_queue){ .ops = &fake_port_ops, .rx_ready = 1, .tx_ready = 1, .port = index,
+		f->q = (struct port_queue){ .ops = &fake_port_ops, .rx_ready = 1, .tx_ready = 1, .fits = UINT32_MAX,
+					    .port = index,
 					    .socket = SOCKET_ID_ANY };
 		assert_int_equal(datapath_port_attach(world.dp, index, &q, 1), 0);
 	}

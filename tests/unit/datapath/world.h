@@ -32,6 +32,7 @@ struct fake_queue {
 	uint8_t got[Q_MAX][2048]; /* what the guest received */
 	uint16_t got_len[Q_MAX];
 	unsigned int n_got, room;
+	uint16_t longest; /* frame that it takes; 0: any */
 };
 
 struct fake_member {
