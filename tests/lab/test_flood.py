@@ -114,30 +114,36 @@ def test_row56_only_member_hosts(many: Fabric) -> None:
     assert targets("afterwards") == {"2"}
 
 
-def test_row58_split_horizon(many: Fabric) -> None:
-    """All hosts are members and every guest broadcasts: no copy is ever sent on, none comes back."""
-    for host in many.hosts.values():
-        host.call(
-            "Set",
-            kind="lookup-record",
-            object={"vsid": 5001, "mac": "02:00:00:00:03:33", "host": "h3", "ca": "10.0.0.33"},
-        )
-    wire = many.underlay.capture()
-    senders = [many.guest(name) for name in ("a", "a2", "b0", "b1", "b2", "b3", "b4")]
-    own = [sender.capture() for sender in senders]
+def test_row58_split_horizon(new_fabric: MAKE) -> None:
+    """All three hosts have ports in the subnet and every guest broadcasts: each copy is delivered once, none is ever
+    sent on, none comes back.
+    """
+    fabric = new_fabric(hosts=3)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    for number, (host, name) in enumerate((("h1", "a"), ("h1", "a2"), ("h2", "b"), ("h3", "d"), ("h3", "d2"))):
+        fabric.tap_guest(host, name, 5001, f"10.0.0.{11 + number}/24")
+    fabric.start()
+    home = {"a": "h1", "a2": "h1", "b": "h2", "d": "h3", "d2": "h3"}
+    senders = [fabric.guest(name) for name in home]
+    wire = fabric.underlay.capture()
+    seen = [sender.capture() for sender in senders]
     for sender in senders:
         flood(sender, BROADCAST, f"from {sender.name};")
-    for capture, sender in zip(own, senders):
+    for capture, sender in zip(seen, senders):
         for other in senders:
             if other is not sender:
                 capture.wait(marked(f"from {other.name};"), f"{other.name}'s frame at {sender.name}")
     never(
-        lambda: [f for c, s in zip(own, senders) for f in c.frames(marked(f"from {s.name};"))], "an echo", 0.5
+        lambda: [f for c, s in zip(seen, senders) for f in c.frames(marked(f"from {s.name};"))], "an echo", 0.5
     )
     for sender in senders:
         copies = wire.frames(marked(f"from {sender.name};"))
-        home = "h1" if sender.name.startswith("a") else "h2"
-        assert len(copies) == 2 and all(f.interface.startswith(home) for f in copies), (sender.name, copies)
+        assert len(copies) == 2 and all(f.interface.startswith(home[sender.name]) for f in copies), (
+            sender.name,
+            copies,
+        )
+        got = [len(capture.frames(marked(f"from {sender.name};"))) for capture in seen]
+        assert got == [int(other is not sender) for other in senders], (sender.name, got)
 
 
 def test_flood_limit(fabric: Fabric) -> None:

@@ -39,6 +39,14 @@ def arp_probe(mac: str, target: str) -> Ether:
     return Ether(src=mac, dst=BROADCAST) / ARP(op=1, hwsrc=mac, psrc="0.0.0.0", pdst=target)
 
 
+def solicitation(mac: str, source: str, target: str) -> Ether:
+    """RFC 4861: who has this address, to its solicited-node group (both addresses end in two digits)."""
+    group = IPv6(src=source, dst=f"ff02::1:ff00:{target[-2:]}", hlim=255)
+    return Ether(src=mac, dst=f"33:33:ff:00:00:{target[-2:]}") / group / ICMPv6ND_NS(tgt=target) / ICMPv6NDOptSrcLLAddr(
+        lladdr=mac
+    )
+
+
 @pytest.mark.asan
 def test_row50_proxy_answers_known_addresses(fabric: Fabric) -> None:
     """ARP and NS for a known CA: answered where asked, with the record's MAC, nothing on the wire."""
@@ -88,27 +96,31 @@ def test_row51_unknown_address_is_flooded_once(new_fabric: MAKE) -> None:
     a, b = pair(fabric)
     c = fabric.tap_guest("h3", "c", 5001, "10.0.0.13/24")
     fabric.start()
-    b.run("ip addr add 10.0.0.77/24 dev eth0")
+    b.run("ip addr add 10.0.0.77/24 dev eth0; ip addr add fd00::77/64 dev eth0 nodad")
     wire = fabric.underlay.capture()
     at_b, at_c = b.capture(), c.capture()
 
     def asks(frame: Frame) -> bool:
         inner = frame.nvgre.packet if frame.nvgre else frame.packet
+        if inner.haslayer(ICMPv6ND_NS):
+            return bool(inner[ICMPv6ND_NS].tgt == "fd00::77")
         return bool(inner.haslayer(ARP) and inner[ARP].op == 1 and inner[ARP].pdst == "10.0.0.77")
 
-    a.send(Ether(src=a.mac, dst=BROADCAST) / ARP(op=1, hwsrc=a.mac, psrc="10.0.0.11", pdst="10.0.0.77"))
-    at_b.wait(asks, "the question at b")
-    at_c.wait(asks, "the question at c")
-    sent = wire.frames(asks)
-    assert len(sent) == 2 and all(f.interface.startswith("h1") for f in sent)
-    assert {f.nvgre.outer_destination for f in sent if f.nvgre} <= {
-        "192.0.2.21",
-        "192.0.2.22",
-        "192.0.2.31",
-        "192.0.2.32",
-    }
-    a.reaches("10.0.0.77")
-    assert a.neighbour("10.0.0.77") == b.mac
+    for question, target in (
+        (Ether(src=a.mac, dst=BROADCAST) / ARP(op=1, hwsrc=a.mac, psrc="10.0.0.11", pdst="10.0.0.77"), "10.0.0.77"),
+        (solicitation(a.mac, "fd00::11", "fd00::77"), "fd00::77"),
+    ):
+        for capture in (wire, at_b, at_c):
+            capture.clear()
+        a.send(question)
+        at_b.wait(asks, f"the question for {target} at b")
+        at_c.wait(asks, f"the question for {target} at c")
+        sent = wire.frames(asks)
+        assert len(sent) == 2 and all(f.interface.startswith("h1") for f in sent), (target, sent)
+        # the last but one digit of a provider address is its host's number
+        assert {f.nvgre.outer_destination[-2] for f in sent if f.nvgre} == {"2", "3"}, (target, sent)
+        a.reaches(target)
+        assert a.neighbour(target) == b.mac
 
 
 def test_row51_static_subnet_does_not_flood(fabric: Fabric) -> None:
@@ -153,9 +165,13 @@ def test_row52_unicast_probe_reaches_the_guest(fabric: Fabric, target: str) -> N
 
 @pytest.mark.asan
 def test_row53_duplicate_address_v4(fabric: Fabric) -> None:
-    """ARP probes: another's address is defended, one's own is not answered, an unknown one is flooded."""
+    """ARP probes: another's address is defended, on whatever host it is; one's own is not answered, an unknown one is
+    flooded.
+    """
     a, b = pair(fabric)
+    c = fabric.tap_guest("h1", "c", 5001, "10.0.0.13/24")
     fabric.start()
+    at_c = c.capture()
     at_a, at_b = a.capture(), b.capture()
 
     def answers(target: str) -> Callable[[Frame], bool]:
@@ -163,9 +179,11 @@ def test_row53_duplicate_address_v4(fabric: Fabric) -> None:
             f.packet.haslayer(ARP) and f.packet[ARP].op == 2 and f.packet[ARP].psrc == target
         )
 
-    a.send(arp_probe(a.mac, "10.0.0.12"))
-    reply = at_a.wait(answers("10.0.0.12"), "the defence of b's address")[0].packet
-    assert reply[ARP].hwsrc == b.mac
+    for owner, address in ((b, "10.0.0.12"), (c, "10.0.0.13")):
+        a.send(arp_probe(a.mac, address))
+        reply = at_a.wait(answers(address), f"the defence of {owner.name}'s address")[0].packet
+        assert reply[ARP].hwsrc == owner.mac
+    assert not at_c.frames(lambda f: f.packet.haslayer(ARP)), "the proxy answers, the guest is not asked"
     a.send(arp_probe(a.mac, "10.0.0.1"))
     at_a.wait(answers("10.0.0.1"), "the defence of the gateway's address")
     a.send(arp_probe(a.mac, "10.0.0.11"))
@@ -180,13 +198,15 @@ def test_row53_duplicate_address_v6(fabric: Fabric) -> None:
     all.
     """
     a, b = pair(fabric)
+    fabric.tap_guest("h1", "c", 5001, "10.0.0.13/24", "fd00::13/64")
     fabric.start()
 
     def state(address: str) -> str:
         return a.run(f"ip -6 addr show dev eth0 to {address}").output
 
-    a.run("ip addr add fd00::12/64 dev eth0")
-    until(lambda: "dadfailed" in state("fd00::12"), "the duplicate is refused")
+    a.run("ip addr add fd00::12/64 dev eth0; ip addr add fd00::13/64 dev eth0")
+    until(lambda: "dadfailed" in state("fd00::12"), "the duplicate on the other host is refused")
+    until(lambda: "dadfailed" in state("fd00::13"), "the duplicate on the same host is refused")
     a.run("ip addr del fd00::11/64 dev eth0; ip addr add fd00::11/64 dev eth0")
     until(
         lambda: "fd00::11" in state("fd00::11") and "tentative" not in state("fd00::11"),
