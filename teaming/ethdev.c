@@ -398,14 +398,21 @@ static bool make_plain(const struct device *dev, struct rte_mbuf **m)
 	return true;
 }
 
+/* What cannot be sent goes behind the rest, or it would take everybody's frames behind it along. */
 static uint16_t xdp_tx(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n)
 {
-	uint16_t i;
+	uint16_t good = 0;
 
-	for (i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m;
+
 		if (unlikely(!make_plain(d->priv, &pkts[i])))
-			break;
-	return i ? rte_eth_tx_burst(d->port_id, q, pkts, i) : 0;
+			continue;
+		m = pkts[i];
+		pkts[i] = pkts[good];
+		pkts[good++] = m;
+	}
+	return good ? rte_eth_tx_burst(d->port_id, q, pkts, good) : 0;
 }
 
 /* ---- flow rules ---- */

@@ -52,8 +52,8 @@ struct member_ops {
 	int (*configure)(struct member_dev *d, const struct member_config *c, struct errbuf *err);
 	void (*close)(struct member_dev *d);
 	/*
-	 * Workers. rx: the mbufs become the caller's. tx: accepted mbufs are taken, the rest stay the
-	 * caller's.
+	 * Workers. rx: the mbufs become the caller's. tx: the first of the array are taken, as many as it returns;
+	 * the rest stay the caller's. Frames that the device cannot send may have been put behind the others.
 	 */
 	uint16_t (*rx)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);
 	uint16_t (*tx)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);

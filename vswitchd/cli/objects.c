@@ -233,24 +233,32 @@ static struct json_object *import_line(const struct command *cmd, const char *li
 	const struct object_type *type = &object_types[cmd->kind];
 	struct json_object *o, *inner;
 	union object_spec spec;
+	int r;
 
+	field_defaults(type->fields, &spec, type->size);
 	if (*line != '{') {
-		field_defaults(type->fields, &spec, type->size);
-		if (field_read(type->fields, &spec, line, err) < 0)
+		r = field_read(type->fields, &spec, line, err);
+	} else {
+		o = json_tokener_parse(line);
+		if (!o) {
+			err_set(err, EINVAL, "neither JSON nor name=value pairs");
 			return NULL;
-		return fields_to_json(type->fields, &spec, false);
-	}
-	o = json_tokener_parse(line);
-	if (!o) {
-		err_set(err, EINVAL, "neither JSON nor name=value pairs");
-		return NULL;
-	}
-	if (json_object_object_get_ex(o, "object", &inner)) {
-		inner = json_object_get(inner);
+		}
+		r = fields_from_json(type->fields, &spec, json_object_object_get_ex(o, "object", &inner) ? inner : o,
+				     err);
 		json_object_put(o);
-		return inner;
 	}
-	return o;
+	if (r < 0 || field_check(type->fields, &spec, err) < 0 ||
+	    object_validate((enum object_kind)cmd->kind, &spec, err) < 0)
+		return NULL;
+	return fields_to_json(type->fields, &spec, false);
+}
+
+/* The team changes as a whole, one change at a time. */
+static size_t batch_max(const struct command *cmd)
+{
+	return cmd->kind == OBJECT_MEMBER || cmd->kind == OBJECT_PA || cmd->kind == OBJECT_PROVIDER_ROUTE ? 1 :
+													    IMPORT_BATCH;
 }
 
 static int import_batch(const struct cli *cli, const struct command *cmd, struct json_object **batch, uint64_t first,
@@ -299,7 +307,7 @@ static int import_file(const struct cli *cli, const struct command *cmd, FILE *f
 		json_object_to_json_string_length(o, JSON_C_TO_STRING_PLAIN, &length);
 		bytes += length;
 		json_object_array_add(batch, o);
-		if (json_object_array_length(batch) == IMPORT_BATCH || bytes >= IMPORT_BYTES)
+		if (json_object_array_length(batch) == batch_max(cmd) || bytes >= IMPORT_BYTES)
 			r = import_batch(cli, cmd, &batch, first, changed);
 	}
 	if (r >= 0 && batch)

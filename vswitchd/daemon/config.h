@@ -71,8 +71,11 @@ static inline void *config_spec(const struct config *c, enum object_kind kind, s
 	return c->objects[kind].specs + i * object_types[kind].size;
 }
 
-/* What this version cannot do, although the object is well-formed. @return 0 or -EINVAL with a reason. */
-int config_supported(enum object_kind kind, const void *spec, struct errbuf *err);
+/*
+ * What this version cannot do, or not with these settings, although the object is well-formed. @return 0 or -EINVAL with
+ * a reason.
+ */
+int config_supported(const struct settings *s, enum object_kind kind, const void *spec, struct errbuf *err);
 
 /* The socket of a port: its own or the default below socket-dir. @return 0, -ENAMETOOLONG. */
 int port_socket_path(const struct settings *s, const struct port_spec *p, char buf[PATH_SIZE], struct errbuf *err);

@@ -69,13 +69,32 @@ void config_check_settings(const struct config *c, struct config_errors *errors)
 					     s->cores[i]);
 }
 
-int config_supported(enum object_kind kind, const void *spec, struct errbuf *err)
+static int port_supported(const struct settings *s, const struct port_spec *p, struct errbuf *err)
 {
-	const struct port_spec *p = spec;
-
-	if (kind == OBJECT_PORT && p->type != PORT_VHOST_USER)
+	if (p->type != PORT_VHOST_USER)
 		return err_set(err, EINVAL, "type: %s is not available in this version, allowed: vhost-user",
 			       port_type_names[p->type]);
+	/* What comes back from the wire has to be known as its own. */
+	if (s->plain_uplink && !p->vsid && !p->n_macs)
+		return err_set(err, EINVAL, "macs: with underlay.plain-uplink a plain port needs at least one");
+	return 0;
+}
+
+static int member_supported(const struct settings *s, const struct member_spec *m, struct errbuf *err)
+{
+	/* Its XDP program leaves everything else to the kernel. */
+	if (s->plain_uplink && m->type == MEMBER_AF_XDP)
+		return err_set(err, EINVAL,
+			       "type: af-xdp receives NVGRE only, which underlay.plain-uplink does not go with");
+	return 0;
+}
+
+int config_supported(const struct settings *s, enum object_kind kind, const void *spec, struct errbuf *err)
+{
+	if (kind == OBJECT_PORT)
+		return port_supported(s, spec, err);
+	if (kind == OBJECT_MEMBER)
+		return member_supported(s, spec, err);
 	return 0;
 }
 
@@ -140,7 +159,8 @@ void config_check_ports(const struct config *c, struct config_errors *errors)
 	for (i = 0; i < l->n; i++) {
 		const struct port_spec *p = config_spec(c, OBJECT_PORT, i);
 
-		if (config_supported(OBJECT_PORT, p, &err) < 0 || port_socket_path(&c->settings, p, path, &err) < 0)
+		if (config_supported(&c->settings, OBJECT_PORT, p, &err) < 0 ||
+		    port_socket_path(&c->settings, p, path, &err) < 0)
 			config_error(c, errors, l->where[i], "ports: %s", err.text);
 		for (j = 0; j < i; j++)
 			check_two_ports(c, errors, i, j);
@@ -177,6 +197,9 @@ void config_check_team(const struct config *c, struct config_errors *errors)
 	if (pas->n > LOCAL_PAS)
 		config_error(c, errors, pas->where[LOCAL_PAS], "provider-addresses: at most %d are allowed",
 			     LOCAL_PAS);
+	for (i = 0; i < members->n; i++)
+		if (config_supported(&c->settings, OBJECT_MEMBER, config_spec(c, OBJECT_MEMBER, i), &err) < 0)
+			config_error(c, errors, members->where[i], "members: %s", err.text);
 	for (i = 0; i < pas->n; i++)
 		check_pa_member(c, errors, i);
 	if (errors->n_errors != before)

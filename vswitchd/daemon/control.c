@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "daemon/control_private.h"
 
+#define RETRY_US 100000 /* after descriptors ran out */
+
 /* A stream stops producing when so much waits to be sent, and goes on when it has drained. */
 #define STREAM_LOW_WATER (64 * 1024)
 
@@ -361,17 +363,30 @@ static void refuse(int fd, int r)
 	close(fd);
 }
 
+static int on_retry(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct control *c = arg;
+
+	return sd_event_source_set_enabled(c->io, SD_EVENT_ON);
+}
+
 /* One that waits and cannot be accepted would wake us for ever. */
 static int refuse_without_descriptors(struct control *c)
 {
-	int conn;
+	int conn, r;
 
 	closep(&c->spare);
 	conn = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	r = conn < 0 ? -errno : 0;
 	if (conn >= 0)
 		refuse(conn, -EMFILE);
 	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return 0;
+	if (r == 0 || r == -EAGAIN)
+		return 0;
+	/* Another thread was faster: the connection waits until there may be one again. */
+	sd_event_source_set_time_relative(c->retry, RETRY_US);
+	sd_event_source_set_enabled(c->retry, SD_EVENT_ONESHOT);
+	return sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
 }
 
 static int on_listen(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -467,7 +482,13 @@ int control_new(struct manager *m, const char *path, struct control **ret, struc
 		r = listen_on(c, err);
 	if (r >= 0)
 		r = sd_event_add_io(manager_loop(m), &c->io, c->fd, EPOLLIN, on_listen, c);
+	if (r >= 0)
+		r = sd_event_add_time(manager_loop(m), &c->retry, CLOCK_MONOTONIC, 0, 0, on_retry, c);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(c->retry, SD_EVENT_OFF);
 	if (r < 0) {
+		sd_event_source_disable_unref(c->io);
+		sd_event_source_disable_unref(c->retry);
 		closep(&c->fd);
 		closep(&c->spare);
 		free(c);
@@ -486,6 +507,7 @@ struct control *control_free(struct control *c)
 	while ((conn = LIST_FIRST(&c->conns)))
 		conn_close(conn);
 	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->retry);
 	closep(&c->fd);
 	closep(&c->spare);
 	(void)unlink(c->path);

@@ -47,7 +47,7 @@ struct control {
 	char path[PATH_SIZE];
 	int fd;
 	int spare; /* given up for a moment to refuse a connection when descriptors have run out */
-	sd_event_source *io;
+	sd_event_source *io, *retry;
 	struct conn_list conns;
 	unsigned int n_conns;
 	struct group_ids groups;

@@ -358,7 +358,7 @@ int manager_object_set(struct manager *m, enum object_kind kind, const void *spe
 	int r = object_validate(kind, spec, err);
 
 	if (r == 0)
-		r = config_supported(kind, spec, err);
+		r = config_supported(&m->settings, kind, spec, err);
 	if (r == 0 && kind == OBJECT_PORT && origin != ORIGIN_CONFIG)
 		r = check_socket_dir(m, spec, err);
 	return r < 0 ? r : change(m, kind, spec, origin, false, done, arg, err);

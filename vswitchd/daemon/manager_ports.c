@@ -245,7 +245,7 @@ static void plain_changed(struct manager *m)
 static int check_spec(struct manager *m, const struct port_spec *spec, struct errbuf *err)
 {
 	char path[PATH_SIZE];
-	int r = config_supported(OBJECT_PORT, spec, err);
+	int r = config_supported(&m->settings, OBJECT_PORT, spec, err);
 
 	return r < 0 ? r : port_socket_path(&m->settings, spec, path, err);
 }

@@ -60,6 +60,7 @@ int datapath_create(const struct datapath_params *params, struct datapath **ret,
 		return err_set(err, ENOMEM, "out of memory");
 	dp->params = *params;
 	dp->n_workers = params->n_workers;
+	dp->fits_all = UINT32_MAX;
 	dp->tsc_hz = rte_get_tsc_hz();
 	for (unsigned int i = 0; i < TEAM_MEMBERS; i++)
 		rte_spinlock_init(&dp->tx_lock[i]);
@@ -244,6 +245,23 @@ int datapath_members_update(struct datapath *dp)
 	return plan_publish(dp);
 }
 
+/* Before the tunnel is seen: a packet that is too long for it must not pass. */
+static void fits_at_most(struct datapath *dp, const struct tunnel *t)
+{
+	if (t && t->max_inner && t->max_inner < dp->fits_all)
+		__atomic_store_n(&dp->fits_all, t->max_inner, __ATOMIC_RELEASE);
+}
+
+static void fits_again(struct datapath *dp)
+{
+	uint32_t fits = UINT32_MAX;
+
+	for (unsigned int i = 0; i < POLICY_MAX_HOSTS; i++)
+		if (dp->tunnels[i] && dp->tunnels[i]->max_inner)
+			fits = RTE_MIN(fits, dp->tunnels[i]->max_inner);
+	__atomic_store_n(&dp->fits_all, fits, __ATOMIC_RELAXED);
+}
+
 static void tunnel_replace(struct datapath *dp, unsigned int index, const struct tunnel *t)
 {
 	const struct tunnel *old = dp->tunnels[index];
@@ -261,20 +279,29 @@ int datapath_host_update(struct datapath *dp, uint16_t host)
 {
 	unsigned int from = host == HOST_NONE ? 0 : host, to = host == HOST_NONE ? POLICY_MAX_HOSTS : host + 1u;
 
+	bool again = false;
+	int r = 0;
+
 	if (to > POLICY_MAX_HOSTS)
 		return -EINVAL;
 	for (unsigned int i = from; i < to; i++) {
 		const struct policy_host *h = policy_host(dp->params.policy, (uint16_t)i);
-		const struct tunnel *t = NULL;
+		const struct tunnel *t = NULL, *old = dp->tunnels[i];
 
 		if (!h && !dp->tunnels[i])
 			continue;
 		if (h && !h->self) {
 			t = tunnel_build(dp, h);
-			if (!t)
-				return -ENOMEM;
+			if (!t) {
+				r = -ENOMEM;
+				continue;
+			}
 		}
+		again |= old && old->max_inner == dp->fits_all;
+		fits_at_most(dp, t);
 		tunnel_replace(dp, i, t);
 	}
-	return 0;
+	if (again)
+		fits_again(dp);
+	return r;
 }

@@ -100,6 +100,8 @@ struct worker {
 	uint64_t now;		      /* TSC at the beginning of the turn */
 	uint16_t ip_id;
 	unsigned int rx_hint;	      /* last PA that matched on the wire */
+	struct rate plain_flood;      /* from the wire into the plain segment */
+	uint32_t knobs_gen;	      /* of the rate above */
 	struct ip_addr last_src;      /* last outer source and its host */
 	uint16_t last_host;
 	uint16_t n_active, n_free;
@@ -127,10 +129,11 @@ struct datapath {
 	const struct tunnel *tunnels[POLICY_MAX_HOSTS];
 	const struct hook_table *hooks; /* NULL: no extension anywhere */
 	const struct knobs *knobs;
+	uint32_t fits_all; /* bytes of an inner IP packet that fit every tunnel; relaxed */
 	/* members with fewer transmit queues than workers are shared under a lock */
-	rte_spinlock_t tx_lock[TEAM_MEMBERS];
+	rte_spinlock_t tx_lock[TEAM_MEMBERS] __attribute__((aligned(64)));
 	/* main thread only */
-	unsigned int next_worker;
+	unsigned int next_worker __attribute__((aligned(64)));
 	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
 	struct worker *workers[DATAPATH_MAX_WORKERS];
 };
@@ -169,10 +172,11 @@ void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire);
 bool icmp_echo_reply(const struct policy_subnet *s, struct rte_mbuf *m);
 /*
  * The ICMP or ICMPv6 error for a packet dropped with `why` (TTL, TOO_BIG, NO_ROUTE, NO_RECORD), from the subnet's
- * gateway address to its sender. @return a new mbuf, or NULL when RFC 1122 3.2.2, RFC 4443 2.4 forbid one.
+ * gateway address to its sender, as often as `limit` allows. @return a new mbuf, or NULL when RFC 1122 3.2.2 or RFC 4443
+ * 2.4 forbid one; those cost nothing of the limit.
  */
 struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, struct rte_mbuf *m,
-			    enum drop_reason why, uint16_t mtu);
+			    enum drop_reason why, uint16_t mtu, struct rate *limit);
 
 /* plain.c: the VSID-0 segment and its uplink. */
 void plain_to_wire(struct worker *w, struct rte_mbuf *m);

@@ -87,9 +87,7 @@ static void answer_drop(struct worker *w, struct rxq *rxq, const struct policy_s
 	routed = mac_load(rte_pktmbuf_mtod(m, const uint8_t *)) == s->gateway_mac;
 	if (meta->drop != DROP_TOO_BIG && !routed)
 		return;
-	if (!rate_take(&rxq->neigh, 1, w->now))
-		return;
-	err = icmp_error(w, s, m, meta->drop, mtu);
+	err = icmp_error(w, s, m, meta->drop, mtu, &rxq->neigh);
 	if (err)
 		local_enqueue(w, meta->src, err);
 }
@@ -108,13 +106,6 @@ static void flood(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 		flood_packet(w, m, false);
 	else
 		worker_drop(w, pkt_meta(m)->src, m, DROP_FLOOD_LIMIT);
-}
-
-static inline uint32_t inner_ip_len(const struct rte_mbuf *m, const struct pkt_meta *meta)
-{
-	if (likely(meta->pkt.kind == PKT_IPV4 || meta->pkt.kind == PKT_IPV6))
-		return meta->pkt.l3_end - meta->pkt.l3_off;
-	return m->pkt_len - ETH_HLEN_;
 }
 
 /* Template for a packet by its flow (or, for hosts that pin MAC to PA, by its MACs); NULL and *why when none. */
@@ -202,21 +193,24 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		egress_wire(w, pkt_meta(go[i])->member, go[i]);
 }
 
-/* MTU toward a host, if the packet does not fit; 0: it fits. */
-static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, const struct pkt_meta *meta,
-			       uint16_t host)
+/*
+ * MTU toward a host, if the packet does not fit; 0: it fits. What counts is what is sent, not what the inner IP header
+ * says: a guest may put as much behind its packet as it likes.
+ */
+static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
 {
+	uint32_t len = m->pkt_len - ETH_HLEN_;
 	const struct tunnel *t;
 
-	if (likely(inner_ip_len(m, meta) <= 1280))
+	if (likely(len <= __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED)))
 		return 0;
 	t = rcu_dereference(w->dp->tunnels[host]);
-	return t && t->max_inner && inner_ip_len(m, meta) > t->max_inner ? t->max_inner : 0;
+	return t && t->max_inner && len > t->max_inner ? t->max_inner : 0;
 }
 
 bool egress_fits(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
 {
-	return !too_big(w, m, pkt_meta((struct rte_mbuf *)(uintptr_t)m), host);
+	return !too_big(w, m, host);
 }
 
 static void deliver_slow(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m)
@@ -258,7 +252,7 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 		struct pkt_meta *meta = pkt_meta(m);
 
 		if (likely(meta->verdict == VERDICT_REMOTE)) {
-			mtu = too_big(w, m, meta, meta->dst);
+			mtu = too_big(w, m, meta->dst);
 			if (likely(!mtu)) {
 				remote[k++] = m;
 				continue;

@@ -14,7 +14,7 @@ static unsigned int to_ports(struct worker *w, const struct policy_flood *f, str
 	for (uint16_t i = 0; i < f->n_ports; i++) {
 		if (f->ports[i] == src)
 			continue;
-		rte_mbuf_refcnt_update(m, 1);
+		rte_pktmbuf_refcnt_update(m, 1); /* of each segment: that is what freeing a chain counts */
 		local_enqueue(w, f->ports[i], m);
 		sent++;
 	}

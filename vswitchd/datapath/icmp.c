@@ -161,7 +161,7 @@ static void sender_mac(const struct worker *w, struct rte_mbuf *m, uint8_t *ret)
 }
 
 struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, struct rte_mbuf *m,
-			    enum drop_reason why, uint16_t mtu)
+			    enum drop_reason why, uint16_t mtu, struct rate *limit)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -177,6 +177,8 @@ struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, str
 		return NULL;
 	if (v4 && why == DROP_TOO_BIG && !(meta->pkt.flags & PKT_F_DF))
 		return NULL; /* not forbidden to fragment: the sender did nothing wrong */
+	if (!rate_take(limit, 1, w->now))
+		return NULL;
 	quote = (uint16_t)(RTE_MIN(meta->pkt.l3_end, m->data_len) - meta->pkt.l3_off);
 	quote = RTE_MIN(quote, max);
 	e = rte_pktmbuf_alloc(w->dp->params.pool);

@@ -20,6 +20,18 @@ void plain_to_wire(struct worker *w, struct rte_mbuf *m)
 	egress_wire(w, member, m);
 }
 
+/* Anybody on the physical network may broadcast: no more of it reaches the guests than a port may flood. */
+static bool may_flood(struct worker *w)
+{
+	const struct knobs *k = w->knobs;
+
+	if (w->knobs_gen != k->gen) {
+		rate_init(&w->plain_flood, k->flood_pps, k->flood_pps / 4 + 64, w->dp->tsc_hz, w->now);
+		w->knobs_gen = k->gen;
+	}
+	return rate_take(&w->plain_flood, 1, w->now);
+}
+
 bool plain_from_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
 {
 	const struct policy *p = w->dp->params.policy;
@@ -49,9 +61,11 @@ bool plain_from_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
 	meta->flags = META_PLAIN;
 	if (pkt_parse(data, m->data_len, m->pkt_len, &meta->pkt))
 		memset(&meta->pkt, 0, sizeof(meta->pkt)); /* malformed inside: the guest's business */
-	if (mac_is_group(data))
+	if (!mac_is_group(data))
+		local_enqueue(w, (uint16_t)MACV_INDEX(v), m);
+	else if (may_flood(w))
 		flood_packet(w, m, true);
 	else
-		local_enqueue(w, (uint16_t)MACV_INDEX(v), m);
+		worker_drop(w, PORT_WIRE, m, DROP_FLOOD_LIMIT);
 	return true;
 }

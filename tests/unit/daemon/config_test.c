@@ -92,6 +92,10 @@ static const struct bad {
 	{"hosts = ( { id = \"h2\"; pas = ( { address = \"1.2.3.4\";\n weight = 900; } ); } );",
 	 "t:2: hosts: pas: weight: '900' is out of range, allowed: 1..255"},
 	{"hosts = ( { id = \"h2\"; pas = ( { weight = 9; } ); } );", "t:1: hosts: pas: address is missing"},
+	{"underlay = { plain-uplink = true; }; ports = ( { id = \"p\"; } ); members = ( { name = \"a\"; "
+	 "type = \"af-xdp\"; } );",
+	 "t:1: members: type: af-xdp receives NVGRE only, which underlay.plain-uplink does not go with\n"
+	 "t:1: ports: macs: with underlay.plain-uplink a plain port needs at least one"},
 	/* settings */
 	{"paths = { run-dir = \"run\"; };", "t:1: paths: run-dir: 'run' is not an absolute path\n"
 					    "t:1: paths: socket-dir: 'run/ports' is not an absolute path"},

@@ -120,6 +120,65 @@ static void flood_that_does_not_fit_stays_here(void **state)
 	assert_int_equal(world.ports[B].n_got, 1);
 }
 
+/* Every receiver gives each segment back once. (World's teardown counts the buffers.) */
+static void flooded_chain_is_freed_once(void **state)
+{
+	struct rte_mbuf *m, *tail = rte_pktmbuf_alloc(world.pool), *all_mbufs[2];
+	uint8_t buf[SIZE];
+
+	guest_sends(A, udp(buf, all, mac_a, IP_A, FRAME_IPV4(10, 0, 0, 255), 200));
+	m = world.ports[A].rx[0];
+	assert_int_equal(rte_pktmbuf_trim(m, 100), 0);
+	memset(rte_pktmbuf_append(tail, 100), 0, 100);
+	assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
+	world_turn();
+	assert_int_equal(world.ports[B].n_got, 1);
+	/* a segment that came back twice would be given out twice */
+	assert_int_equal(rte_mempool_avail_count(world.pool), world.avail);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(world.pool, all_mbufs, 2), 0);
+	assert_ptr_not_equal(all_mbufs[0], all_mbufs[1]);
+	rte_pktmbuf_free_bulk(all_mbufs, 2);
+}
+
+/* The path carries what is sent, whatever length the inner IP header claims. */
+static void padded_packet_is_judged_by_its_frame(void **state)
+{
+	uint8_t buf[SIZE];
+	struct frame *f = udp(buf, mac_far, mac_a, IP_A, IP_FAR, 10);
+	struct rte_mbuf *m;
+
+	guest_sends(A, f);
+	m = world.ports[A].rx[0];
+	memset(rte_pktmbuf_append(m, (uint16_t)(1473 - f->len)), 0, 1473 - f->len); /* 1459 of IP: one too many */
+	guest_sends(A, f);
+	m = world.ports[A].rx[1];
+	memset(rte_pktmbuf_append(m, (uint16_t)(1472 - f->len)), 0, 1472 - f->len);
+	world_turn();
+	assert_int_equal(sent(), 1);
+	assert_int_equal(drops_of(DROP_TOO_BIG), 1);
+}
+
+/* No path is too narrow to be asked. */
+static void narrow_path_is_honoured(void **state)
+{
+	uint8_t buf[SIZE];
+
+	world.mtu = 600;
+	assert_int_equal(datapath_host_update(world.dp, HOST_NONE), 0);
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 559 - 28));
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 558 - 28));
+	world_turn();
+	assert_int_equal(sent(), 1);
+	assert_int_equal(drops_of(DROP_TOO_BIG), 1);
+	world.mtu = 1500;
+	assert_int_equal(datapath_host_update(world.dp, HOST_NONE), 0);
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 1458 - 28));
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 1459 - 28));
+	world_turn();
+	assert_int_equal(sent(), 1);
+	assert_int_equal(drops_of(DROP_TOO_BIG), 2);
+}
+
 static void chain_is_joined_for_a_device_without_chains(void **state)
 {
 	uint8_t buf[SIZE], tail_bytes[100];
@@ -269,6 +328,9 @@ int main(void)
 		T(padding_of_the_underlay_is_cut),
 		T(inner_priority_tag_is_removed),
 		T(flood_that_does_not_fit_stays_here),
+		T(flooded_chain_is_freed_once),
+		T(padded_packet_is_judged_by_its_frame),
+		T(narrow_path_is_honoured),
 		T(chain_is_joined_for_a_device_without_chains),
 		T(device_without_queues_sends_nothing),
 		T(every_member_queue_has_a_worker),

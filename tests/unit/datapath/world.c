@@ -26,7 +26,7 @@ int teaming_path(struct teaming *t, const struct ip_addr *remote, unsigned int m
 	ret->vlan = 0;
 	ret->src = world.view.pas[member].local.address;
 	ret->dst = *remote;
-	*ret_mtu = 1500;
+	*ret_mtu = world.mtu;
 	*ret_local_pa = (uint8_t)member;
 	return world.resolved ? 0 : -EAGAIN;
 }
@@ -190,6 +190,7 @@ int world_setup(void **state)
 	struct errbuf err = { "" };
 
 	memset(&world, 0, sizeof(world));
+	world.mtu = 1500;
 	assert_int_equal(test_eal_init(), 0);
 	if (!rcu_qsbr)
 		assert_int_equal(rcu_init(), 0);

@@ -51,6 +51,7 @@ struct world {
 	struct fake_member members[2];
 	struct team_view view;
 	bool resolved;	/* remote PAs have a next hop */
+	uint16_t mtu;	/* of the paths to them */
 	unsigned int avail; /* mbufs at the beginning */
 };
 
