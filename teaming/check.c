@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "teaming/core.h"
+#include "teaming/libteam_state.h"
 
 #define CHECK(call)                            \
 	do {                                   \
@@ -20,7 +21,7 @@ const char *const team_mode_names[] = { "auto", "independent", "cooperate", NULL
 
 uint8_t tw_mode(uint8_t configured)
 {
-	/* Nothing speaks a protocol with the switch here, so it knows nothing of a team. */
+	/* Where nothing speaks a protocol with the switch, it knows nothing of a team. */
 	return configured == TEAM_AUTO ? TEAM_INDEPENDENT : configured;
 }
 
@@ -78,7 +79,8 @@ static int check_pas(const struct teaming_config *config, struct errbuf *err)
 
 		if (r < 0)
 			return err_prefix(err, r, "provider-address %s: ", format_ip(&pa->address, text));
-		if (*pa->member && !is_member(config, pa->member))
+		/* The ports of a team device come and go. */
+		if (*pa->member && !(config->device && *config->device) && !is_member(config, pa->member))
 			return err_set(err, ENOENT, "provider-address %s: there is no member '%s'",
 				       format_ip(&pa->address, text), pa->member);
 		for (unsigned int j = 0; j < i; j++)
@@ -136,6 +138,12 @@ int tw_check(const struct teaming_config *config, struct errbuf *err)
 	if (config->hold_down_ms > HOLD_DOWN_MAX_MS)
 		return err_set(err, ERANGE, "hold-down '%u' ms, allowed: 0..%u", config->hold_down_ms,
 			       HOLD_DOWN_MAX_MS);
+	if (config->device && strlen(config->device) >= IFNAMSIZ)
+		return err_set(err, EINVAL, "team device '%s' is longer than a network device's name", config->device);
+	if (config->runner && *config->runner && !tw_team_runner_known(config->runner))
+		return err_set(err, EINVAL,
+			       "runner '%s', allowed: lacp, activebackup, loadbalance, roundrobin, random, broadcast",
+			       config->runner);
 	if (!config->host_id || !*config->host_id)
 		return err_set(err, EINVAL, "the host has no id");
 	CHECK(check_members(config, err));

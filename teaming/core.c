@@ -192,6 +192,8 @@ int tw_configure(struct tw_core *c, const struct teaming_config *config, struct 
 	c->routes = routes;
 	c->n_routes = config->n_routes;
 	str_copy(c->host_id, sizeof(c->host_id), config->host_id);
+	if (c->mode != tw_mode(config->mode))
+		tw_remotes_changed_all(c); /* which PA a member sends from */
 	c->mode = tw_mode(config->mode);
 	c->hold_down_ms = config->hold_down_ms;
 	c->grace_ms = config->grace_ms;

@@ -158,7 +158,7 @@ void teaming_member_close(struct teaming *t, unsigned int member)
 	if (m->leaving)
 		tw_member_free_slot(&t->core, member);
 	tw_team_follow(t, member);
-	tw_team_ports(t);
+	tw_team_news(t); /* a port may wait for the slot */
 	tw_member_evaluate(&t->core, member);
 	tw_unlock(t);
 }

@@ -64,7 +64,7 @@ static const char *why_not(const struct tw_member *m)
 	if (!m->port.link)
 		return "no link";
 	if (!m->port.enabled)
-		return "disabled by the team's protocol";
+		return m->port.why ? m->port.why : "disabled by the team's protocol";
 	return NULL;
 }
 

@@ -4,9 +4,9 @@
  * there, whether its link is up and whether it may carry data; which member a packet takes is decided above
  * it.
  *
- * Kinds: `static` (rtnetlink; members are those of the configuration). A team driver or a bond plugs in by
- * the same table. All calls are made under teaming's mutex, mostly on teamwatch; none may block for longer
- * than a netlink request to the kernel takes.
+ * Kinds: `static` (rtnetlink; members are those of the configuration), `libteam` (the members are the ports of a team
+ * device, which teamd keeps; libteam and rtnetlink). A bond plugs in by the same table. All calls are made under
+ * teaming's mutex, mostly on teamwatch; none may block for longer than a netlink request to the kernel takes.
  */
 #ifndef TEAMING_PROVIDER_H
 #define TEAMING_PROVIDER_H
@@ -28,18 +28,43 @@ struct provider_port {
 	uint32_t speed;	   /* Mbit/s; 0 unknown */
 	uint16_t mtu;
 	struct mac mac;
+	const char *why;   /* static text: why not enabled; NULL: nothing to say */
+};
+
+#define PROVIDER_TEXT 32
+
+struct provider_config {
+	const char *device; /* team device; NULL or "": none */
+	const char *runner; /* of the team, where it cannot be asked for; NULL or "": ask */
+	uint8_t mode;	    /* enum team_mode, as configured */
+	bool spread_all;    /* ports that only stand by carry data, too */
+	uint32_t grace_ms;  /* a team device that vanished is waited for, what it said last is valid for so long */
+	/* For tests, else NULL. */
+	const struct tw_libteam_ops *libteam;
+	const char *teamd_dir;
+};
+
+/* The team as a whole. Compared with memcmp(): zeroed before it is filled. */
+struct provider_status {
+	char device[IFNAMSIZ];
+	uint32_t if_index; /* of the team device, 0: not there, or not to be read */
+	char runner[PROVIDER_TEXT], runner_source[PROVIDER_TEXT], kernel_mode[PROVIDER_TEXT];
+	char teamd[PROVIDER_TEXT]; /* alive, dead... */
+	uint8_t mode;		   /* enum team_mode that follows, never AUTO */
+	char problem[128];	   /* what an operator should know; "": nothing */
 };
 
 struct provider;
+struct teaming_lacp;
 
 struct provider_ops {
 	const char *name;
 
 	/*
-	 * Start watching; the first snapshots are complete when it returns. @return 0 or -errno with a
-	 * reason.
+	 * Start watching; the first snapshots are complete when it returns (or it took too long). @return 0 or -errno
+	 * with a reason. What config points to is copied.
 	 */
-	int (*create)(struct provider **ret, struct errbuf *err);
+	int (*create)(const struct provider_config *config, struct provider **ret, struct errbuf *err);
 	void (*free)(struct provider *p);
 
 	/* For epoll: readable when handle() has something to do. */
@@ -61,8 +86,16 @@ struct provider_ops {
 
 	/* State of a followed member now. */
 	void (*port)(struct provider *p, unsigned int member, struct provider_port *ret);
+
+	/* The next three are NULL where the members are those of the configuration and nobody else knows anything. */
+
+	/* Who is a member: names, at most TEAM_MEMBERS, in an order that does not change. */
+	unsigned int (*list)(struct provider *p, char ret[TEAM_MEMBERS][IFNAMSIZ]);
+	void (*status)(struct provider *p, struct provider_status *ret);
+	/* What LACP says of a followed member; NULL: nothing. */
+	const struct teaming_lacp *(*lacp)(struct provider *p, unsigned int member);
 };
 
-extern const struct provider_ops provider_static;
+extern const struct provider_ops provider_static, provider_libteam;
 
 #endif

@@ -175,7 +175,7 @@ static void on_link(struct tw_timer *timer, void *arg)
 
 	if (t->provider_failed)
 		t->provider_failed = t->pops->handle(t->provider) < 0;
-	tw_team_ports(t);
+	tw_team_news(t);
 	if (any_punt(t) || t->provider_failed)
 		tw_timer_set(&t->core.timers, timer, tw_now(&t->core) + LINK_POLL);
 }

@@ -30,7 +30,7 @@ static void static_free(struct provider *p)
 	free(p);
 }
 
-static int static_create(struct provider **ret, struct errbuf *err)
+static int static_create(const struct provider_config *config, struct provider **ret, struct errbuf *err)
 {
 	struct provider *p = calloc(1, sizeof(*p));
 	int r;

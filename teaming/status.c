@@ -14,9 +14,11 @@ static unsigned int count_map(const uint8_t *map, unsigned int m)
 	return n;
 }
 
-static void fill_member(const struct tw_core *c, unsigned int m, struct teaming_member_status *ret)
+static void fill_member(struct teaming *t, unsigned int m, struct teaming_member_status *ret)
 {
+	const struct tw_core *c = &t->core;
 	const struct tw_member *mem = &c->members[m];
+	const struct teaming_lacp *lacp = t->pops->lacp ? t->pops->lacp(t->provider, m) : NULL;
 
 	memset(ret, 0, sizeof(*ret));
 	if (!mem->used)
@@ -33,6 +35,30 @@ static void fill_member(const struct tw_core *c, unsigned int m, struct teaming_
 	for (unsigned int i = 0; i < LOCAL_PAS; i++)
 		ret->pas += c->pas[i].used && c->pas[i].now == m;
 	str_copy(ret->why, sizeof(ret->why), mem->why);
+	memcpy(ret->netdev, mem->port.name, sizeof(ret->netdev));
+	if (lacp)
+		ret->lacp = *lacp;
+}
+
+void teaming_status(struct teaming *t, struct teaming_status *ret)
+{
+	struct provider_status s;
+
+	memset(ret, 0, sizeof(*ret));
+	memset(&s, 0, sizeof(s));
+	pthread_mutex_lock(&t->lock);
+	ret->provider = t->pops->name;
+	ret->mode = t->core.mode;
+	if (t->pops->status)
+		t->pops->status(t->provider, &s);
+	pthread_mutex_unlock(&t->lock);
+	memcpy(ret->device, s.device, sizeof(ret->device));
+	ret->if_index = s.if_index;
+	memcpy(ret->runner, s.runner, sizeof(ret->runner));
+	memcpy(ret->runner_source, s.runner_source, sizeof(ret->runner_source));
+	memcpy(ret->kernel_mode, s.kernel_mode, sizeof(ret->kernel_mode));
+	memcpy(ret->teamd, s.teamd, sizeof(ret->teamd));
+	memcpy(ret->problem, s.problem, sizeof(ret->problem));
 }
 
 unsigned int teaming_members(struct teaming *t, struct teaming_member_status *ret, unsigned int max)
@@ -41,7 +67,7 @@ unsigned int teaming_members(struct teaming *t, struct teaming_member_status *re
 
 	pthread_mutex_lock(&t->lock);
 	for (unsigned int m = 0; m < TEAM_MEMBERS && m < max; m++) {
-		fill_member(&t->core, m, &ret[m]);
+		fill_member(t, m, &ret[m]);
 		if (t->core.members[m].used)
 			n = m + 1;
 	}

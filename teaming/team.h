@@ -23,6 +23,12 @@ struct teaming {
 	const struct provider_ops *pops;
 	struct provider *provider;
 	bool provider_failed; /* to be asked again soon */
+	struct tw_config_copy *config; /* as main gave it; members of a team device are merged into it */
+	struct provider_status status; /* last told */
+	char ports[TEAM_MEMBERS][IFNAMSIZ]; /* last taken over from the provider */
+	unsigned int n_ports;
+	bool members_stale; /* could not be taken over: to be tried again */
+	uint32_t twins; /* members told to have another's MAC */
 	uint32_t io_if_index[TEAM_MEMBERS]; /* of the packet socket, 0: none or rings */
 	int xdp_claim[TEAM_MEMBERS];
 	bool filter_stale; /* addresses or MACs changed: sockets have to be told */
@@ -51,12 +57,31 @@ void tw_lock(struct teaming *t);
 void tw_unlock(struct teaming *t);
 /* The part of tw_unlock() that needs the lock. */
 void tw_team_settle(struct teaming *t);
+/* After the provider has handled events: members, mode and health of the team, states of the ports. */
+void tw_team_news(struct teaming *t);
 /* Tell the provider whom to follow, and the core what it says. */
 void tw_team_follow(struct teaming *t, unsigned int member);
 void tw_team_ports(struct teaming *t);
 /* Free memory that workers (and control threads for a short while) may have seen. */
 void tw_retire(struct teaming *t, void *memory);
 void tw_reclaim(struct teaming *t, bool all);
+
+/* merge.c: a configuration of our own, and what a team device makes of it. */
+struct tw_config_copy {
+	struct teaming_config config; /* pointers into the rest */
+	char host_id[ID_SIZE], device[IFNAMSIZ], runner[PROVIDER_TEXT];
+	struct member_spec members[TEAM_MEMBERS];
+	struct pa_spec pas[LOCAL_PAS];
+	struct provider_route_spec routes[];
+};
+/* @return NULL: no memory. Freed by free(). */
+struct tw_config_copy *tw_config_copy(const struct teaming_config *config);
+/*
+ * One member per port: as configured under that name, else by default.
+ * @param ret room for TEAM_MEMBERS. @return how many.
+ */
+unsigned int tw_config_merge(const struct teaming_config *config, char ports[][IFNAMSIZ], unsigned int n_ports,
+			     struct member_spec *ret);
 
 /* watch.c */
 int tw_watch_start(struct teaming *t);

@@ -142,7 +142,9 @@ void tw_team_follow(struct teaming *t, unsigned int m)
 	if (!mem->used)
 		t->pops->forget(t->provider, m);
 	else
-		t->pops->follow(t->provider, m, mem->spec.type == MEMBER_DPDK ? NULL : mem->spec.name,
+		/* In a team every member has a netdev: a DPDK device's own, or one that relays for it. */
+		t->pops->follow(t->provider, m,
+				mem->spec.type == MEMBER_DPDK && !t->pops->list ? NULL : mem->spec.name,
 				mem->dev ? mem->info.if_index : 0);
 }
 
@@ -159,6 +161,33 @@ static void ask_driver(const struct tw_member *mem, struct provider_port *ret)
 	ret->speed = up ? speed : 0;
 }
 
+/*
+ * Two members with one MAC: no problem of ours, since PAs have their own, but a sign of a mistake. Ports of a team have
+ * one by its runner's choice.
+ */
+static void tell_twins(struct teaming *t)
+{
+	uint32_t twins = 0;
+
+	for (unsigned int a = 0; a < TEAM_MEMBERS && !t->pops->list; a++) {
+		const struct tw_member *ma = &t->core.members[a];
+
+		for (unsigned int b = 0; b < a && ma->used && ma->port.if_index; b++) {
+			const struct tw_member *mb = &t->core.members[b];
+			char text[MAC_STR];
+
+			if (!mb->used || !mb->port.if_index || !mac_equal(&ma->port.mac, &mb->port.mac))
+				continue;
+			twins |= 1u << a;
+			if (!(t->twins >> a & 1))
+				tw_event(&t->core, TEAMING_ALARM, a, NULL, "%s and %s have one MAC address, %s",
+					 mb->spec.name, ma->spec.name, format_mac(&ma->port.mac, text));
+			break;
+		}
+	}
+	t->twins = twins;
+}
+
 void tw_team_ports(struct teaming *t)
 {
 	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
@@ -172,12 +201,80 @@ void tw_team_ports(struct teaming *t)
 			ask_driver(mem, &port);
 		tw_member_port(&t->core, m, &port);
 	}
+	tell_twins(t);
 }
 
 static void follow_all(struct teaming *t)
 {
 	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
 		tw_team_follow(t, m);
+	tw_team_ports(t);
+}
+
+/* ---- the team ---- */
+
+/* Take over t->config with what the provider says. */
+static int apply(struct teaming *t, const struct teaming_config *config, struct errbuf *err)
+{
+	CLEANUP_FREE struct member_spec *members = NULL;
+	struct teaming_config c = *config;
+	struct provider_status status;
+	int r;
+
+	if (t->pops->list) {
+		members = calloc(TEAM_MEMBERS, sizeof(*members));
+		if (!members)
+			return err_set(err, ENOMEM, "out of memory");
+		t->pops->status(t->provider, &status);
+		t->n_ports = t->pops->list(t->provider, t->ports);
+		c.n_members = (uint16_t)tw_config_merge(config, t->ports, t->n_ports, members);
+		c.members = members;
+		c.mode = status.mode;
+	}
+	r = tw_configure(&t->core, &c, err);
+	t->members_stale = r < 0;
+	follow_all(t);
+	t->filter_stale = true;
+	return r;
+}
+
+/* @return whether the members have to be configured anew. */
+static bool tell_status(struct teaming *t)
+{
+	struct provider_status now, *was = &t->status;
+	bool mode;
+
+	t->pops->status(t->provider, &now);
+	mode = now.mode != was->mode;
+	if (strcmp(now.problem, was->problem) != 0)
+		tw_event(&t->core, *now.problem ? TEAMING_ALARM : TEAMING_TEAM, TEAM_NO_MEMBER, NULL, "%s%s",
+			 *now.problem ? now.problem : now.device, *now.problem ? "" : ": all is well");
+	if (now.if_index != was->if_index && now.if_index)
+		tw_event(&t->core, TEAMING_TEAM, TEAM_NO_MEMBER, NULL, "%s: attached, network device %u", now.device,
+			 now.if_index);
+	if (mode || strcmp(now.runner, was->runner) != 0)
+		tw_event(&t->core, TEAMING_TEAM, TEAM_NO_MEMBER, NULL, "%s: runner %s, mode %s", now.device,
+			 *now.runner ? now.runner : "not known", team_mode_names[now.mode]);
+	*was = now;
+	return mode;
+}
+
+void tw_team_news(struct teaming *t)
+{
+	char ports[TEAM_MEMBERS][IFNAMSIZ];
+	struct errbuf err;
+	unsigned int n;
+	bool again;
+
+	if (t->pops->list) {
+		again = tell_status(t) || t->members_stale;
+		n = t->pops->list(t->provider, ports);
+		if (again || n != t->n_ports || memcmp(ports, t->ports, n * sizeof(ports[0])) != 0) {
+			if (apply(t, &t->config->config, &err) < 0)
+				log_warning("team %s: %s", t->status.device, err.text);
+			return;
+		}
+	}
 	tw_team_ports(t);
 }
 
@@ -208,13 +305,15 @@ static int configure_first(struct teaming *t, const struct teaming_config *confi
 	memcpy(t->saved, trusted, t->n_saved * sizeof(*trusted));
 	t->core.trusted = trusted;
 	t->core.n_trusted = t->n_saved;
-	r = tw_configure(&t->core, config, err);
+	if (t->pops->status)
+		t->pops->status(t->provider, &t->status);
+	r = apply(t, config, err);
 	t->core.trusted = NULL;
 	t->core.n_trusted = 0;
 	if (r < 0)
 		return r;
-	follow_all(t);
-	t->filter_stale = true;
+	if (*t->status.problem)
+		tw_event(&t->core, TEAMING_ALARM, TEAM_NO_MEMBER, NULL, "%s", t->status.problem);
 	t->began = tick_ns();
 	tw_team_settle(t);
 	drop_netdev_events(t);
@@ -228,7 +327,7 @@ static struct teaming *allocate(const struct teaming_config *config)
 	if (!t)
 		return NULL;
 	pthread_mutex_init(&t->lock, NULL);
-	t->pops = &provider_static;
+	t->pops = config->device && *config->device ? &provider_libteam : &provider_static;
 	t->event = config->event;
 	t->event_arg = config->arg;
 	t->epoll = t->timer = t->wake = -1;
@@ -239,6 +338,8 @@ static struct teaming *allocate(const struct teaming_config *config)
 
 int teaming_create(const struct teaming_config *config, struct teaming **ret, struct errbuf *err)
 {
+	struct provider_config pc = { .device = config->device, .runner = config->runner, .mode = config->mode,
+				      .spread_all = config->spread_all, .grace_ms = config->detach_grace_ms };
 	struct teaming *t;
 	struct tw_env env;
 	int r = tw_check(config, err);
@@ -256,12 +357,14 @@ int teaming_create(const struct teaming_config *config, struct teaming **ret, st
 		r = tw_timers_reserve(&t->core.timers, 2);
 	if (r == 0 && config->state_dir && !(t->state_dir = strdup(config->state_dir)))
 		r = -ENOMEM;
+	if (r == 0 && !(t->config = tw_config_copy(config)))
+		r = -ENOMEM;
 	if (r < 0) {
 		err_set(err, -r, "out of memory");
 		goto fail;
 	}
 	tw_sockets_init(t);
-	r = t->pops->create(&t->provider, err);
+	r = t->pops->create(&pc, &t->provider, err);
 	if (r < 0)
 		goto fail;
 	r = configure_first(t, config, err);
@@ -296,21 +399,31 @@ void teaming_free(struct teaming *t)
 	free(t->retired);
 	free(t->events);
 	free(t->state_dir);
+	free(t->config);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
 
 int teaming_configure(struct teaming *t, const struct teaming_config *config, struct errbuf *err)
 {
+	struct tw_config_copy *copy = NULL;
 	int r = tw_check(config, err);
 
 	if (r < 0)
 		return r;
+	copy = tw_config_copy(config);
+	if (!copy)
+		return err_set(err, ENOMEM, "out of memory");
 	tw_lock(t);
-	r = tw_configure(&t->core, config, err);
-	follow_all(t);
-	t->filter_stale = true;
+	r = apply(t, config, err);
+	if (r == 0) {
+		struct tw_config_copy *old = t->config;
+
+		t->config = copy;
+		copy = old;
+	}
 	tw_unlock(t);
+	free(copy);
 	return r;
 }
 

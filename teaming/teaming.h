@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <net/if.h>
 #include <rte_mbuf.h>
 
 #include "base/encap_ops.h"
@@ -21,12 +22,13 @@
 #include "base/member_ops.h"
 #include "base/object.h"
 #include "base/rcu.h"
+#include "base/str.h"
 
 #define TEAM_BUCKETS 256
 #define TEAM_NO_MEMBER 0xff
 
 enum team_mode {
-	TEAM_AUTO,	  /* static provider: independent */
+	TEAM_AUTO,	  /* as the team's runner implies; static provider: independent */
 	TEAM_INDEPENDENT, /* switch knows nothing: each PA's MAC may be seen on one port only */
 	TEAM_COOPERATE,	  /* LACP or static LAG: any PA may leave and arrive by any member */
 };
@@ -71,6 +73,8 @@ enum teaming_event_type {
 	TEAMING_PA,	   /* pa: state changed or moved to another member */
 	TEAMING_NETDEV,	   /* member's netdev appeared, vanished: portctl has to open or close it */
 	TEAMING_NONE_USABLE,
+	TEAMING_TEAM,	   /* news of the team as a whole: text */
+	TEAMING_ALARM,	   /* text says what is wrong with the team as a whole */
 };
 
 struct teaming_event {
@@ -90,12 +94,18 @@ struct teaming_config {
 				* and not when no other member is usable */
 	uint32_t grace_ms;     /* frames to a moved PA are accepted on its previous member for so long; 0: 500 */
 	uint16_t n_members, n_pas, n_routes;
-	const struct member_spec *members;
+	const struct member_spec *members; /* with a device: what differs from the default for ports of that name */
 	const struct pa_spec *pas;
 	const struct provider_route_spec *routes;
 	const char *state_dir; /* PAs that were preferred before a restart are used at once; NULL: none are */
 	teaming_event_fn event;
 	void *arg;
+	/* Only at creation: */
+	const char *device;	  /* team device whose ports are the members; NULL or "": the members are `members` */
+	const char *runner;	  /* of the team, where teamd cannot be asked; NULL or "": ask */
+	uint8_t member_type;	  /* enum member_type of ports that `members` does not mention */
+	bool spread_all;	  /* standby ports of runner activebackup carry data, too */
+	uint32_t detach_grace_ms; /* a team device that is made anew: what it said last is valid so long; 0: 3000 */
 };
 
 /*
@@ -182,6 +192,29 @@ uint16_t teaming_punt_rx(struct teaming *t, unsigned int member, struct rte_mbuf
 uint16_t teaming_punt_tx(struct teaming *t, unsigned int member, struct rte_mbuf **pkts, uint16_t n);
 
 /* ---- status: control threads ---- */
+struct teaming_status {
+	const char *provider;
+	uint8_t mode; /* enum team_mode in effect, never AUTO */
+	/* The rest is empty without a team device. */
+	char device[IFNAMSIZ];
+	uint32_t if_index; /* of the team device, 0: not there or not to be read */
+	char runner[32], runner_source[32]; /* from config, teamd, kernel */
+	char kernel_mode[32];
+	char teamd[32];
+	char problem[128]; /* "": none */
+};
+void teaming_status(struct teaming *t, struct teaming_status *ret);
+
+/* What teamd's LACP says of a port (IEEE 802.1AX). For people: who may carry data is the kernel's word. */
+struct teaming_lacp {
+	bool known;
+	char state[16]; /* current, expired, defaulted, disabled */
+	uint32_t aggregator;
+	uint32_t key, partner_key, partner_port;
+	uint8_t actor_state, partner_state; /* bits: activity, timeout, aggregation, synchronization, collecting... */
+	char partner[MAC_STR]; /* system */
+};
+
 struct teaming_member_status {
 	struct member_spec spec;
 	struct member_info info;
@@ -189,6 +222,8 @@ struct teaming_member_status {
 	uint32_t speed;
 	uint16_t buckets, pas, mtu;
 	char why[96]; /* why not usable */
+	char netdev[IFNAMSIZ]; /* what it is called now; "": there is none */
+	struct teaming_lacp lacp;
 };
 struct teaming_pa_status {
 	struct pa_spec spec; /* with derived MAC */

@@ -72,7 +72,7 @@ static void handle(struct teaming *t, const struct epoll_event *ev)
 			log_debug("team provider %s: %s", t->pops->name, strerror(-r));
 			tw_timer_set(&t->core.timers, &t->link_timer, tw_now(&t->core) + 100 * MS_NS);
 		}
-		tw_team_ports(t);
+		tw_team_news(t);
 		break;
 	case TAG_TIMER:
 		drain(t->timer);

@@ -175,6 +175,7 @@ static void parse_options(int argc, char **argv)
 static const char *const event_names[] = {
 	[TEAMING_VIEW] = "view", [TEAMING_PATHS] = "paths",   [TEAMING_MEMBER] = "member",
 	[TEAMING_PA] = "pa",	 [TEAMING_NETDEV] = "netdev", [TEAMING_NONE_USABLE] = "none-usable",
+	[TEAMING_TEAM] = "team", [TEAMING_ALARM] = "alarm",
 };
 
 struct told {

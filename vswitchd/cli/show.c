@@ -20,7 +20,8 @@ static const struct column member_columns[] = {
 	{ "member", "name", -10 },	{ "type", "type", -9 },
 	{ "link", "link", -4 },		{ "usable", "usable", -6 },
 	{ "speed", "link-speed", 6 },	{ "buckets", "buckets", 7 },
-	{ "PAs", "provider-addresses", 3 }, { "rx-packets", "rx.packets", 12 },
+	{ "PAs", "provider-addresses", 3 }, { "lacp", "lacp.state", -9 },
+	{ "rx-packets", "rx.packets", 12 },
 	{ "tx-packets", "tx.packets", 12 }, { "rx-bytes", "rx.bytes", 14 },
 	{ "tx-bytes", "tx.bytes", 14 },	{ "why", "why", -10 },
 	{ NULL, NULL, 0 },
@@ -144,17 +145,28 @@ int cmd_port_show(const struct cli *cli, const struct command *cmd, int argc, ch
 	return simple(cli, METHOD_PORTS, p, "port", text_port);
 }
 
+static const char *text_member(struct json_object *o, const char *name)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(o, name, &v) ? json_object_get_string(v) : "";
+}
+
 static void text_team(struct json_object *o)
 {
-	struct json_object *members = NULL, *pas = NULL, *provider = NULL, *mode = NULL, *usable = NULL;
+	struct json_object *members = NULL, *pas = NULL;
+	const char *runner = text_member(o, "runner"), *source = text_member(o, "runner-source");
 
 	json_object_object_get_ex(o, "members", &members);
 	json_object_object_get_ex(o, "provider-addresses", &pas);
-	json_object_object_get_ex(o, "provider", &provider);
-	json_object_object_get_ex(o, "mode", &mode);
-	json_object_object_get_ex(o, "usable", &usable);
-	printf("provider %s, mode %s, %s of %zu members usable\n\n", json_object_get_string(provider),
-	       json_object_get_string(mode), json_object_get_string(usable), json_object_array_length(members));
+	printf("provider %s, mode %s, %s of %zu members usable\n", text_member(o, "provider"), text_member(o, "mode"),
+	       text_member(o, "usable"), json_object_array_length(members));
+	if (*text_member(o, "device"))
+		printf("device %s, runner %s%s%s%s, teamd %s\n", text_member(o, "device"), *runner ? runner : "not known",
+		       *source ? " (by " : "", source, *source ? ")" : "", text_member(o, "teamd"));
+	if (*text_member(o, "problem"))
+		printf("PROBLEM: %s\n", text_member(o, "problem"));
+	puts("");
 	print_table(member_columns, members);
 	puts("");
 	print_table(pa_columns, pas);

@@ -174,7 +174,7 @@ static void check_pa_member(const struct config *c, struct config_errors *errors
 	char text[IP_STR];
 	size_t m;
 
-	if (!*pa->member)
+	if (!*pa->member || c->settings.team_device[0])
 		return;
 	for (m = 0; m < members->n; m++)
 		if (strcmp(((const struct member_spec *)config_spec(c, OBJECT_MEMBER, m))->name, pa->member) == 0)
@@ -202,6 +202,8 @@ void config_check_team(const struct config *c, struct config_errors *errors)
 			config_error(c, errors, members->where[i], "members: %s", err.text);
 	for (i = 0; i < pas->n; i++)
 		check_pa_member(c, errors, i);
+	if (c->settings.provider == TEAM_PROVIDER_LIBTEAM && !c->settings.team_device[0])
+		config_error(c, errors, group_where(c, "team"), "team: provider libteam needs a device");
 	if (errors->n_errors != before)
 		return;
 	config_team(c, &team);
@@ -226,5 +228,10 @@ void config_team(const struct config *c, struct teaming_config *ret)
 		.pas = (const struct pa_spec *)(const void *)c->objects[OBJECT_PA].specs,
 		.routes = (const struct provider_route_spec *)(const void *)c->objects[OBJECT_PROVIDER_ROUTE].specs,
 		.state_dir = c->settings.state_dir,
+		.device = c->settings.team_device,
+		.runner = c->settings.runner ? team_runner_names[c->settings.runner] : "",
+		.member_type = c->settings.member_type,
+		.spread_all = c->settings.spread == TEAM_SPREAD_ALL,
+		.detach_grace_ms = c->settings.detach_grace_ms,
 	};
 }

@@ -13,7 +13,11 @@
 #define PLACE(member) .offset = offsetof(struct settings, member), .size = sizeof(((struct settings *)0)->member)
 
 static const char *const hugepages_names[] = { "auto", "on", "off", NULL };
-static const char *const provider_names[] = { "static", NULL };
+static const char *const provider_names[] = { "static", "libteam", NULL };
+static const char *const spread_names_[] = { "active", "all", NULL };
+static const char *const port_types[] = { "af-packet", "af-xdp", NULL }; /* begins as member_type_names[] */
+const char *const team_runner_names[] = { "ask", "lacp", "activebackup", "loadbalance", "roundrobin", "random",
+					  "broadcast", NULL };
 const char *const log_level_names[] = { "error", "warning", "notice", "info", "debug", NULL };
 
 static const struct field host_rows[] = {
@@ -73,11 +77,25 @@ static const struct field memory_rows[] = {
 };
 
 static const struct field team_rows[] = {
+	{ .name = "device", .type = FIELD_STRING, PLACE(team_device),
+	  .text = "Team device, which teamd keeps: its ports are the members, and `members` says only what is special "
+		  "about one of that name. It may come later." },
 	{ .name = "provider", .type = FIELD_ENUM, PLACE(provider), .names = provider_names, .def = "static",
-	  .text = "Who owns the team. static: the members are those listed in `members`." },
+	  .text = "Who owns the team. static: the members are those listed in `members`. libteam: teamd does; what a "
+		  "`device` implies." },
 	{ .name = "mode", .type = FIELD_ENUM, PLACE(mode), .names = team_mode_names, .def = "auto",
 	  .text = "independent: the physical switch knows nothing of the team. cooperate: LACP or a static link "
-		  "aggregation. auto: what the provider says." },
+		  "aggregation. auto: by the team's runner: lacp cooperates, activebackup is independent, with others "
+		  "it has to be said here. Without a team device: independent." },
+	{ .name = "runner", .type = FIELD_ENUM, PLACE(runner), .names = team_runner_names, .def = "ask",
+	  .text = "Runner of the team where teamd cannot be asked, which takes root. broadcast is refused." },
+	{ .name = "spread", .type = FIELD_ENUM, PLACE(spread), .names = spread_names_, .def = "active",
+	  .text = "Runner activebackup. active: only the active port carries traffic. all: every port with a good "
+		  "link does, for the standby ports are plain ports to the switch." },
+	{ .name = "member-type", .type = FIELD_ENUM, PLACE(member_type), .names = port_types, .def = "af-packet",
+	  .text = "Type of ports of the team device that `members` does not mention." },
+	{ .name = "detach-grace-ms", .type = FIELD_UINT, PLACE(detach_grace_ms), .min = 1, .max = 60000, .def = "3000",
+	  .text = "A team device that vanished (teamd makes it anew) is waited for so long with what it said last." },
 	{ .name = "hold-down-ms", .type = FIELD_UINT, PLACE(hold_down_ms), .max = 600000, .def = "2000",
 	  .flags = FIELD_RELOAD, .text = "A member is used again after its link was good for this long." },
 	{ .name = "grace-ms", .type = FIELD_UINT, PLACE(grace_ms), .min = 1, .max = 10000, .def = "500",
@@ -181,6 +199,8 @@ void settings_complete(struct settings *s)
 	if (!s->socket_dir[0])
 		snprintf(s->socket_dir, sizeof(s->socket_dir), "%.*s/ports", (int)sizeof(s->socket_dir) - 7,
 			 s->run_dir);
+	if (s->team_device[0])
+		s->provider = TEAM_PROVIDER_LIBTEAM;
 }
 
 int settings_reloadable(const struct settings *a, const struct settings *b, struct errbuf *err)

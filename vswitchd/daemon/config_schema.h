@@ -19,7 +19,8 @@
 #define GROUP_SIZE	    32 /* name of a Unix group */
 
 enum hugepages { HUGEPAGES_AUTO, HUGEPAGES_ON, HUGEPAGES_OFF };
-enum team_provider { TEAM_PROVIDER_STATIC };
+enum team_provider { TEAM_PROVIDER_STATIC, TEAM_PROVIDER_LIBTEAM };
+enum team_spread { TEAM_SPREAD_ACTIVE, TEAM_SPREAD_ALL };
 
 struct settings {
 	/* host */
@@ -37,7 +38,11 @@ struct settings {
 	/* team */
 	uint8_t provider; /* enum team_provider */
 	uint8_t mode;	  /* enum team_mode */
-	uint32_t hold_down_ms, grace_ms;
+	char team_device[16]; /* IFNAMSIZ */
+	uint8_t runner;	      /* index into team_runner_names[] */
+	uint8_t spread;	      /* enum team_spread */
+	uint8_t member_type;  /* enum member_type, af-packet or af-xdp */
+	uint32_t hold_down_ms, grace_ms, detach_grace_ms;
 	/* policy */
 	uint32_t max_records;
 	bool use_external_router, routed_ttl;
@@ -63,11 +68,13 @@ struct settings_group {
 /* Ended by an entry with name NULL. */
 extern const struct settings_group settings_groups[];
 extern const char *const log_level_names[];
+/* The first is for none. */
+extern const char *const team_runner_names[];
 
 /* Fill in the defaults of every row; host.id becomes the machine's host name. */
 void settings_defaults(struct settings *s);
 
-/* Complete values that depend on others (socket-dir below run-dir). After parsing. */
+/* Complete values that depend on others (socket-dir below run-dir, a team device has libteam). After parsing. */
 void settings_complete(struct settings *s);
 
 /*

@@ -101,7 +101,46 @@ static const char *member_name(const struct teaming_member_status *members, unsi
 	return i < n ? members[i].spec.name : "";
 }
 
-static struct json_object *show_member(struct manager *m, const struct teaming_member_status *s, unsigned int index)
+static void add_lacp(struct json_object *o, const struct teaming_lacp *l)
+{
+	struct json_object *v;
+
+	if (!l->known)
+		return;
+	v = json_object_new_object();
+	add_str(v, "state", l->state);
+	add_int(v, "aggregator", l->aggregator);
+	add_int(v, "key", l->key);
+	add_int(v, "actor-state", l->actor_state);
+	add_str(v, "partner", l->partner);
+	add_int(v, "partner-key", l->partner_key);
+	add_int(v, "partner-port", l->partner_port);
+	add_int(v, "partner-state", l->partner_state);
+	json_object_object_add(o, "lacp", v);
+}
+
+/* Provider addresses that lie with a member now. */
+static void add_homes(struct json_object *o, const struct teaming_pa_status *pas, unsigned int n, unsigned int member)
+{
+	struct json_object *a = json_object_new_array();
+	char text[IP_STR];
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct json_object *v;
+
+		if (!pas[i].spec.address.family || pas[i].now != member)
+			continue;
+		v = json_object_new_object();
+		add_str(v, "address", format_ip(&pas[i].spec.address, text));
+		add_str(v, "mac", format_mac(&pas[i].spec.mac, text));
+		add_bool(v, "at-home", pas[i].home == member);
+		json_object_array_add(a, v);
+	}
+	json_object_object_add(o, "addresses", a);
+}
+
+static struct json_object *show_member(struct manager *m, const struct teaming_member_status *s, unsigned int index,
+				       const struct teaming_pa_status *pas, unsigned int n_pas)
 {
 	struct json_object *o = fields_to_json(object_types[OBJECT_MEMBER].fields, &s->spec, true);
 	struct datapath_member_stats st;
@@ -117,6 +156,10 @@ static struct json_object *show_member(struct manager *m, const struct teaming_m
 	add_int(o, "mtu", s->mtu);
 	add_int(o, "buckets", s->buckets);
 	add_int(o, "provider-addresses", s->pas);
+	add_homes(o, pas, n_pas, index);
+	if (*s->netdev && strcmp(s->netdev, s->spec.name) != 0)
+		add_str(o, "netdev", s->netdev);
+	add_lacp(o, &s->lacp);
 	add_str(o, "mac", format_mac(&s->info.mac, mac));
 	if (datapath_member_stats(manager_datapath(m), index, &st) < 0)
 		memset(&st, 0, sizeof(st));
@@ -137,6 +180,23 @@ static struct json_object *show_pa(const struct teaming_pa_status *s, const stru
 	return o;
 }
 
+static void add_team(struct json_object *o, const struct teaming_status *s)
+{
+	add_str(o, "provider", s->provider);
+	add_str(o, "mode", team_mode_names[s->mode]);
+	if (!*s->device)
+		return;
+	add_str(o, "device", s->device);
+	add_bool(o, "attached", s->if_index);
+	add_int(o, "ifindex", s->if_index);
+	add_str(o, "runner", s->runner);
+	add_str(o, "runner-source", s->runner_source);
+	add_str(o, "kernel-mode", s->kernel_mode);
+	add_str(o, "teamd", s->teamd);
+	if (*s->problem)
+		add_str(o, "problem", s->problem);
+}
+
 struct json_object *show_team(struct manager *m)
 {
 	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
@@ -144,13 +204,17 @@ struct json_object *show_team(struct manager *m)
 	struct teaming_pa_status pas[LOCAL_PAS];
 	struct teaming *t = manager_teaming(m);
 	unsigned int n = teaming_members(t, members, TEAM_MEMBERS), k = teaming_pas(t, pas, LOCAL_PAS), usable = 0;
+	struct teaming_status status;
 
+	teaming_status(t, &status);
 	for (unsigned int i = 0; i < n; i++) {
-		json_object_array_add(a, show_member(m, &members[i], i));
+		if (!members[i].spec.name[0])
+			continue; /* a free slot */
+		json_object_array_add(a, show_member(m, &members[i], i, pas, k));
 		usable += members[i].usable;
 	}
-	add_str(o, "provider", "static");
-	add_str(o, "mode", team_mode_names[manager_settings(m)->mode]);
+	add_team(o, &status);
+	add_str(o, "configured-mode", team_mode_names[manager_settings(m)->mode]);
 	add_int(o, "usable", usable);
 	json_object_object_add(o, "members", a);
 	a = json_object_new_array();

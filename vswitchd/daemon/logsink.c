@@ -119,6 +119,7 @@ static int event_level(enum event_id id)
 		return LOG_ERR;
 	case EVENT_MTU_MISMATCH:
 	case EVENT_NEEDS_RESET:
+	case EVENT_TEAM_ALARM:
 		return LOG_WARNING;
 	case EVENT_PORT_QUEUE:
 	case EVENT_OBJECT:

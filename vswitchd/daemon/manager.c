@@ -84,12 +84,20 @@ void manager_emit(struct manager *m, enum event_id id, ...)
 
 static void status(struct manager *m)
 {
-	unsigned int usable = teaming_view(m->teaming)->n_usable, failed = 0, i;
+	struct teaming_member_status st[TEAM_MEMBERS];
+	unsigned int usable = teaming_view(m->teaming)->n_usable, failed = 0, members = 0, i, n;
+	struct teaming_status team;
+
+	teaming_status(m->teaming, &team);
+	n = teaming_members(m->teaming, st, TEAM_MEMBERS);
+	for (i = 0; i < n; i++)
+		members += st[i].spec.name[0] != 0;
 
 	for (i = 0; i < POLICY_MAX_PORTS; i++)
 		failed += m->ports[i] && m->ports[i]->error[0];
-	notify_status("%u ports%s, %zu members of which %u usable, %u records", policy_count(m->policy, OBJECT_PORT),
-		      failed ? " (some failed)" : "", m->members.n, usable, policy_count(m->policy, OBJECT_RECORD));
+	notify_status("%u ports%s, %u members of which %u usable, %u records%s%s", policy_count(m->policy, OBJECT_PORT),
+		      failed ? " (some failed)" : "", members, usable, policy_count(m->policy, OBJECT_RECORD),
+		      *team.problem ? "; " : "", team.problem);
 }
 
 static void check_ready(struct manager *m)
@@ -100,9 +108,9 @@ static void check_ready(struct manager *m)
 		return;
 	m->ready = true;
 	manager_emit(m, EVENT_READY, NULL);
-	log_notice("vswitchd %s is up: host %s, %u worker%s, %u ports, %zu members", VSWITCHD_VERSION,
+	log_notice("vswitchd %s is up: host %s, %u worker%s, %u ports, %u members", VSWITCHD_VERSION,
 		   m->settings.host_id, m->n_workers, m->n_workers == 1 ? "" : "s",
-		   policy_count(m->policy, OBJECT_PORT), m->members.n);
+		   policy_count(m->policy, OBJECT_PORT), teaming_view(m->teaming)->n_members);
 	notify_ready();
 }
 
@@ -120,7 +128,7 @@ static int on_later(sd_event_source *s, void *userdata)
 	what |= m->later & LATER_TUNNELS;
 	m->later &= ~(unsigned int)LATER_TUNNELS;
 	if ((what & LATER_TUNNELS) && datapath_host_update(m->datapath, HOST_NONE) < 0)
-		log_error("no memory for the tunnels to other hosts");
+		log_error("no memory for the tunnels to other hosts: those that stay as they were may lead nowhere");
 	if ((what & LATER_MEMBERS) && datapath_members_update(m->datapath) < 0)
 		log_error("no memory to give the members' queues to workers");
 	if (what & LATER_PLAIN)

@@ -155,6 +155,8 @@ struct event {
 	X(MEMBER_CLOSED, "member-closed", "member text", "a member's device was closed")                               \
 	X(MEMBER_FAILED, "member-failed", "member error", "a member's device could not be opened")                     \
 	X(TEAM_DOWN, "team-down", "", "no member is usable")                                                           \
+	X(TEAM, "team", "text", "news of the team as a whole")                                                         \
+	X(TEAM_ALARM, "team-alarm", "text", "something is wrong with the team as a whole")                             \
 	X(PA_STATE, "pa-state", "address state member text", "a provider address changed state or member")             \
 	X(OBJECT, "object", "kind key change origin", "an object was set or removed at run time")                      \
 	X(RELOAD, "reload", "result added changed removed text", "the configuration was read again")                   \

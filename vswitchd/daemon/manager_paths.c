@@ -105,5 +105,10 @@ void team_on_event(const struct teaming_event *ev, void *arg)
 	case TEAMING_NONE_USABLE:
 		manager_emit(m, EVENT_TEAM_DOWN, NULL);
 		break;
+	case TEAMING_TEAM:
+	case TEAMING_ALARM:
+		manager_emit(m, ev->type == TEAMING_ALARM ? EVENT_TEAM_ALARM : EVENT_TEAM, "text", ev->text, NULL);
+		manager_later(m, LATER_READY); /* for the status text */
+		break;
 	}
 }

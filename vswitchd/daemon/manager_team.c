@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The team: what is configured, devices opened and closed by portctl as teaming wants it (netdevs come and go, members
- * are
- * configured, changed, removed), and what follows for the packet path. A change of the team ends when portctl has
- * done all that teaming wants because of it.
+ * The team: what is configured, devices opened and closed by portctl as teaming wants it (netdevs come and go, ports
+ * of the team device too, members are configured, changed, removed), and what follows for the packet path. A change of
+ * the team ends when portctl has done all that teaming wants because of it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +49,11 @@ static void fill_config(struct manager *m, const struct settings *s, const struc
 		.state_dir = s->state_dir,
 		.event = mailbox_post_team,
 		.arg = m->mailbox,
+		.device = s->team_device,
+		.runner = s->runner ? team_runner_names[s->runner] : "",
+		.member_type = s->member_type,
+		.spread_all = s->spread == TEAM_SPREAD_ALL,
+		.detach_grace_ms = s->detach_grace_ms,
 	};
 }
 
@@ -59,6 +63,8 @@ int team_check(const struct settings *s, const struct object_list *members, cons
 	struct manager nobody = { 0 };
 	struct teaming_config c;
 
+	if (s->provider == TEAM_PROVIDER_LIBTEAM && !s->team_device[0])
+		return err_set(err, EINVAL, "team.provider libteam needs team.device");
 	if (members->n > TEAM_MEMBERS)
 		return err_set(err, ENOSPC, "at most %d members are allowed", TEAM_MEMBERS);
 	if (pas->n > LOCAL_PAS)
@@ -102,14 +108,15 @@ bool team_idle(const struct manager *m)
 /* What was said about members that are gone. */
 static void forget_members(struct manager *m)
 {
-	unsigned int i;
+	struct teaming_member_status st[TEAM_MEMBERS];
+	unsigned int i, k, n = m->teaming ? teaming_members(m->teaming, st, TEAM_MEMBERS) : 0;
 
 	for (i = 0; i < TEAM_MEMBERS; i++) {
 		struct member_ctl *c = &m->member_ctl[i];
-		struct member_spec key = { 0 };
 
-		str_copy(key.name, sizeof(key.name), c->name);
-		if (key.name[0] && c->work == MEMBER_IDLE && object_list_find(&m->members, &key) == OBJECT_NONE)
+		for (k = 0; k < n && strcmp(st[k].spec.name, c->name) != 0; k++)
+			;
+		if (c->name[0] && c->work == MEMBER_IDLE && k == n)
 			memset(c, 0, sizeof(*c));
 	}
 }
@@ -309,6 +316,8 @@ static bool is_untouched(const struct team_change *c, const struct object_list *
 	str_copy(key.name, sizeof(key.name), name);
 	i = object_list_find(&c->before, &key);
 	k = object_list_find(now, &key);
+	if (i == OBJECT_NONE && k == OBJECT_NONE)
+		return true; /* a port of the team device that nobody mentions */
 	return i != OBJECT_NONE && k != OBJECT_NONE &&
 	       field_equal(rows, object_list_spec(&c->before, i), object_list_spec(now, k));
 }

@@ -18,7 +18,7 @@ static int setup(void **state)
 
 	netns_need();
 	cable("a0", "s0");
-	if (ops->create(&p, &err) < 0)
+	if (ops->create(&(struct provider_config){ 0 }, &p, &err) < 0)
 		fail_msg("%s", err.text);
 	ops->follow(p, 0, "a0", 0);
 	ops->follow(p, 1, "a1", 0);
