@@ -36,7 +36,7 @@ class _Writer:
             return
         self._done.add(nodeid)
         entry = {
-            "name": nodeid.removeprefix("tests/lab/"),
+            "name": nodeid.removeprefix("tests/lab/").removeprefix("tests/vm/"),
             "outcome": outcome,
             "seconds": round(seconds, 3),
             "detail": detail,

@@ -57,32 +57,47 @@ def lint(context: Context) -> None:
 
 
 def machine(context: Context) -> None:
-    """Executables tests/vm/test_*: each boots a machine of its own."""
+    """Executables tests/vm/test_*: each boots a machine of its own. Those that run cases of pytest in there, from
+    tests/vm/NAME, have them counted one by one.
+    """
     if os.geteuid() != 0:
         context.skip("vm", "needs root")
-    elif context.builder.build(builds.GCC):
-        env = {"VSWITCHD_BUILD": str(context.builder.directory(builds.GCC))}
-        _scripts(context, "vm", context.source / "tests/vm", "test_*", env)
-    else:
+        return
+    if not context.builder.build(builds.GCC):
         context.skip("vm", "the build failed")
+        return
+    env = {"VSWITCHD_BUILD": str(context.builder.directory(builds.GCC))}
+    for path in _executables(context.source / "tests/vm", "test_*"):
+        if path.with_name(path.name.removeprefix("test_")).is_dir():
+            _machine_cases(context, path, env)
+        elif context.wanted(path.name):
+            _script(context, "vm", path, env)
 
 
-def _scripts(
-    context: Context, layer: str, directory: Path, glob: str, env: dict[str, str] | None = None
-) -> None:
-    for path in sorted(directory.glob(glob)):
-        if path.is_file() and os.access(path, os.X_OK) and context.wanted(path.name):
-            name = f"{layer} {path.name}"
-            done = children.run(
-                context.report,
-                name,
-                [str(path)],
-                context.logs / layer / f"{path.name}.log",
-                SCRIPT_TIMEOUT,
-                env=env,
-                cwd=context.source,
-            )
-            _add(context.report, name, done)
+def _machine_cases(context: Context, path: Path, env: dict[str, str]) -> None:
+    results = context.logs / "vm" / path.name / "results.jsonl"
+    argv = [str(path)]
+    if not context.wanted(path.name):
+        argv += ["-k", context.pattern]
+    env = {**env, "TESTS_RESULTS": str(results)}
+    _cases(context, "vm", f"vm {path.name}", argv, results.with_name("log"), SCRIPT_TIMEOUT, env)
+
+
+def _executables(directory: Path, glob: str) -> list[Path]:
+    return [path for path in sorted(directory.glob(glob)) if path.is_file() and os.access(path, os.X_OK)]
+
+
+def _scripts(context: Context, layer: str, directory: Path, glob: str) -> None:
+    for path in _executables(directory, glob):
+        if context.wanted(path.name):
+            _script(context, layer, path)
+
+
+def _script(context: Context, layer: str, path: Path, env: dict[str, str] | None = None) -> None:
+    name = f"{layer} {path.name}"
+    log = context.logs / layer / f"{path.name}.log"
+    done = children.run(context.report, name, [str(path)], log, SCRIPT_TIMEOUT, env=env, cwd=context.source)
+    _add(context.report, name, done)
 
 
 def unit(context: Context) -> None:
@@ -192,8 +207,6 @@ def lab(context: Context) -> None:
 
 def _pytest(context: Context, layer: str, flavour: builds.Flavour) -> None:
     results = context.logs / layer / "results.jsonl"
-    results.parent.mkdir(parents=True, exist_ok=True)
-    results.write_text("")
     argv = [
         "/usr/bin/python3",
         "-m",
@@ -219,21 +232,24 @@ def _pytest(context: Context, layer: str, flavour: builds.Flavour) -> None:
         "PYTHONPATH": str(context.source / "tests/lib"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    _cases(context, layer, layer, argv, context.logs / f"{layer.replace('/', '-')}.log", LAB_TIMEOUT, env)
+
+
+def _cases(
+    context: Context, layer: str, name: str, argv: list[str], log: Path, timeout: float, env: dict[str, str]
+) -> None:
+    """Runs pytest, however started; its cases count one by one as they come by $TESTS_RESULTS."""
+    results = Path(env["TESTS_RESULTS"])
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text("")
     tail = _Results(context.report, layer, results)
     done = children.run(
-        context.report,
-        layer,
-        argv,
-        context.logs / f"{layer.replace('/', '-')}.log",
-        LAB_TIMEOUT,
-        env=env,
-        cwd=context.source,
-        progress=tail.read,
+        context.report, name, argv, log, timeout, env=env, cwd=context.source, progress=tail.read
     )
     # pytest: 0 passed, 1 some failed (counted one by one), 5 none selected
     if done.status not in (0, 1, 5) or (done.status == 1 and not tail.failed):
         context.report.add(
-            Outcome.FAILED, f"{layer}: pytest", done.seconds, f"{done.text()}\nstatus {done.status}"
+            Outcome.FAILED, f"{name}: pytest", done.seconds, f"{done.text()}\nstatus {done.status}"
         )
 
 

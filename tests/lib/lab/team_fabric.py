@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Hosts whose NICs are in a real team, and the switch between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .fabric import Fabric, provider_addresses
+from .load import Load
+from .run import Run
+from .teamd import LACP, Aggregation, Teamd
+from .wait import until
+
+VSID = 5001
+MTU = 1600
+
+
+class TeamFabric(Fabric):
+    """Two hosts h1, h2; teams th1, th2 over all their NICs.
+
+    `switch`: "bridge" learns MAC addresses and knows nothing of teams; "team" and "bond" answer LACP with the kernel's
+    drivers of these names. `provider`: "libteam" follows the team device; "static" has the members in the
+    configuration, the team device is only there.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        runner: Mapping[str, Any] = LACP,
+        nics: int = 2,
+        switch: str = "team",
+        member_type: str = "af-packet",
+        provider: str = "libteam",
+        loads: Sequence[int] = (256,),
+        **team: Any,
+    ) -> None:
+        super().__init__(run, nics=nics, member_type=member_type, mtu=MTU)
+        self.nics = [f"a{nic}" for nic in range(nics)]
+        self.teams: dict[str, Teamd] = {}
+        self.aggregations: dict[str, Aggregation] = {}
+        cooperate = switch != "bridge"
+        for host in self.hosts.values():
+            self.teams[host.name] = Teamd(host.netns, f"t{host.name}", self.nics, runner, MTU)
+            settings = {"hold-down-ms": 500, **{name.replace("_", "-"): value for name, value in team.items()}}
+            if provider == "libteam":
+                settings |= {"device": f"t{host.name}", "member-type": member_type}
+                host.config["members"] = []
+                for pa in host.config["provider-addresses"]:
+                    del pa["member"]
+            else:
+                settings.setdefault("mode", "cooperate" if cooperate else "independent")
+            host.config["team"] = settings
+        self._switch = switch
+        self.subnet(VSID, "tenant-a", "10.0.0.1/24")
+        self.guests = {
+            "a": self.tap_guest("h1", "a", VSID, "10.0.0.11/24"),
+            "b": self.tap_guest("h2", "b", VSID, "10.0.0.12/24"),
+            "c": self.tap_guest("h1", "c", VSID, "10.0.0.13/24"),
+        }
+        self.loads = [Load(self, ("h1", "h2"), VSID, number, flows) for number, flows in enumerate(loads)]
+
+    @property
+    def load(self) -> Load:
+        return self.loads[0]
+
+    def start(self, configure: bool = True) -> None:
+        self.start_teams()
+        for load in self.loads:
+            load.power_on()
+        super().start(configure)
+        for load in self.loads:
+            load.wait_ready()
+        self.settle()
+
+    def start_teams(self) -> None:
+        """Both ends of each team, until all ports carry data."""
+        for team in self.teams.values():
+            team.start()
+        if self._switch != "bridge":
+            for host in self.hosts.values():
+                self.aggregations[host.name] = Aggregation(
+                    self.underlay.netns, f"l{host.name}", self.ports(host.name), self._switch, MTU
+                )
+        if self.active is None:
+            for team in self.teams.values():
+                team.wait_enabled()
+
+    @property
+    def active(self) -> str | None:
+        """The runner uses one port at a time."""
+        return next((t.runner["name"] for t in self.teams.values() if t.runner["name"] == "activebackup"), None)
+
+    def ports(self, host: str) -> list[str]:
+        """The switch's, one per NIC."""
+        return [cable.port for cable in self.hosts[host].cables]
+
+    def settle(self) -> None:
+        """All cables are in, all NICs in the team, LACP is through, every member usable, every address known and at
+        home.
+        """
+        for host in self.hosts.values():
+            for nic in self.nics:
+                if nic not in self.teams[host.name].ports:
+                    self.teams[host.name].add_port(nic)
+            for cable in host.cables:
+                self.underlay.netns.ip(f"link set {cable.port} up")
+                if host.name in self.aggregations:
+                    self.aggregations[host.name].pass_lacpdus(cable.port)
+            self.wait_usable(host.name, *self.nics)
+            until(lambda h=host: at_home(h.team()), f"addresses of {host.name} are at home")  # type: ignore[misc]
+        for host in self.hosts.values():
+            self._wait_neighbours(host)
+
+    def wait_usable(self, host: str, *members: str, timeout: float = 20.0) -> None:
+        """Until exactly these members are."""
+        until(
+            lambda: self.usable(host) == set(members), f"usable on {host} are {sorted(members)}", timeout, every=0.05
+        )
+
+    def usable(self, host: str) -> set[str]:
+        return {str(member["name"]) for member in self.hosts[host].team()["members"] if member["usable"]}
+
+    def member(self, host: str, name: str) -> dict[str, Any]:
+        """What `team show` tells of one."""
+        found = [member for member in self.hosts[host].team()["members"] if member["name"] == name]
+        return found[0] if found else {}
+
+    def addresses(self, host: str) -> list[str]:
+        return provider_addresses(self.hosts[host])
+
+    def stop(self) -> None:
+        for load in self.loads:
+            load.power_off()
+        super().stop()
+        for team in self.teams.values():
+            if team.process and team.process.status is None:
+                team.stop()
+
+
+def at_home(team: dict[str, Any]) -> bool:
+    """All provider addresses are in use where they belong."""
+    return all(pa["state"] == "preferred" and pa["home"] == pa["now"] for pa in team["provider-addresses"])

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A cable pulled and put back under load, several times; what that cost."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+
+from lab.load import Load, Outcome, Seen, Tap, latest_ways
+from lab.team_fabric import TeamFabric
+from lab.teamd import OptionMonitor
+from lab.underlay import Cable
+
+RATE = 1000
+# bounds are for real machines; emulated the median keeps them, and the worst four times as much
+SLACK = 4
+
+
+@dataclass
+class Cost:
+    """Per flap: packets lost of flows on the cable, by sender; milliseconds from the driver's word to the new view."""
+
+    lost: dict[str, list[int]] = field(default_factory=lambda: {"a": [], "b": []})
+    delays: list[float] = field(default_factory=list)
+
+    def check(self, lost: int, delay: float) -> None:
+        print(f"lost per flap {self.lost}; view {[round(each, 1) for each in self.delays]} ms after the driver")
+        for counts in self.lost.values():
+            assert statistics.median(counts) <= lost and max(counts) <= SLACK * lost, self.lost
+        assert statistics.median(self.delays) <= delay and max(self.delays) <= SLACK * delay, self.delays
+
+
+def split(outcome: Outcome, hit: set[int]) -> tuple[int, int]:
+    """Packets lost by these flows, and by all others."""
+    mine = sum(count for flow, count in outcome.lost.items() if flow in hit)
+    return mine, sum(outcome.lost.values()) - mine
+
+
+def at_host(seen: list[Seen], fabric: TeamFabric, host: str) -> dict[str, list[Seen]]:
+    """By sender: its packets on the cables of one host, each once."""
+    ports = set(fabric.ports(host))
+    mine = [packet for packet in seen if packet.port in ports]
+    out, into = [p for p in mine if not p.outgoing], [p for p in mine if p.outgoing]
+    return {"a": out, "b": into} if host == "h1" else {"a": into, "b": out}
+
+
+def judge(
+    fabric: TeamFabric, cable: Cable, host: str, outcomes: dict[str, Outcome], seen: list[Seen], cost: Cost
+) -> None:
+    """Only flows on the cable lost anything, few came late, and in the end all go their first way."""
+    by_sender = at_host(seen, fabric, host)
+    for way, outcome in outcomes.items():
+        first = [packet for packet in by_sender[way] if packet.number < 2]
+        mine, others = split(outcome, {packet.flow for packet in first if packet.port == cable.port})
+        cost.lost[way].append(mine)
+        print(f"{way}: {outcome}; on the cable {mine}, others {others}")
+        assert not others and not outcome.duplicated, outcome
+        assert max(outcome.late.values(), default=0) <= 2, outcome
+        assert latest_ways(by_sender[way]) == latest_ways(first), "the map is not what it was"
+
+
+def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int) -> Cost:
+    """The cable of a NIC of one host, under load both ways."""
+    cost = Cost()
+    where, name = fabric.hosts[host], f"a{nic}"
+    cable = where.cables[nic]
+    index = int(where.netns.links(name)[0]["ifindex"])
+    for _ in range(times):
+        monitor, events, tap = OptionMonitor(where.netns), where.follow(), Tap(fabric.underlay.netns)
+        load.start(RATE)
+        load.wait_sent(3 * load.flows)
+        cable.unplug()
+        down = events.wait("member-state", member=name, usable="false")
+        said = monitor.wait("link", index, 0)
+        load.wait_sent(load.sent() + 2 * load.flows)
+        cable.plug()
+        events.wait("member-state", member=name, usable="true")
+        load.wait_sent(load.sent() + 3 * load.flows)
+        outcomes = load.stop()
+        cost.delays.append((int(down["time"]) - said.when) / 1000)
+        judge(fabric, cable, host, outcomes, tap.stop(set(fabric.ports(host))), cost)
+        monitor.close()
+        events.close()
+    return cost
+
+
+def peak(counts: list[int]) -> float:
+    """The busiest, in multiples of the mean."""
+    return max(counts) * len(counts) / sum(counts)
+
+
+def share(fabric: TeamFabric, load: Load, members: int) -> None:
+    """All flows twice, both ways: the busiest of the members carries at most 1.15 of the mean, out and in; nothing
+    lost, nothing out of order.
+    """
+    before = {name: [cable.counters() for cable in host.cables] for name, host in fabric.hosts.items()}
+    load.start(3 * RATE)
+    load.wait_sent(2 * load.flows)
+    outcomes = load.stop()
+    for name, host in fabric.hosts.items():
+        used = [cable.counters() - old for cable, old in zip(host.cables, before[name])][:members]
+        out, into = [each.tx_packets for each in used], [each.rx_packets for each in used]
+        print(f"{name}: out {out}, busiest {peak(out):.3f} of the mean; in {into}, {peak(into):.3f}")
+        assert peak(out) <= 1.15 and peak(into) <= 1.15, (out, into)
+    for way, outcome in outcomes.items():
+        print(f"{way}: {outcome}")
+        assert outcome.perfect(), outcome

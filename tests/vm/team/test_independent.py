@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Spreading over all NICs of an activebackup team while the switch only learns MAC addresses: HNV rows 59, 60, 61, 62.
+One virtual subnet and one pair of hosts use all NICs, both ways.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from flaps import RATE, flap, share
+
+from lab.load import Tap
+from lab.run import Run
+from lab.team_fabric import TeamFabric
+from lab.teamd import ACTIVEBACKUP
+
+FEW, MANY = 256, 10000
+
+
+@pytest.fixture(name="fabric", scope="module")
+def _fabric(run: Run) -> Iterator[TeamFabric]:
+    fabric = TeamFabric(run, ACTIVEBACKUP, nics=4, switch="bridge", loads=(MANY, FEW), spread="all")
+    fabric.start()
+    yield fabric
+    fabric.stop()
+
+
+@pytest.fixture(autouse=True)
+def _whole(fabric: TeamFabric) -> None:
+    fabric.settle()
+
+
+@pytest.mark.parametrize("members", [4, 2])
+def test_row59_60_61_every_member_carries_its_share(fabric: TeamFabric, members: int) -> None:
+    """10,000 flows each way; the switch has each MAC address on one port, and never learns one anew."""
+    for name in fabric.hosts:
+        for nic in fabric.nics[members:]:
+            fabric.teams[name].remove_port(nic)
+        fabric.wait_usable(name, *fabric.nics[:members])
+    fabric.guests["a"].reaches("10.0.0.12")
+    fdb = fabric.underlay.watch_fdb()
+    share(fabric, fabric.loads[0], members)
+    assert not fdb.stop()
+
+
+def test_row61_62_failover(fabric: TeamFabric) -> None:
+    """A cable pulled at 1,000 packets a second each way: its address moves with its MAC address, at most 20 packets of
+    its flows are lost, none of the others, and it returns after hold-down. No other MAC address moves.
+    """
+    home = {pa["home"]: pa["mac"] for pa in fabric.hosts["h2"].team()["provider-addresses"]}
+    fdb = fabric.underlay.watch_fdb()
+    cost = flap(fabric, fabric.loads[1], "h2", 0, times=3)
+    moved = fdb.stop()
+    print(f"the switch learned anew: {[(entry.mac, entry.port) for entry in moved]}")
+    assert {entry.mac for entry in moved} == {home["a0"]}
+    cost.check(lost=20, delay=5)
+
+
+def test_row62_switch_that_forgets(fabric: TeamFabric) -> None:
+    """A switch that ages MAC addresses in a second floods to all NICs of a silent host: no guest gets a packet twice,
+    not at a failover either.
+    """
+    load, host = fabric.loads[1], fabric.hosts["h2"]
+    fabric.underlay.netns.ip("link set br0 type bridge ageing_time 100")
+    tap, events = Tap(fabric.underlay.netns), host.follow()
+    load.start(RATE // 2, ways="a")
+    load.wait_sent(3 * RATE // 2)
+    host.cables[1].unplug()
+    events.wait("member-state", member="a1", usable="false")
+    load.wait_sent(load.sent() + RATE)
+    host.cables[1].plug()
+    events.wait("member-state", member="a1", usable="true")
+    load.wait_sent(load.sent() + RATE)
+    outcome = load.stop()["a"]
+    fabric.underlay.netns.ip("link set br0 type bridge ageing_time 30000")
+    copies = Counter((p.flow, p.number) for p in tap.stop(set(fabric.ports("h2"))) if p.outgoing)
+    flooded = sum(count > 1 for count in copies.values())
+    print(f"{outcome}; {flooded} packets came to several NICs")
+    assert flooded > 0, "the switch forgot nothing: this shows nothing"
+    assert outcome.duplicated == 0, outcome
