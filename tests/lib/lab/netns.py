@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import array
 import ctypes
+import errno
+import fcntl
 import json
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +20,7 @@ from .process import Process, Result, sh
 from .run import Run
 
 _CLONE_NEWNET = 0x40000000
+_SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -62,6 +68,21 @@ class Netns:
     def ip(self, arguments: str, check: bool = True) -> str:
         """iproute2's ip on this namespace."""
         return sh(f"ip -n {self.name} {arguments}", check=check).output
+
+    def batch(self, *lines: str) -> None:
+        """Several commands of iproute2's ip in one process; the first that fails ends it."""
+        sh(["ip", "-n", self.name, "-batch", "-"], stdin="\n".join(lines) + "\n")
+
+    def checksums_in_software(self, interface: str) -> None:
+        """Frames reach captures and user space with their checksums filled in (`ethtool -K DEV tx off`)."""
+        value = array.array("I", [_ETHTOOL_STXCSUM, 0])
+        request = struct.pack("16sP", interface.encode(), value.buffer_info()[0])
+        with self.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+            try:
+                fcntl.ioctl(handle, _SIOCETHTOOL, request.ljust(40, b"\0"))
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:
+                    raise
 
     def links(self, name: str = "") -> list[dict[str, Any]]:
         """`ip -s -j link` as data."""

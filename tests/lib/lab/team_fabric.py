@@ -76,12 +76,16 @@ class TeamFabric(Fabric):
     def start_teams(self) -> None:
         """Both ends of each team, until all ports carry data."""
         for team in self.teams.values():
-            team.start()
+            team.launch()
         if self._switch != "bridge":
             for host in self.hosts.values():
                 self.aggregations[host.name] = Aggregation(
                     self.underlay.netns, f"l{host.name}", self.ports(host.name), self._switch, MTU
                 )
+        for team in self.teams.values():
+            team.wait_complete()
+        for aggregation in self.aggregations.values():
+            aggregation.finish()
         if self.active is None:
             for team in self.teams.values():
                 team.wait_enabled()
@@ -104,9 +108,9 @@ class TeamFabric(Fabric):
                 if nic not in self.teams[host.name].ports:
                     self.teams[host.name].add_port(nic)
             for cable in host.cables:
-                self.underlay.netns.ip(f"link set {cable.port} up")
                 if host.name in self.aggregations:
                     self.aggregations[host.name].pass_lacpdus(cable.port)
+            self.underlay.netns.batch(*(f"link set {cable.port} up" for cable in host.cables))
             self.wait_usable(host.name, *self.nics)
             until(lambda h=host: at_home(h.team()), f"addresses of {host.name} are at home")  # type: ignore[misc]
         for host in self.hosts.values():

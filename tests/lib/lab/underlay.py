@@ -68,16 +68,14 @@ class Underlay:
         """A new NIC in `host`, plugged into the switch. Its kernel side has no addresses."""
         port = f"{host.short}{nic}"[-15:]
         address = f"address {mac}" if mac else ""
-        self.netns.ip(
-            f"link add {port} mtu {self.mtu} type veth peer name {nic} {address} mtu {self.mtu} "
-            f"netns {host.name}"
+        self.netns.batch(
+            f"link add {port} mtu {self.mtu} type veth peer name {nic} {address} mtu {self.mtu} netns {host.name}",
+            f"link set {port} addrgenmode none master br0",
         )
         for netns, end in ((self.netns, port), (host, nic)):
-            # frames must reach captures and user space with their checksums filled in
-            netns.sh(f"ethtool -K {end} tx off", check=False)
-            netns.ip(f"link set {end} addrgenmode none")
-        self.netns.ip(f"link set {port} master br0 up")
-        host.ip(f"link set {nic} up")
+            netns.checksums_in_software(end)
+        self.netns.ip(f"link set {port} up")
+        host.ip(f"link set {nic} addrgenmode none up")
         cable = Cable(self, host, nic, port)
         self.cables[port] = cable
         return cable

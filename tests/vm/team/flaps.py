@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.load import Load, Outcome, Seen, Tap, latest_ways
+from lab.netns import Netns
 from lab.team_fabric import TeamFabric
-from lab.teamd import OptionMonitor
+from lab.team_options import OptionMonitor
 from lab.underlay import Cable
 
 RATE = 1000
@@ -64,7 +66,7 @@ def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int) -> Cos
     cost = Cost()
     where, name = fabric.hosts[host], f"a{nic}"
     cable = where.cables[nic]
-    index = int(where.netns.links(name)[0]["ifindex"])
+    index = fabric.teams[host].index(name)
     for _ in range(times):
         monitor, events, tap = OptionMonitor(where.netns), where.follow(), Tap(fabric.underlay.netns)
         load.start(RATE)
@@ -89,17 +91,25 @@ def peak(counts: list[int]) -> float:
     return max(counts) * len(counts) / sum(counts)
 
 
+def counters(netns: Netns) -> dict[str, tuple[int, int]]:
+    """Packets in and out of every interface."""
+    with netns.entered():
+        lines = Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]
+    fields = {line.partition(":")[0].strip(): line.partition(":")[2].split() for line in lines}
+    return {name: (int(each[1]), int(each[9])) for name, each in fields.items()}
+
+
 def share(fabric: TeamFabric, load: Load, members: int) -> None:
     """All flows twice, both ways: the busiest of the members carries at most 1.15 of the mean, out and in; nothing
     lost, nothing out of order.
     """
-    before = {name: [cable.counters() for cable in host.cables] for name, host in fabric.hosts.items()}
+    before = {name: counters(host.netns) for name, host in fabric.hosts.items()}
     load.start(3 * RATE)
     load.wait_sent(2 * load.flows)
     outcomes = load.stop()
     for name, host in fabric.hosts.items():
-        used = [cable.counters() - old for cable, old in zip(host.cables, before[name])][:members]
-        out, into = [each.tx_packets for each in used], [each.rx_packets for each in used]
+        now = counters(host.netns)
+        into, out = ([now[nic][i] - before[name][nic][i] for nic in fabric.nics[:members]] for i in (0, 1))
         print(f"{name}: out {out}, busiest {peak(out):.3f} of the mean; in {into}, {peak(into):.3f}")
         assert peak(out) <= 1.15 and peak(into) <= 1.15, (out, into)
     for way, outcome in outcomes.items():

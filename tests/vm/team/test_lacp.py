@@ -11,7 +11,7 @@ from flaps import RATE, Cost, flap, judge, share
 from lab.load import Tap
 from lab.run import Run
 from lab.team_fabric import TeamFabric
-from lab.teamd import OptionMonitor
+from lab.team_options import OptionMonitor
 
 FEW, MANY = 256, 10000
 
@@ -52,7 +52,7 @@ def test_row62_63_lacpdus_lost_while_the_link_is_up(fabric: TeamFabric) -> None:
     `enabled` going false; when they are back it is used as before.
     """
     host, load, cable = fabric.hosts["h1"], fabric.loads[1], fabric.hosts["h1"].cables[1]
-    index = int(host.netns.links("a1")[0]["ifindex"])
+    index = fabric.teams["h1"].index("a1")
     monitor, events, tap = OptionMonitor(host.netns), host.follow(), Tap(fabric.underlay.netns)
     load.start(RATE)
     load.wait_sent(3 * FEW)

@@ -46,9 +46,9 @@ def test_row62_teamd_killed(fabric: TeamFabric) -> None:
     team.kill()
     alarm = events.wait("team-alarm", timeout=15)
     print("alarm:", alarm)
-    before = host.netns.links(team.device)[0]["ifindex"]
+    before = team.index()
     team.start("-r")
-    assert host.netns.links(team.device)[0]["ifindex"] != before
+    assert team.index() != before
     fabric.settle()
     outcomes = fabric.load.stop()
     for way, outcome in outcomes.items():
@@ -107,7 +107,7 @@ def test_row62_device_deleted_and_made_again(fabric: TeamFabric) -> None:
     team, host = fabric.teams["h1"], fabric.hosts["h1"]
     drops, events = host.watch_drops(), host.follow()
     team.stop()
-    until(lambda: not host.netns.ip(f"link show {team.device}", check=False).startswith("1"), "the device is gone")
+    until(lambda: not team.index(), "the device is gone")
     events.wait("team-down", timeout=15)
     fabric.guests["a"].misses("10.0.0.12")
     fabric.guests["a"].reaches("10.0.0.13")

@@ -11,7 +11,8 @@ from pathlib import Path
 from lab.host import Host
 from lab.run import Run
 from lab.team_fabric import TeamFabric
-from lab.teamd import LOADBALANCE, OptionMonitor
+from lab.team_options import OptionMonitor
+from lab.teamd import LOADBALANCE
 
 SECONDS = 4.0
 
