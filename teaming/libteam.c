@@ -33,7 +33,7 @@ struct followed {
 };
 
 struct provider {
-	char device[IFNAMSIZ];
+	char device[IFNAMSIZ], kind[16];
 	uint8_t mode;	/* configured */
 	uint32_t bound; /* the team device's netdev, through renames */
 	int epoll, timer;
@@ -56,6 +56,11 @@ static struct tw_netdev *team_link(struct provider *p)
 		l = tw_links_find_name(p->links, p->device);
 	p->bound = l ? l->if_index : 0;
 	return l;
+}
+
+static bool is_team(const struct provider *p, const struct tw_netdev *l)
+{
+	return l && strcmp(l->kind, p->kind) == 0;
 }
 
 /* libteam keeps a port whose removal it has missed; rtnetlink asks anew when it has missed anything. */
@@ -104,7 +109,7 @@ static void evaluate(struct provider *p)
 {
 	uint64_t now = tick_ns();
 	const struct tw_netdev *l = team_link(p);
-	uint32_t team = l && l->is_team ? l->if_index : 0;
+	uint32_t team = is_team(p, l) ? l->if_index : 0;
 	struct tw_snapshot snap;
 
 	if (tw_libteam_want(p->thread, team) && team) {
@@ -182,7 +187,7 @@ static bool absent(struct provider *p, char *text, size_t size)
 
 	if (!l)
 		snprintf(text, size, p->state.ever_attached ? "%s is gone" : "there is no %s: waiting for it", p->device);
-	else if (!l->is_team)
+	else if (!is_team(p, l))
 		snprintf(text, size, "%s is no team device", p->device);
 	else if (!p->raw.if_index && (error == -EPERM || error == -EACCES))
 		snprintf(text, size, "%s: reading a team's options needs CAP_NET_ADMIN", p->device);
@@ -334,7 +339,7 @@ static void first_look(struct provider *p)
 		struct pollfd fd = { .fd = p->epoll, .events = POLLIN };
 		uint64_t now = tick_ns();
 
-		if (!l || !l->is_team || p->raw.error || now >= end || (p->state.snap.if_index && !asking(p)))
+		if (!is_team(p, l) || p->raw.error || now >= end || (p->state.snap.if_index && !asking(p)))
 			return;
 		if (poll(&fd, 1, (int)((end - now) / MS) + 1) > 0)
 			libteam_handle(p);
@@ -353,6 +358,7 @@ static int libteam_create(const struct provider_config *config, struct provider 
 	p->state.spread_all = config->spread_all;
 	p->state.grace_ms = config->grace_ms ? config->grace_ms : GRACE_MS;
 	str_copy(p->device, sizeof(p->device), config->device);
+	str_copy(p->kind, sizeof(p->kind), config->kind ? config->kind : "team");
 	str_copy(p->state.configured_runner, sizeof(p->state.configured_runner), config->runner ? config->runner : "");
 	tw_teamd_init(&p->teamd, config->teamd_dir ? config->teamd_dir : TW_TEAMD_DIR, p->device);
 	r = open_sources(p, config, err);

@@ -92,7 +92,7 @@ struct attributes {
 	const struct mac *mac;
 	uint32_t mtu, master;
 	uint8_t carrier, operstate;
-	bool has_kind, is_team;
+	const char *kind;
 };
 
 static int take_info(const struct nlattr *attr, void *data)
@@ -100,7 +100,7 @@ static int take_info(const struct nlattr *attr, void *data)
 	struct attributes *a = data;
 
 	if (mnl_attr_get_type(attr) == IFLA_INFO_KIND && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
-		a->is_team = strcmp(mnl_attr_get_str(attr), "team") == 0;
+		a->kind = mnl_attr_get_str(attr);
 	return MNL_CB_OK;
 }
 
@@ -134,7 +134,6 @@ static int take_attribute(const struct nlattr *attr, void *data)
 			a->master = mnl_attr_get_u32(attr);
 		break;
 	case IFLA_LINKINFO:
-		a->has_kind = true;
 		mnl_attr_parse_nested(attr, take_info, a);
 		break;
 	default:
@@ -168,8 +167,8 @@ static int take_link(struct tw_links *p, const struct ifinfomsg *ifi, const stru
 	if (a.mac)
 		l->mac = *a.mac;
 	l->master = a.master; /* left out when there is none */
-	if (a.has_kind)
-		l->is_team = a.is_team;
+	if (a.kind)
+		str_copy(l->kind, sizeof(l->kind), a.kind);
 	return MNL_CB_OK;
 }
 

@@ -14,7 +14,7 @@ struct tw_netdev {
 	char name[IFNAMSIZ];
 	bool admin_up; /* IFF_UP */
 	bool link;     /* admin_up, carrier, and operationally up as far as that is known */
-	bool is_team;  /* a device of the team driver */
+	char kind[16]; /* of its driver, for devices made by software: "team"; else "" */
 	bool seen;     /* by the dump that is running */
 	bool speed_asked; /* since the link came up */
 	uint32_t speed; /* Mbit/s */

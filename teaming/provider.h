@@ -42,6 +42,7 @@ struct provider_config {
 	/* For tests, else NULL. */
 	const struct tw_libteam_ops *libteam;
 	const char *teamd_dir;
+	const char *kind; /* of the device instead of "team" */
 };
 
 /* The team as a whole. Compared with memcmp(): zeroed before it is filled. */
