@@ -74,7 +74,7 @@ void policy_free(struct policy *p)
 
 	if (!p)
 		return;
-	if (rcu_qsbr)
+	if (rcu_qsbr && !p->params.unseen)
 		rcu_reclaim(1);
 	subnets_fini(p);
 	routes_fini(p);
@@ -100,7 +100,7 @@ void policy_free_later(struct policy *p, const void *old)
 
 	if (!old)
 		return;
-	if (!rcu_qsbr) {
+	if (!rcu_qsbr || p->params.unseen) {
 		free(mem);
 		return;
 	}

@@ -32,11 +32,13 @@ struct policy_params {
 	bool use_external_router; /* HNV 2.4: between subnets only through next hops of customer routes */
 	bool routed_ttl; /* take one TTL from routed packets */
 	int socket;	 /* NUMA node or SOCKET_ID_ANY */
+	/* No worker will ever see it: any one thread may make and use it, and what is replaced is freed at once. */
+	bool unseen;
 };
 
 /*
  * Create, with every table reserved. Main thread after rte_eal_init() and rcu_init(); also without both,
- * where there are no workers (a check of a configuration). @return 0, -ENOMEM, -EINVAL.
+ * where there are no workers (a check of a configuration); with `unseen` any thread. @return 0, -ENOMEM, -EINVAL.
  */
 int policy_create(const struct policy_params *params, struct policy **ret, struct errbuf *err);
 void policy_free(struct policy *p);

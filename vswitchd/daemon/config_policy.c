@@ -70,6 +70,7 @@ int config_check_policy(const struct config *c, const struct object_list *others
 		.use_external_router = c->settings.use_external_router,
 		.routed_ttl = c->settings.routed_ttl,
 		.socket = SOCKET_ID_ANY,
+		.unseen = true,
 	};
 	size_t before = errors->n_errors;
 	struct policy *p;

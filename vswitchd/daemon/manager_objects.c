@@ -121,6 +121,7 @@ static int op_store(struct op *op, struct errbuf *err)
 	struct manager *m = op->m;
 	int r;
 
+	m->changes++;
 	if (op->r == 1)
 		r = storectl_barrier(m->store, op_stored, op);
 	else if (op->remove)
@@ -255,6 +256,7 @@ static int op_start(struct op *op, struct errbuf *err)
 		op->r = 1;
 		return op_store(op, err);
 	}
+	op->m->changes++;
 	switch (op->kind) {
 	case OBJECT_PORT:
 		return op->remove ? op_remove_port(op, err) : op_set_port(op, err);

@@ -88,6 +88,7 @@ struct manager {
 	struct member_ctl member_ctl[TEAM_MEMBERS];
 	struct team_change *team_change; /* on its way */
 	struct reload *reload;
+	uint64_t changes; /* of objects at run time: what a thread has judged may be out of date */
 	uint64_t reloads, reload_failures, last_reload_us;
 	char last_reload[512];
 };

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reload: the file is parsed on a thread of its own, judged as a whole (also together with what was made at run time),
- * and only then applied as differences. Until that moment nothing has changed; afterwards only a socket that cannot be
- * made or a
- * lack of memory can go wrong, and that is reported with the object.
+ * Reload: the file is parsed on a thread of its own, judged as a whole there (also together with what was made at run
+ * time), and only then applied as differences. Until that moment nothing has changed; afterwards only a socket that
+ * cannot be made or a lack of memory can go wrong, and that is reported with the object.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -17,6 +16,9 @@
 #include "daemon/notify.h"
 #include "daemon/reload_private.h"
 
+/* Judged on the thread so often; if something changes every time, the loop waits for the last one. */
+#define JUDGED_MAX 3
+
 const enum object_kind reload_team_kinds[3] = { OBJECT_MEMBER, OBJECT_PA, OBJECT_PROVIDER_ROUTE };
 
 /* ---- end ---- */
@@ -29,6 +31,7 @@ static void reload_free(struct reload *rl)
 		free(rl->diff[k].steps);
 		object_list_done(&rl->from[k]);
 		object_list_done(&rl->to[k]);
+		object_list_done(&rl->others[k]);
 	}
 	config_free(rl->config);
 	config_errors_free(&rl->errors);
@@ -80,32 +83,19 @@ static void finish_errors(struct reload *rl, int r)
 
 /* ---- judging ---- */
 
-static int collect(struct manager *m, enum object_kind kind, bool config, struct object_list *ret)
+/* What there is now, for a thread to judge by. */
+static int collect(struct reload *rl, enum object_kind kind)
 {
 	union object_spec spec;
 	enum origin origin;
 	uint64_t cursor = 0;
 	int r = 0;
 
-	ret->kind = kind;
-	while (r == 0 && objects_next(m, kind, &cursor, &spec, &origin))
-		if ((origin == ORIGIN_CONFIG) == config)
-			r = object_list_add(ret, &spec, origin);
-	return r;
-}
-
-static int check_others(struct reload *rl)
-{
-	struct object_list others[OBJECT_COUNT] = { 0 };
-	unsigned int k;
-	int r = 0;
-
-	for (k = 0; k < OBJECT_COUNT && r == 0; k++)
-		r = collect(rl->m, k, false, &others[k]);
-	if (r == 0)
-		r = config_check_policy(rl->config, others, &rl->errors);
-	for (k = 0; k < OBJECT_COUNT; k++)
-		object_list_done(&others[k]);
+	object_list_done(&rl->from[kind]);
+	object_list_done(&rl->others[kind]);
+	rl->from[kind].kind = rl->others[kind].kind = kind;
+	while (r == 0 && objects_next(rl->m, kind, &cursor, &spec, &origin))
+		r = object_list_add(origin == ORIGIN_CONFIG ? &rl->from[kind] : &rl->others[kind], &spec, origin);
 	return r;
 }
 
@@ -154,8 +144,10 @@ static int make_diffs(struct reload *rl)
 	int r = 0;
 
 	for (k = 0; k < OBJECT_COUNT && r == 0; k++) {
+		object_list_done(&rl->to[k]);
+		free(rl->diff[k].steps);
+		rl->diff[k] = (struct object_diff){ 0 };
 		rl->to[k].kind = k;
-		r = collect(rl->m, k, true, &rl->from[k]);
 		for (i = 0; i < rl->config->objects[k].n && r == 0; i++)
 			r = object_list_add(&rl->to[k], config_spec(rl->config, k, i), ORIGIN_CONFIG);
 		if (r == 0)
@@ -164,12 +156,43 @@ static int make_diffs(struct reload *rl)
 	return r;
 }
 
+/* On the background thread, or on main when nothing else helps. */
+static int judge_run(struct job *job)
+{
+	struct reload *rl = (struct reload *)job;
+	int r;
+
+	config_errors_free(&rl->errors);
+	r = config_check_policy(rl->config, rl->others, &rl->errors);
+	return r < 0 ? r : make_diffs(rl);
+}
+
+static void judge_done(struct job *job)
+{
+	struct reload *rl = (struct reload *)job;
+
+	if (rl->m->stopping) {
+		reload_finish(rl, -ECANCELED, "vswitchd is stopping");
+		return;
+	}
+	/* Something was changed meanwhile, or is being changed: again. */
+	if (rl->changes != rl->m->changes || jobq_pending(rl->m->portctl) || rl->m->team_change) {
+		rl->state = RELOAD_WAITING;
+		reload_step(rl->m);
+	} else if (job->r < 0) {
+		finish_errors(rl, job->r);
+	} else {
+		reload_apply(rl);
+	}
+}
+
 /* ---- from the loop ---- */
 
 void reload_step(struct manager *m)
 {
 	struct reload *rl = m->reload;
 	struct errbuf err;
+	unsigned int k;
 	int r;
 
 	if (!rl || rl->state != RELOAD_WAITING || jobq_pending(m->portctl) || m->team_change)
@@ -181,13 +204,22 @@ void reload_step(struct manager *m)
 		reload_finish(rl, r, err.text);
 		return;
 	}
-	r = check_others(rl);
-	if (r == 0)
-		r = make_diffs(rl);
-	if (r < 0)
+	for (k = 0; k < OBJECT_COUNT && r == 0; k++)
+		r = collect(rl, k);
+	if (r < 0) {
 		finish_errors(rl, r);
-	else
-		reload_apply(rl);
+		return;
+	}
+	rl->state = RELOAD_JUDGING;
+	rl->changes = m->changes;
+	rl->job.run = judge_run;
+	rl->job.done = judge_done;
+	if (rl->judged++ < JUDGED_MAX) {
+		jobq_submit(m->background, &rl->job);
+		return;
+	}
+	rl->job.r = judge_run(&rl->job);
+	judge_done(&rl->job);
 }
 
 /* ---- parsing, on the thread ---- */

@@ -7,7 +7,7 @@
 #include "daemon/jobs.h"
 #include "daemon/manager_private.h"
 
-enum reload_state { RELOAD_PARSING, RELOAD_WAITING, RELOAD_APPLYING };
+enum reload_state { RELOAD_PARSING, RELOAD_WAITING, RELOAD_JUDGING, RELOAD_APPLYING };
 
 struct reload {
 	struct job job;
@@ -17,6 +17,9 @@ struct reload {
 	struct config_errors errors;
 	manager_done_fn done;
 	void *arg;
+	struct object_list others[OBJECT_COUNT]; /* not of the configuration, as they were when judging began */
+	uint64_t changes;     /* m->changes of that moment */
+	unsigned int judged;  /* how often */
 	unsigned int pending; /* ports and team on portctl */
 	unsigned int added, changed, removed;
 	struct object_diff diff[OBJECT_COUNT];
