@@ -171,7 +171,8 @@ static int libteam_handle(struct provider *p)
 /* The runner will be known in a moment. */
 static bool asking(const struct provider *p)
 {
-	return !*p->state.configured_runner && !*p->teamd.runner && p->teamd.life == TEAMD_ALIVE && !p->teamd.denied;
+	return !*p->state.configured_runner && !*p->teamd.runner && p->teamd.life == TEAMD_ALIVE &&
+	       !p->teamd.denied;
 }
 
 static const char *const lives[] = {

@@ -162,8 +162,9 @@ static void text_team(struct json_object *o)
 	printf("provider %s, mode %s, %s of %zu members usable\n", text_member(o, "provider"), text_member(o, "mode"),
 	       text_member(o, "usable"), json_object_array_length(members));
 	if (*text_member(o, "device"))
-		printf("device %s, runner %s%s%s%s, teamd %s\n", text_member(o, "device"), *runner ? runner : "not known",
-		       *source ? " (by " : "", source, *source ? ")" : "", text_member(o, "teamd"));
+		printf("device %s, runner %s%s%s%s, teamd %s\n", text_member(o, "device"),
+		       *runner ? runner : "not known", *source ? " (by " : "", source,
+		       *source ? ")" : "", text_member(o, "teamd"));
 	if (*text_member(o, "problem"))
 		printf("PROBLEM: %s\n", text_member(o, "problem"));
 	puts("");

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "teaming/team.h"
 #include "world.h"
 
 static struct world w;
@@ -217,6 +218,108 @@ static void the_state_file(void **state)
 	rmdir(dir);
 }
 
+/* ---- a team device ---- */
+
+static void a_team_device_is_checked(void **state)
+{
+	struct errbuf err;
+
+	strcpy(w.pas[0].member, "m9"); /* may become a port */
+	refused(ENOENT, "m9");
+	w.config.device = "team0";
+	assert_int_equal(tw_check(&w.config, &err), 0);
+	w.config.runner = "lacp";
+	assert_int_equal(tw_check(&w.config, &err), 0);
+	w.config.runner = "lapc";
+	refused(EINVAL, "lapc");
+	w.config.runner = "";
+	w.config.device = "a-name-that-no-netdev-has";
+	refused(EINVAL, "a-name-that-no-netdev-has");
+}
+
+static void ports_become_members(void **state)
+{
+	char ports[4][IFNAMSIZ] = { "x0", "m1", "x1", "m0" };
+	struct member_spec specs[TEAM_MEMBERS];
+
+	w.config.device = "team0";
+	w.config.member_type = MEMBER_AF_XDP;
+	w.members[1].queues = 3;
+	w.members[1].speed = 25000;
+	assert_int_equal(tw_config_merge(&w.config, ports, 4, specs), 4);
+	assert_string_equal(specs[0].name, "x0");
+	assert_int_equal(specs[0].type, MEMBER_AF_XDP);
+	assert_int_equal(specs[0].queues, 0);
+	assert_string_equal(specs[1].name, "m1");
+	assert_int_equal(specs[1].type, MEMBER_AF_PACKET);
+	assert_int_equal(specs[1].queues, 3);
+	assert_int_equal(specs[1].speed, 25000);
+	assert_string_equal(specs[3].name, "m0");
+	assert_int_equal(tw_config_merge(&w.config, ports, 0, specs), 0);
+}
+
+static void a_copy_stands_alone(void **state)
+{
+	struct tw_config_copy *c;
+	char device[] = "team0", host[] = "h7";
+
+	w.config.device = device;
+	w.config.host_id = host;
+	w.config.n_routes = 1;
+	w.routes[0] = (struct provider_route_spec){ { ip("192.0.2.0"), 24 }, ip("10.0.0.9"), 5 };
+	c = tw_config_copy(&w.config);
+	assert_non_null(c);
+	memset(device, 'x', 5);
+	memset(host, 'x', 2);
+	memset(w.members, 0, sizeof(w.members));
+	memset(w.pas, 0, sizeof(w.pas));
+	memset(w.routes, 0, sizeof(w.routes));
+	assert_string_equal(c->config.device, "team0");
+	assert_string_equal(c->config.host_id, "h7");
+	assert_string_equal(c->config.members[2].name, "m2");
+	assert_int_equal(c->config.pas[2].address.b[3], 3);
+	assert_int_equal(c->config.routes[0].metric, 5);
+	assert_int_equal(c->config.n_pas, 3);
+	free(c);
+}
+
+/* No port yet, then ports, then another runner: addresses get homes in order, and the mode changes in place. */
+static void a_team_comes_and_changes_its_mind(void **state)
+{
+	uint16_t n = w.config.n_members;
+
+	w.config.device = "team0";
+	w.config.n_members = 0;
+	w.config.mode = TEAM_INDEPENDENT;
+	world_configure(&w, NULL, 0);
+	assert_int_equal(w.view->n_members, 0);
+	assert_int_equal(w.view->bucket[0], TEAM_NO_MEMBER);
+	assert_int_equal(w.view->pas[0].home, TEAM_NO_MEMBER);
+	w.config.n_members = n;
+	world_configure(&w, NULL, 0);
+	world_up(&w);
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(w.view->pas[i].home, i);
+	assert_int_equal(w.view->n_usable, n);
+	w.config.mode = TEAM_COOPERATE;
+	world_configure(&w, NULL, 0);
+	assert_int_equal(w.view->mode, TEAM_COOPERATE);
+	assert_int_equal(w.view->n_usable, n);
+}
+
+static void the_reason_is_the_providers(void **state)
+{
+	struct provider_port port = { .if_index = 100, .admin_up = true, .link = true, .why = "standby port" };
+
+	world_configure(&w, NULL, 0);
+	world_up(&w);
+	strcpy(port.name, "m0");
+	tw_member_port(&w.core, 0, &port);
+	tw_settle(&w.core);
+	assert_false(tw_member_usable(&w.core, 0));
+	assert_string_equal(w.core.members[0].why, "standby port");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -232,6 +335,11 @@ int main(void)
 		TEST(nothing_new_publishes_nothing),
 		TEST(an_address_with_another_mac_starts_anew),
 		TEST(the_state_file),
+		TEST(a_team_device_is_checked),
+		TEST(ports_become_members),
+		TEST(a_copy_stands_alone),
+		TEST(a_team_comes_and_changes_its_mind),
+		TEST(the_reason_is_the_providers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

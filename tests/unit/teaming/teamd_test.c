@@ -157,7 +157,8 @@ static void lives_without_a_socket_for_a_moment(void **state)
 static void nonsense_changes_nothing(void **state)
 {
 	static const char *const bad[] = {
-		"", "x", "{", "[]", "7", "{\"setup\":7}", "{\"setup\":{}}", "{\"setup\":{\"runner_name\":\"\"}}", "null",
+		"", "x", "{", "[]", "7", "null", "{\"setup\":7}", "{\"setup\":{}}",
+		"{\"setup\":{\"runner_name\":\"\"}}",
 	};
 
 	assert_int_equal(tw_teamd_parse(&d, lacp), 0);
