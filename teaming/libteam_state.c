@@ -103,6 +103,12 @@ static struct tw_team_port *add_port(struct tw_team_state *s, uint32_t if_index)
 	return &s->ports[s->n_ports++];
 }
 
+/* Does the runner itself say which ports carry data? With others every port is enabled all the time. */
+static bool enables(const char *runner)
+{
+	return strcmp(runner, "lacp") == 0 || strcmp(runner, "activebackup") == 0 || strcmp(runner, "loadbalance") == 0;
+}
+
 /* What the team says of a port now, all but its netdev's own state. */
 static bool verdict(const struct tw_team_state *s, const struct tw_team_port *p, const char **ret_why)
 {
@@ -114,9 +120,13 @@ static bool verdict(const struct tw_team_state *s, const struct tw_team_port *p,
 	*ret_why = "the team's runner sends every frame by every port";
 	if (tw_team_refused(runner))
 		return false;
-	/* Without a teamd that ever said something, its verdict is false for ever. */
+	/*
+	 * Without a teamd that ever said something, its verdict is false for ever. teamd 1.31 also loses the first
+	 * one of a port whose link came up before teamd knew the port's options: `enabled` tells then, where the
+	 * runner sets it by the link watch.
+	 */
 	*ret_why = "link watch of teamd says down";
-	if (!p->now.user_linkup && (p->watched || s->teamd_alive))
+	if (!p->now.user_linkup && (p->watched || (s->teamd_alive && !(p->now.enabled && enables(runner)))))
 		return false;
 	*ret_why = "no link by the team driver";
 	if (!p->now.link)

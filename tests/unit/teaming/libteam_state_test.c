@@ -98,6 +98,22 @@ static void the_link_watch_counts_once_there_is_one(void **state)
 	assert_false(enabled(101));
 }
 
+/* Its first word may be lost: a runner that enables ports has looked at the link. */
+static void the_first_word_of_the_link_watch_may_be_lost(void **state)
+{
+	make(1, "lacp");
+	snap.ports[0].user_linkup = false;
+	update(0);
+	assert_true(enabled(101));
+	snap.ports[0].enabled = false;
+	update(1);
+	assert_false(enabled(101));
+	make(1, "roundrobin");
+	snap.ports[0].user_linkup = false;
+	update(0);
+	assert_string_equal(why_not(101), "link watch of teamd says down");
+}
+
 static void standby_ports_by_choice(void **state)
 {
 	make(2, "activebackup");
@@ -291,6 +307,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_port_carries_data_when_all_agree),
 		cmocka_unit_test(the_link_watch_counts_once_there_is_one),
+		cmocka_unit_test(the_first_word_of_the_link_watch_may_be_lost),
 		cmocka_unit_test(standby_ports_by_choice),
 		cmocka_unit_test(the_mode_follows_from_the_runner),
 		cmocka_unit_test(broadcast_is_refused),
