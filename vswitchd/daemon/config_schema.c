@@ -72,7 +72,14 @@ static const struct field memory_rows[] = {
 	 .min = 4096,
 	 .max = 4194304,
 	 .def = "32768",
-	 .text = "Packet buffers of 2 KiB."},
+	 .text = "Packet buffers."},
+	{.name = "mbuf-size",
+	 .type = FIELD_UINT,
+	 PLACE(mbuf_size),
+	 .min = 2048,
+	 .max = 16384,
+	 .def = "2048",
+	 .text = "Bytes of one packet buffer. More than 2048 only for jumbo frames: a frame to the wire has to fit one."},
 	{0},
 };
 

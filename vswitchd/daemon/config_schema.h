@@ -33,7 +33,7 @@ struct settings {
 	uint16_t worker_count;
 	uint32_t max_sleep_us;
 	/* memory */
-	uint32_t megabytes, mbufs;
+	uint32_t megabytes, mbufs, mbuf_size;
 	uint8_t hugepages; /* enum hugepages */
 	/* team */
 	uint8_t provider; /* enum team_provider */

@@ -6,8 +6,8 @@
 
 #include "daemon/eal.h"
 
-/* Bytes of one packet buffer with mbuf, metadata and mempool header. */
-#define MBUF_BYTES 2560u
+/* Of one packet buffer besides its data: mbuf, metadata, headroom, mempool header. */
+#define MBUF_BYTES 512u
 /* Bytes reserved per lookup record: the tables round up to powers of two. */
 #define RECORD_BYTES 512u
 /* Everything else: rings, queues, devices, DPDK's own. */
@@ -35,7 +35,7 @@ static int add(struct eal_plan *p, const char *fmt, ...)
 
 static uint32_t megabytes_needed(const struct settings *s)
 {
-	uint64_t bytes = (uint64_t)s->mbufs * MBUF_BYTES + (uint64_t)s->max_records * RECORD_BYTES;
+	uint64_t bytes = (uint64_t)s->mbufs * (s->mbuf_size + MBUF_BYTES) + (uint64_t)s->max_records * RECORD_BYTES;
 
 	if (s->megabytes)
 		return s->megabytes;

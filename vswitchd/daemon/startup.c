@@ -154,8 +154,8 @@ static int make_tables(struct manager *m, struct errbuf *err)
 
 	if (rcu_init() < 0)
 		return err_set(err, ENOMEM, "no memory for RCU");
-	m->pool = meta_pool_create("packets", m->settings.mbufs, POOL_CACHE, RTE_MBUF_DEFAULT_BUF_SIZE,
-				   SOCKET_ID_ANY);
+	m->pool = meta_pool_create("packets", m->settings.mbufs, POOL_CACHE,
+				   (uint16_t)(m->settings.mbuf_size + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
 	if (!m->pool)
 		return err_set(err, ENOMEM, "no memory for %u packet buffers: lower memory.mbufs or raise "
 			       "memory.megabytes", m->settings.mbufs);
