@@ -124,7 +124,8 @@ static void evaluate(struct provider *p)
 		tw_team_update(&p->state, &snap, now);
 	}
 	tw_teamd_step(&p->teamd, now);
-	p->state.teamd_alive = p->teamd.life >= TEAMD_SILENT;
+	for (unsigned int i = 0; i < p->state.n_ports; i++)
+		p->state.ports[i].teamd_down = tw_teamd_down(&p->teamd, p->state.ports[i].if_index);
 	memcpy(p->state.runner, p->teamd.runner, sizeof(p->state.runner));
 	tw_team_names(&p->state, p->links);
 	tw_team_expire(&p->state, now);

@@ -103,12 +103,6 @@ static struct tw_team_port *add_port(struct tw_team_state *s, uint32_t if_index)
 	return &s->ports[s->n_ports++];
 }
 
-/* Does the runner itself say which ports carry data? With others every port is enabled all the time. */
-static bool enables(const char *runner)
-{
-	return strcmp(runner, "lacp") == 0 || strcmp(runner, "activebackup") == 0 || strcmp(runner, "loadbalance") == 0;
-}
-
 /* What the team says of a port now, all but its netdev's own state. */
 static bool verdict(const struct tw_team_state *s, const struct tw_team_port *p, const char **ret_why)
 {
@@ -121,12 +115,11 @@ static bool verdict(const struct tw_team_state *s, const struct tw_team_port *p,
 	if (tw_team_refused(runner))
 		return false;
 	/*
-	 * Without a teamd that ever said something, its verdict is false for ever. teamd 1.31 also loses the first
-	 * one of a port whose link came up before teamd knew the port's options: `enabled` tells then, where the
-	 * runner sets it by the link watch.
+	 * Without a teamd that ever said something, its verdict is false for ever. And teamd 1.31 loses the first one
+	 * of a port whose link came up before teamd knew the port's options: until there is one, its state tells.
 	 */
 	*ret_why = "link watch of teamd says down";
-	if (!p->now.user_linkup && (p->watched || (s->teamd_alive && !(p->now.enabled && enables(runner)))))
+	if (!p->now.user_linkup && (p->watched || p->teamd_down))
 		return false;
 	*ret_why = "no link by the team driver";
 	if (!p->now.link)

@@ -42,6 +42,7 @@ struct tw_team_port {
 	struct tw_snap_port now; /* as last seen */
 	bool in_team;
 	bool watched;	   /* user_linkup was seen true */
+	bool teamd_down;   /* the state that teamd was asked for says that its link watch is down */
 	bool was_ok;	   /* by the last snapshot */
 	uint64_t ok_at;	   /* ns: until when the team said that it may carry data */
 	uint64_t gone_at;  /* ns: when it left the team */
@@ -52,7 +53,6 @@ struct tw_team_state {
 	bool spread_all; /* standby ports of activebackup carry data, too */
 	char configured_runner[TW_TEAM_OPTION]; /* "": not configured */
 	char runner[TW_TEAM_OPTION];		/* by teamd; "": not known */
-	bool teamd_alive;
 	bool ever_attached;
 	struct tw_snapshot snap;
 	uint64_t lost_at; /* ns: when the team device went, 0: not in the grace period */

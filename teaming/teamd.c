@@ -81,6 +81,19 @@ static void take_lacp(struct json_object *port, struct teaming_lacp *ret)
 	ret->partner_state = (uint8_t)uint_of(partner, "state");
 }
 
+static void take_port(struct tw_teamd *d, struct json_object *port, bool lacp)
+{
+	struct json_object *up = NULL, *link = part(port, "link");
+	unsigned int i = d->n_ports++;
+
+	memset(&d->ports[i], 0, sizeof(d->ports[i]));
+	d->ports[i].if_index = uint_of(part(port, "ifinfo"), "ifindex");
+	if (link && json_object_object_get_ex(link, "up", &up) && json_object_is_type(up, json_type_boolean))
+		d->ports[i].down = !json_object_get_boolean(up);
+	if (lacp)
+		take_lacp(port, &d->ports[i].lacp);
+}
+
 int tw_teamd_parse(struct tw_teamd *d, const char *json)
 {
 	struct json_object *o = json_tokener_parse(json), *ports = part(o, "ports");
@@ -91,15 +104,13 @@ int tw_teamd_parse(struct tw_teamd *d, const char *json)
 		return -EBADMSG;
 	}
 	take_text(d->runner, sizeof(d->runner), runner);
-	d->n_lacp = 0;
-	if (ports && strcmp(d->runner, "lacp") == 0) {
+	d->n_ports = 0;
+	if (ports) {
 		json_object_object_foreach(ports, name, port)
 		{
-			if (d->n_lacp == TEAM_MEMBERS || !*name)
+			if (d->n_ports == TEAM_MEMBERS || !*name)
 				break;
-			d->lacp[d->n_lacp].if_index = uint_of(part(port, "ifinfo"), "ifindex");
-			take_lacp(port, &d->lacp[d->n_lacp].lacp);
-			d->n_lacp++;
+			take_port(d, port, strcmp(d->runner, "lacp") == 0);
 		}
 	}
 	json_object_put(o);
@@ -108,10 +119,18 @@ int tw_teamd_parse(struct tw_teamd *d, const char *json)
 
 const struct teaming_lacp *tw_teamd_lacp(const struct tw_teamd *d, uint32_t if_index)
 {
-	for (unsigned int i = 0; i < d->n_lacp && if_index; i++)
-		if (d->lacp[i].if_index == if_index)
-			return &d->lacp[i].lacp;
+	for (unsigned int i = 0; i < d->n_ports && if_index; i++)
+		if (d->ports[i].if_index == if_index)
+			return d->ports[i].lacp.known ? &d->ports[i].lacp : NULL;
 	return NULL;
+}
+
+bool tw_teamd_down(const struct tw_teamd *d, uint32_t if_index)
+{
+	for (unsigned int i = 0; i < d->n_ports && if_index; i++)
+		if (d->ports[i].if_index == if_index)
+			return d->ports[i].down;
+	return false;
 }
 
 /* ---- life ---- */
@@ -132,7 +151,7 @@ static void set_life(struct tw_teamd *d, enum tw_teamd_life life)
 	close_sock(d);
 	d->pid = 0;
 	d->silent_since = 0;
-	d->n_lacp = 0; /* of no use any more; the runner of its device is still what it was */
+	d->n_ports = 0; /* of no use any more; the runner of its device is still what it was */
 }
 
 /* @return the pid, 0: no pid file, -errno. */

@@ -38,11 +38,12 @@ struct tw_teamd {
 	uint64_t silent_since; /* ns: first question without an answer, 0: the last one had one */
 	uint64_t look_at, ask_at, asked_at; /* ns */
 	char runner[TW_TEAM_OPTION]; /* "": not known */
-	unsigned int n_lacp;
+	unsigned int n_ports;
 	struct {
 		uint32_t if_index;
+		bool down; /* by its link watch */
 		struct teaming_lacp lacp;
-	} lacp[TEAM_MEMBERS];
+	} ports[TEAM_MEMBERS];
 };
 
 void tw_teamd_init(struct tw_teamd *d, const char *dir, const char *team);
@@ -62,6 +63,9 @@ void tw_teamd_kick(struct tw_teamd *d);
 
 /* NULL: not LACP, or not known. */
 const struct teaming_lacp *tw_teamd_lacp(const struct tw_teamd *d, uint32_t if_index);
+
+/* Did its link watch say down when it was asked last? Not known: no. */
+bool tw_teamd_down(const struct tw_teamd *d, uint32_t if_index);
 
 /* Take over what teamd says of itself (JSON of `teamdctl state dump`). @return 0, -EBADMSG: nothing changed. */
 int tw_teamd_parse(struct tw_teamd *d, const char *json);

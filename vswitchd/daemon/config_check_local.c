@@ -204,6 +204,10 @@ void config_check_team(const struct config *c, struct config_errors *errors)
 		check_pa_member(c, errors, i);
 	if (c->settings.provider == TEAM_PROVIDER_LIBTEAM && !c->settings.team_device[0])
 		config_error(c, errors, group_where(c, "team"), "team: provider libteam needs a device");
+	if (c->settings.plain_uplink && c->settings.team_device[0] && c->settings.member_type == MEMBER_AF_XDP)
+		config_error(c, errors, group_where(c, "team"),
+			     "team: member-type: af-xdp receives NVGRE only, which underlay.plain-uplink does not go "
+			     "with");
 	if (errors->n_errors != before)
 		return;
 	config_team(c, &team);

@@ -96,6 +96,12 @@ static const struct bad {
 	 "type = \"af-xdp\"; } );",
 	 "t:1: members: type: af-xdp receives NVGRE only, which underlay.plain-uplink does not go with\n"
 	 "t:1: ports: macs: with underlay.plain-uplink a plain port needs at least one"},
+	{"underlay = { plain-uplink = true; };\nteam = { device = \"team0\"; member-type = \"af-xdp\"; };",
+	 "t:2: team: member-type: af-xdp receives NVGRE only, which underlay.plain-uplink does not go with"},
+	{"team = { provider = \"libteam\"; };", "t:1: team: provider libteam needs a device"},
+	{"team = { device = \"team0\"; runner = \"lapc\"; };",
+	 "t:1: team: runner: 'lapc' is not valid, allowed: "
+	 "ask|lacp|activebackup|loadbalance|roundrobin|random|broadcast (did you mean 'lacp'?)"},
 	/* settings */
 	{"paths = { run-dir = \"run\"; };", "t:1: paths: run-dir: 'run' is not an absolute path\n"
 					    "t:1: paths: socket-dir: 'run/ports' is not an absolute path"},
@@ -225,7 +231,8 @@ static void check_row(const struct settings_group *g, const struct field *f)
 	int r;
 
 	other_value(f, value, sizeof(value));
-	snprintf(text, sizeof(text), "%s = { %s = %s; };", g->name, f->name, value);
+	snprintf(text, sizeof(text), "%s = { %s = %s; %s};", g->name, f->name, value,
+		 strcmp(f->name, "provider") == 0 ? "device = \"team0\"; " : ""); /* it needs one */
 	c = parse_good(text);
 	settings_defaults(&def);
 	settings_complete(&def);

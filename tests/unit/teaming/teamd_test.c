@@ -19,7 +19,7 @@ static const char lacp[] =
 	"\"a0\":{\"ifinfo\":{\"ifindex\":11,\"ifname\":\"a0\"},\"runner\":{\"state\":\"current\",\"selected\":true,"
 	"\"aggregator\":{\"id\":3},\"actor_lacpdu_info\":{\"key\":5,\"state\":63},"
 	"\"partner_lacpdu_info\":{\"system\":\"52:54:00:00:00:01\",\"key\":9,\"port\":2,\"state\":61}}},"
-	"\"a1\":{\"ifinfo\":{\"ifindex\":12},\"runner\":{\"state\":\"expired\"}},"
+	"\"a1\":{\"ifinfo\":{\"ifindex\":12},\"link\":{\"up\":false},\"runner\":{\"state\":\"expired\"}},"
 	"\"a2\":7}}";
 
 static int setup(void **state)
@@ -73,6 +73,8 @@ static void asks_and_understands(void **state)
 	assert_int_equal(l->partner_port, 2);
 	assert_string_equal(tw_teamd_lacp(&d, 12)->state, "expired");
 	assert_null(tw_teamd_lacp(&d, 13));
+	assert_true(tw_teamd_down(&d, 12));
+	assert_false(tw_teamd_down(&d, 11) || tw_teamd_down(&d, 13)); /* says nothing of it */
 	/* again after five seconds, or one when something changed */
 	assert_int_equal(d.sock, -1);
 	assert_int_equal(tw_teamd_deadline(&d), now + 5 * S);
@@ -165,7 +167,7 @@ static void nonsense_changes_nothing(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(tw_teamd_parse(&d, bad[i]), -EBADMSG);
 		assert_string_equal(d.runner, "lacp");
-		assert_int_equal(d.n_lacp, 3);
+		assert_int_equal(d.n_ports, 3);
 	}
 	/* what is no text for people does not get through */
 	assert_int_equal(tw_teamd_parse(&d, "{\"setup\":{\"runner_name\":\"a\\u001b[2J\"},\"ports\":3}"), 0);
@@ -173,7 +175,7 @@ static void nonsense_changes_nothing(void **state)
 	assert_int_equal(tw_teamd_parse(&d, "{\"setup\":{\"runner_name\":\"lacp\"},\"ports\":{\"a\":{\"ifinfo\":{"
 					    "\"ifindex\":-3},\"runner\":{\"state\":\"a very long state indeed\"}}}}"),
 			 0);
-	assert_int_equal(d.n_lacp, 1);
+	assert_int_equal(d.n_ports, 1);
 	assert_null(tw_teamd_lacp(&d, 0));
 }
 
