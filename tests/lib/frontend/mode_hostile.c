@@ -140,6 +140,8 @@ static void hostile_ready(void *priv)
 	h->posted = 0;
 	h->slot = 0;
 	h->restarting = false;
+	/* A wish to act goes with the connection that it was for. */
+	__atomic_store_n(&h->acting, 0, __ATOMIC_RELEASE);
 	h->connections++;
 }
 
