@@ -274,25 +274,43 @@ def test_row22_provider_address_ownership(new_fabric: MAKE, run: Run) -> None:
 
 
 def test_row23_provider_address_dad(new_fabric: MAKE, run: Run) -> None:
-    """A new address is tentative first; one that somebody has is duplicate, not used, and told."""
+    """A new address is tentative first; one that somebody has is duplicate, not used, and told as an event. When it is
+    free and asked for again it becomes good.
+    """
     fabric, b, peer = scene(new_fabric, run, start=False)
     peer.netns.ip(f"addr add {OURS_TOO[4]}/24 dev a0")
     host = fabric.hosts["h1"]
-    wire = fabric.underlay.capture()
+    host.config["provider-addresses"] = [pa for pa in host.config["provider-addresses"] if pa["address"] == OURS[4]]
     fabric.start()
+    wire = fabric.underlay.capture()
+    events = host.follow()
 
-    def state(address: str) -> str:
-        return str(next(pa["state"] for pa in host.team()["provider-addresses"] if pa["address"] == address))
+    def add() -> list[str]:
+        """States of the second address, from its making to the end of the check; sends while it is not good."""
+        seen: list[str] = []
+        host.ctl_text("provider-address", "add", f"address={OURS_TOO[4]}", "prefix-length=24", "member=a1")
+        while not seen or seen[-1] == "tentative":
+            seen.append(host.provider_address_states()[OURS_TOO[4]])
+            b.send(udp(source_port=4000 + len(seen)))
+        return [state for state, before in zip(seen, ["", *seen]) if state != before]
 
-    until(lambda: state(OURS_TOO[4]) == "duplicate", "the duplicate is found")
-    until(lambda: state(OURS[4]) == "preferred", "the other one is good")
-    probes = wire.frames(lambda f: f.ethertype == 0x0806 and f.packet.psrc == "0.0.0.0")
-    assert {f.packet.pdst for f in probes} == {OURS[4], OURS_TOO[4]}
+    assert add() == ["tentative", "duplicate"]
+    told = events.wait("pa-state", address=OURS_TOO[4], state="duplicate")
+    assert told["member"] == "a1" and peer.mac in told["text"], told
+    probes = wire.frames(lambda f: f.ethertype == 0x0806 and f.packet.psrc == "0.0.0.0" and not f.nvgre)
+    assert {f.packet.pdst for f in probes} == {OURS_TOO[4]} and len(probes) >= 1
     at_peer = peer.capture()
     for port in range(64):
         b.send(udp(source_port=5000 + port))
     at_peer.wait(lambda f: f.nvgre and f.nvgre.packet.haslayer(UDP), "frames", 64)
-    assert {f.nvgre.outer_source for f in at_peer.frames() if f.nvgre} == {OURS[4]}
+    assert {f.nvgre.outer_source for f in wire.frames() if f.nvgre} == {OURS[4]}
+    peer.netns.ip(f"addr del {OURS_TOO[4]}/24 dev a0")
+    host.ctl_text("provider-address", "remove", OURS_TOO[4])
+    wire.clear()
+    assert add() == ["tentative", "preferred"]
+    events.wait("pa-state", address=OURS_TOO[4], state="preferred")
+    probes = wire.frames(lambda f: f.ethertype == 0x0806 and f.packet.psrc == "0.0.0.0")
+    assert len(probes) == 3 and {f.source for f in probes} == {f.packet.hwsrc for f in probes}
 
 
 @pytest.mark.asan
