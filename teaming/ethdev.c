@@ -91,8 +91,9 @@ static int ring_frame(const struct device *dev, const struct member_config *c, u
 		if (sizes[i] - RING_HEADER < need)
 			continue;
 		if (sizes[i] - RING_HEADER > room)
-			return err_set(err, EMSGSIZE, "an MTU of %d needs packet buffers (memory.mbuf-size) of %u bytes, they have %u",
-				       mtu, sizes[i] - RING_HEADER, room);
+			return err_set(err, EMSGSIZE,
+				       "an MTU of %d needs packet buffers (memory.mbuf-size) of %u bytes, they have %u", mtu,
+				       sizes[i] - RING_HEADER, room);
 		*ret = sizes[i];
 		return 0;
 	}

@@ -244,8 +244,9 @@ static struct json_object *import_line(const struct command *cmd, const char *li
 			err_set(err, EINVAL, "neither JSON nor name=value pairs");
 			return NULL;
 		}
-		r = fields_from_json(type->fields, &spec, json_object_object_get_ex(o, "object", &inner) ? inner : o,
-				     err);
+		if (!json_object_object_get_ex(o, "object", &inner))
+			inner = o;
+		r = fields_from_json(type->fields, &spec, inner, err);
 		json_object_put(o);
 	}
 	if (r < 0 || field_check(type->fields, &spec, err) < 0 ||
@@ -257,8 +258,9 @@ static struct json_object *import_line(const struct command *cmd, const char *li
 /* The team changes as a whole, one change at a time. */
 static size_t batch_max(const struct command *cmd)
 {
-	return cmd->kind == OBJECT_MEMBER || cmd->kind == OBJECT_PA || cmd->kind == OBJECT_PROVIDER_ROUTE ? 1 :
-													    IMPORT_BATCH;
+	bool team = cmd->kind == OBJECT_MEMBER || cmd->kind == OBJECT_PA || cmd->kind == OBJECT_PROVIDER_ROUTE;
+
+	return team ? 1 : IMPORT_BATCH;
 }
 
 static int import_batch(const struct cli *cli, const struct command *cmd, struct json_object **batch, uint64_t first,

@@ -72,8 +72,8 @@ static inline void *config_spec(const struct config *c, enum object_kind kind, s
 }
 
 /*
- * What this version cannot do, or not with these settings, although the object is well-formed. @return 0 or -EINVAL with
- * a reason.
+ * What this version cannot do, or not with these settings, although the object is well-formed. @return 0 or -EINVAL
+ * with a reason.
  */
 int config_supported(const struct settings *s, enum object_kind kind, const void *spec, struct errbuf *err);
 

@@ -79,7 +79,7 @@ static const struct field memory_rows[] = {
 	 .min = 2048,
 	 .max = 16384,
 	 .def = "2048",
-	 .text = "Bytes of one packet buffer. More than 2048 only for jumbo frames: a frame to the wire has to fit one."},
+	 .text = "Bytes of one packet buffer. Over 2048 only for jumbo frames: what goes to the wire has to fit one."},
 	{0},
 };
 

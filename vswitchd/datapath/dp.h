@@ -172,8 +172,8 @@ void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire);
 bool icmp_echo_reply(const struct policy_subnet *s, struct rte_mbuf *m);
 /*
  * The ICMP or ICMPv6 error for a packet dropped with `why` (TTL, TOO_BIG, NO_ROUTE, NO_RECORD), from the subnet's
- * gateway address to its sender, as often as `limit` allows. @return a new mbuf, or NULL when RFC 1122 3.2.2 or RFC 4443
- * 2.4 forbid one; those cost nothing of the limit.
+ * gateway address to its sender, as often as `limit` allows. @return a new mbuf, or NULL when RFC 1122 3.2.2 or RFC
+ * 4443 2.4 forbid one; those cost nothing of the limit.
  */
 struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, struct rte_mbuf *m,
 			    enum drop_reason why, uint16_t mtu, struct rate *limit);
