@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Frames longer than one packet buffer: chains through every way of the switch but the wire's, which is narrower."""
+"""Frames of up to 9,000 bytes: longer than one packet buffer they stay on their host; between hosts with buffers that
+are long enough.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,8 @@ from lab.wait import never
 
 GUEST_MTU = 9000
 FLOODED = ("ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03", "33:33:00:01:02:03")
+UNDERLAY_MTU = 9000
+INNER_MTU = {4: 8958, 6: 8938}
 PLACES = {"a": (5001, 11), "a2": (5001, 12), "a3": (5001, 13), "c": (5002, 15)}
 
 
@@ -71,3 +75,47 @@ def test_jumbo_frames_on_one_host(fabric: Fabric, ring: str) -> None:
     assert not at_b.frames(lambda f: len(f.data) > 1572)
     a.reaches("10.1.0.14", options="-M do -s 1500")
     b.reaches("10.1.0.11", options="-M do -s 1400")
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("family", [4, 6])
+def test_jumbo_underlay(new_fabric: Callable[..., Fabric], family: int) -> None:
+    """Row 25: the guests are told what fits and may use all of it, on one host, to the other, routed to the other; a
+    flood reaches two local receivers and a remote one, byte for byte.
+    """
+    fabric = new_fabric(family=family, mtu=UNDERLAY_MTU)
+    fabric.setting("memory", mbufs=4096, mbuf_size=12288)
+    for net in (1, 2):
+        fabric.subnet(5000 + net, "tenant-a", f"10.{net}.0.1/24", f"fd00:{net}::1/64")
+    guests: dict[str, TapGuest] = {}
+    for name, host, net, number in (
+        ("a", "h1", 1, 11),
+        ("a2", "h1", 1, 12),
+        ("a3", "h1", 1, 13),
+        ("b", "h2", 1, 14),
+        ("d", "h2", 2, 15),
+    ):
+        addresses = [f"10.{net}.0.{number}/24", f"fd00:{net}::{number}/64"]
+        guests[name] = fabric.tap_guest(host, name, 5000 + net, *addresses, options={"mtu": INNER_MTU[family]})
+    fabric.start()
+    for host in fabric.hosts.values():
+        ports = host.ports().values()
+        assert {port["host-mtu"] for port in ports} == {INNER_MTU[family]}
+        assert not any(port.get("mtu-mismatch") for port in ports)
+    a = guests["a"]
+    wire = fabric.underlay.capture()
+    for four, six in (("10.1.0.12", "fd00:1::12"), ("10.1.0.14", "fd00:1::14"), ("10.2.0.15", "fd00:2::15")):
+        a.reaches(four, 2, f"-M do -s {INNER_MTU[family] - 28}")
+        a.reaches(six, 2, f"-M do -s {INNER_MTU[family] - 48}")
+    assert max(len(frame.data) for frame in wire.frames()) == UNDERLAY_MTU + 14
+    receivers = [guests[name].capture() for name in ("a2", "a3", "b")]
+    own = a.capture()
+    for destination in FLOODED:
+        for size in (5000, 8900):
+            payload = counted(destination[1], size)
+            a.send(Ether(src=a.mac, dst=destination, type=0x88B5) / Raw(payload), count=5)
+            for capture in receivers:
+                capture.wait(carries(payload), f"{size} bytes to {destination}", 5)
+            assert [len(capture.frames(carries(payload))) for capture in receivers] == [5, 5, 5]
+    never(lambda: own.frames(lambda f: f.ethertype == 0x88B5), "an echo", 0.2)
+    a.reaches("10.1.0.14")
