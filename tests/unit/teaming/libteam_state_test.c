@@ -199,12 +199,13 @@ static void a_device_that_is_made_anew_costs_nothing(void **state)
 static void after_the_grace_period_nobody_is_enabled(void **state)
 {
 	make(2, "lacp");
-	snap.ports[1].enabled = false;
 	update(0);
+	snap.ports[1].enabled = false;
+	update(1);
 	update(5000);
 	gone(1);
 	assert_true(enabled(101));
-	assert_false(enabled(102)); /* was not before */
+	assert_false(enabled(102)); /* was not, for seconds before */
 	assert_int_equal(tw_team_deadline(&s), now + 3000 * MS);
 	now += 2999 * MS;
 	tw_team_expire(&s, now);
@@ -215,6 +216,21 @@ static void after_the_grace_period_nobody_is_enabled(void **state)
 	assert_int_equal(s.n_ports, 2); /* members stay known */
 	assert_int_equal(tw_team_deadline(&s), UINT64_MAX);
 	gone(60000); /* told again: no new grace */
+	assert_false(enabled(101));
+}
+
+/* The other one may be there before it was noticed that the first has gone. */
+static void a_device_in_the_place_of_another(void **state)
+{
+	make(1, "lacp");
+	update(0);
+	snap.if_index = 8;
+	snap.ports[0].enabled = false;
+	update(10);
+	assert_true(enabled(101));
+	now = tw_team_deadline(&s);
+	assert_true(now != UINT64_MAX);
+	tw_team_expire(&s, now);
 	assert_false(enabled(101));
 }
 
@@ -245,6 +261,9 @@ static void ports_have_time_to_come_back(void **state)
 	make(2, "activebackup");
 	update(0);
 	full = snap;
+	snap.n = 0; /* teamd -k takes them out first */
+	memset(snap.ports, 0, sizeof(snap.ports));
+	update(1);
 	gone(1);
 	now += 60000 * MS;
 	tw_team_expire(&s, now);
@@ -308,6 +327,7 @@ int main(void)
 		cmocka_unit_test(broadcast_is_refused),
 		cmocka_unit_test(a_device_that_is_made_anew_costs_nothing),
 		cmocka_unit_test(after_the_grace_period_nobody_is_enabled),
+		cmocka_unit_test(a_device_in_the_place_of_another),
 		cmocka_unit_test(the_grace_period_ends_with_a_device_too),
 		cmocka_unit_test(ports_have_time_to_come_back),
 		cmocka_unit_test(a_port_that_left_stays_for_a_while),
