@@ -23,6 +23,7 @@ LOG_TAIL = 25
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "asan: runs on the sanitizer build, too")
+    config.addinivalue_line("markers", "alone: measures time or load; nothing else runs beside it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -126,6 +126,7 @@ def _meson_suite(context: Context, suite: str) -> None:
             for test in json.loads(listed)
             if suite in {name.rpartition(":")[2] for name in test["suite"]} and context.wanted(test["name"])
         ]
+        tests.sort(key=lambda test: -int(test["timeout"]))  # what takes long first, the others beside it
         pool = ThreadPoolExecutor(os.cpu_count() or 2)
         try:
             for future in [pool.submit(_meson_test, context, layer, test) for test in tests]:
@@ -193,20 +194,34 @@ def _case_log(text: str, case: str) -> str:
 
 
 def lab(context: Context) -> None:
-    """pytest on tests/lab; those marked asan once more with the sanitizer build."""
+    """pytest on tests/lab; those marked asan once more with the sanitizer build.
+
+    Both builds side by side: their tests mostly wait, and share nothing. Those marked alone measure time: before.
+    """
     if os.geteuid() != 0:
         context.skip("lab", "needs root for network namespaces")
         return
+    flavours = []
     for flavour in context.flavours():
-        layer = "lab" if flavour is builds.GCC else f"lab/{flavour.name}"
-        if not context.builder.build(flavour):
-            context.skip(layer, f"the {flavour.name} build failed")
-            continue
-        _pytest(context, layer, flavour)
+        if context.builder.build(flavour):
+            flavours.append(flavour)
+        else:
+            context.skip(_lab_layer(flavour), f"the {flavour.name} build failed")
+    for flavour in flavours:
+        _pytest(context, flavour, alone=True)
+    with ThreadPoolExecutor(len(flavours) or 1) as pool:
+        for future in [pool.submit(_pytest, context, flavour, alone=False) for flavour in flavours]:
+            future.result()
 
 
-def _pytest(context: Context, layer: str, flavour: builds.Flavour) -> None:
-    results = context.logs / layer / "results.jsonl"
+def _lab_layer(flavour: builds.Flavour) -> str:
+    return "lab" if flavour is builds.GCC else f"lab/{flavour.name}"
+
+
+def _pytest(context: Context, flavour: builds.Flavour, alone: bool) -> None:
+    layer = _lab_layer(flavour)
+    part = "alone" if alone else "others"
+    results = context.logs / layer / f"results-{part}.jsonl"
     argv = [
         "/usr/bin/python3",
         "-m",
@@ -220,8 +235,8 @@ def _pytest(context: Context, layer: str, flavour: builds.Flavour) -> None:
         "-rs",
         str(context.source / "tests/lab"),
     ]
-    if flavour is builds.ASAN:
-        argv += ["-m", "asan"]
+    marks = ["alone" if alone else "not alone", *(["asan"] if flavour is builds.ASAN else [])]
+    argv += ["-m", " and ".join(marks)]
     if context.pattern:
         argv += ["-k", context.pattern]
     env = {
@@ -232,7 +247,7 @@ def _pytest(context: Context, layer: str, flavour: builds.Flavour) -> None:
         "PYTHONPATH": str(context.source / "tests/lib"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    _cases(context, layer, layer, argv, context.logs / f"{layer.replace('/', '-')}.log", LAB_TIMEOUT, env)
+    _cases(context, layer, layer, argv, context.logs / f"{layer.replace('/', '-')}-{part}.log", LAB_TIMEOUT, env)
 
 
 def _cases(
