@@ -18,6 +18,7 @@ from lab.process import sh
 from lab.programs import program
 from lab.traffic import Stream
 from lab.varlink import CallError
+from lab.wait import until
 
 LISTS = (
     "port",
@@ -278,25 +279,67 @@ def test_vswitchctl_changes_policy(fabric: Fabric) -> None:
     assert len(host.objects("lookup-record")) == before + 200
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["nonsense"],
-        ["port", "nonsense"],
-        ["record", "add"],
-        ["port", "list", "--nonsense"],
-        ["port", "show", "nobody"],
-        ["record", "add", "vsid=5001", "ca=300.0.0.1", "mac=02:00:00:00:00:01", "host=h2"],
-        ["subnet", "add", "vsid=12", "rdid=x"],
-        ["record", "remove", "vsid=5001", "ca=10.9.9.9"],
-        ["drops", "--port", "no"],
-    ],
-)
-def test_wrong_commands_say_what_is_allowed(fabric: Fabric, words: list[str]) -> None:
-    pair(fabric)
-    said = fabric.hosts["h1"].refused(*words)
-    assert said.strip() and "Traceback" not in said
-    assert len(said.splitlines()) < 12, "never the full help on an error"
+# what is wrong, and what the answer has to name: the value and what is allowed
+WRONG_COMMANDS: dict[str, list[str]] = {
+    "nonsense": ["nonsense", "--help"],
+    "port nonsense": ["nonsense", "list", "show", "add", "remove"],
+    "record add": ["vsid"],
+    "record add vsid=5001 ca=10.0.0.9": ["mac"],
+    "port list --nonsense": ["--nonsense"],
+    "port show nobody": ["nobody"],
+    "port add id=p mode=both": ["both", "client", "server"],
+    "port add id=p colour=red": ["colour", "vsid", "macs"],
+    "record add vsid=5001 ca=300.0.0.1 mac=02:00:00:00:00:01 host=h2": ["300.0.0.1", "address"],
+    "subnet add vsid=12 rdid=x": ["12", "4096", "16777214"],
+    "record remove vsid=5001 ca=10.9.9.9": ["10.9.9.9"],
+    "drops --port no": ["no"],
+}
+
+
+def test_wrong_commands_say_what_is_allowed(fabric: Fabric) -> None:
+    host = fabric.hosts["h1"]
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    host.start()
+    before = everything(host)
+    for words, named in WRONG_COMMANDS.items():
+        said = host.refused(*words.split())
+        missing = [text for text in named if text not in said]
+        assert not missing, f"'{words}' does not name {missing}:\n{said}"
+        assert "Traceback" not in said and len(said.splitlines()) < 20, "never the full help on an error"
+    assert everything(host) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_events_follow(fabric: Fabric, options: list[str]) -> None:
+    """`vswitchctl events --follow` tells what happens, each event on a line, as it happens; it ends with the daemon."""
+    host = fabric.hosts["h1"]
+    host.start()
+    lines: list[str] = []
+    follower = host.netns.start(
+        "events",
+        [program("vswitchctl"), "--socket", str(host.control), *options, "events", "--follow"],
+        on_line=lines.append,
+    )
+    # the first is repeated until the follower has subscribed
+    number = 0
+
+    def seen() -> bool:
+        nonlocal number
+        number += 1
+        host.ctl_text("subnet", "add", f"vsid={5000 + number}", "rdid=t")
+        host.ctl_text("port", "add", f"id=p{number}", f"vsid={5000 + number}", "macs=[02:00:00:00:00:01]")
+        host.ctl_text("port", "remove", f"p{number}")
+        return any("vsid" in line or "port" in line for line in lines)
+
+    until(seen, "an event")
+    host.cables[0].unplug()
+    until(lambda: [line for line in lines if "member-state" in line and "a0" in line], "the member's event")
+    if options:
+        events = [json.loads(line) for line in lines if line.startswith("{")]
+        assert events and all(isinstance(event, dict) for event in events)
+    assert follower.status is None
+    host.stop()
+    until(lambda: follower.status is not None, "the end of the follower")
 
 
 def test_without_a_daemon(fabric: Fabric) -> None:

@@ -5,23 +5,35 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import stat
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from lab.fabric import Fabric
 from lab.netns_guest import NetnsGuest
 from lab.peer import TapGuest
+from lab.programs import program
 from lab.qemu import QemuGuest
 from lab.traffic import Stream
 from lab.wait import until
 
 MAKE = Callable[..., Fabric]
 SUBNET = (5001, "tenant-a", "10.0.0.1/24", "fd00::1/64")
+RESTART_SECONDS = 1.0
+
+
+def tolerance() -> float:
+    """Times are for a machine that does nothing else and a build that is meant for use: with sanitizers everything takes
+    several times as long, and other work on few cores has its share.
+    """
+    sanitized = b"__asan_init" in Path(program("vswitchd")).read_bytes()
+    return (3.0 if sanitized else 1.0) * max(1.0, min(3.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def pair(fabric: Fabric, **options: object) -> tuple[TapGuest, TapGuest]:
@@ -97,65 +109,95 @@ def test_multiqueue_guest_carries_tcp(new_fabric: MAKE, packed: bool) -> None:
         assert re.search(r"\[SUM\].*receiver", output), output
 
 
-@pytest.mark.parametrize("mtu", [1458, 1400])
-def test_row25_guest_takes_the_mtu(new_fabric: MAKE, mtu: int) -> None:
-    """QEMU's host_mtu is what the guest uses and what the switch compares."""
-    fabric = new_fabric(hosts=1, mtu=1500)
+@pytest.mark.parametrize("family,underlay,told", [(4, 1500, 1458), (6, 1500, 1438), (6, 1562, 1500)])
+def test_row25_guest_takes_the_mtu(new_fabric: MAKE, family: int, underlay: int, told: int) -> None:
+    """QEMU's host_mtu is what the guest uses and what the switch compares with what fits: 42 or 62 bytes less than the
+    provider network takes. The guest may use all of it, and not one byte more.
+    """
+    fabric = new_fabric(family=family, mtu=underlay)
     fabric.subnet(*SUBNET)
-    a = fabric.machine("h1", "a", 5001, "10.0.0.11/24", nic={"host_mtu": mtu})
+    a = fabric.machine("h1", "a", 5001, "10.0.0.11/24", nic={"host_mtu": told})
+    fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", options={"mtu": told})
+    if told == 1458:
+        fabric.machine("h1", "w", 5001, "10.0.0.13/24", nic={"host_mtu": 1400})
     fabric.start()
-    assert a.run("cat /sys/class/net/eth0/mtu").output.strip() == str(mtu)
-    port = fabric.hosts["h1"].ports()["a"]
-    assert port["host-mtu"] == 1458 and port["guest-mtu"] == mtu
-    assert bool(port.get("mtu-mismatch")) == (mtu != 1458)
+    assert a.run("cat /sys/class/net/eth0/mtu").output.strip() == str(told)
+    ports = fabric.hosts["h1"].ports()
+    assert ports["a"]["host-mtu"] == ports["a"]["guest-mtu"] == told and not ports["a"].get("mtu-mismatch")
+    if told == 1458:
+        assert ports["w"]["host-mtu"] == 1458 and ports["w"]["guest-mtu"] == 1400 and ports["w"]["mtu-mismatch"]
+    # busybox knows no -M do: a packet that needs fragments is two
+    wire = fabric.underlay.capture()
+    a.reaches("10.0.0.12", options=f"-s {told - 28}")
+    whole = wire.frames(lambda f: f.nvgre and len(f.nvgre.inner) == told + 14)
+    assert len(whole) == 6 and max(len(f.data) for f in wire.frames()) == underlay + 14
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["term", "kill"])
 def test_restart_under_a_real_guest(new_fabric: MAKE, hard: bool) -> None:
-    """The switch is restarted: the guest's rings go on without it noticing, within a second of readiness."""
+    """The switch is restarted: the guest's rings go on without it noticing. From the last packet before the end to the
+    first after the start it is a second at most, for the guest and for who hears from it, the start of the daemon
+    included.
+    """
     fabric = new_fabric()
     fabric.subnet(*SUBNET)
     a = fabric.machine("h1", "a", 5001, "10.0.0.11/24")
-    fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
     fabric.start()
     a.reaches("10.0.0.12")
-    job = a.start("ping -n -D -i 0.1 10.0.0.12")
+    at_b = b.capture()
+    job = a.start("ping -n -D -i 0.02 10.0.0.12")
+    at_b.wait(lambda f: f.destination == b.mac, "the pings", 10)
     fabric.hosts["h1"].restart(hard=hard)
-    fabric.hosts["h1"].wait_port("a", timeout=1.0)
+    ready = time.monotonic()
+    at_b.wait(lambda f: f.destination == b.mac and f.when > ready, "pings after the restart", 10)
     a.reaches("10.0.0.12")
-    output = job.stop().output
-    received = [int(number) for number in re.findall(r"icmp_seq=(\d+) ", output)]
-    gap = max(later - earlier for earlier, later in zip(received, received[1:]))
-    print(f"longest gap {gap / 10:.1f} s")
+    heard = [f.when for f in at_b.stop() if f.destination == b.mac]
+    answered = [float(stamp) for stamp in re.findall(r"\[([\d.]+)\] \d+ bytes from", job.stop().output)]
+    gaps = [max(later - earlier for earlier, later in zip(times, times[1:])) for times in (answered, heard)]
+    print(f"longest gap: {gaps[0]:.3f} s for the guest, {gaps[1]:.3f} s for its peer")
+    assert max(gaps) <= RESTART_SECONDS * tolerance(), gaps
     assert a.run("ip -o link show eth0").output.count("state UP") == 1
 
 
 def test_killed_and_paused_guests(new_fabric: MAKE) -> None:
-    """A machine killed in full flight, and one that stands still: their neighbour does not notice; both come
-    back.
+    """A machine that stands still, and is killed at any moment of boot and traffic, four times: its neighbours lose
+    nothing; it comes back.
     """
     fabric = new_fabric(hosts=1)
     fabric.subnet(*SUBNET)
     machine = fabric.machine("h1", "m", 5001, "10.0.0.13/24")
-    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
-    b = fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24")
+    # rings that outlast the pauses of a busy test machine: what is lost then, the switch has lost
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"size": 1024})
+    b = fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24", options={"size": 1024})
     fabric.start()
-    run = stream(a, b)
+    host = fabric.hosts["h1"]
+    run = stream(a, b, 200)
     flood = a.start("ping -n -f 10.0.0.13")
-    run.wait_received(500)
+    run.wait_received(100)
     machine.pause()
-    mark = run.mark()
-    run.wait_received(mark + 1000)
+    run.wait_received(run.mark() + 200)
     machine.resume()
     machine.kill()
-    fabric.hosts["h1"].wait_port("m", "absent")
-    mark = run.mark()
-    run.wait_received(mark + 500)
+    host.wait_port("m", "absent")
+    seed = random.getrandbits(32)
+    dice = random.Random(seed)
+    for least, most in ((0.0, 0.3), (0.3, 1.0), (1.0, 1.2)):
+        at = dice.uniform(least, most)
+        print(f"seed {seed}: kill at {at:.2f} of the time to boot, {machine.boot_seconds:.1f} s")
+        machine.power_on()
+        if at > 1.0:
+            fabric.finish_by_name("m")
+            machine.reaches("10.0.0.11")
+            machine.start("ping -n -f 10.0.0.12")
+        time.sleep(at % 1.0 * machine.boot_seconds)  # a moment that nothing announces
+        machine.kill()
+        host.wait_port("m", "absent")
+    run.wait_received(run.mark() + 100)
     flood.stop()
     verdict = run.stop()
+    print(f"{verdict}")
     assert verdict.lost == 0 and not verdict.reordered_flows, verdict
-    fabric.revive(machine)
-    machine.reaches("10.0.0.11")
 
 
 # ---- our own front-end ----
@@ -164,19 +206,20 @@ def test_killed_and_paused_guests(new_fabric: MAKE) -> None:
 @pytest.mark.asan
 @pytest.mark.parametrize("hard", [False, True], ids=["term", "kill"])
 def test_restart_under_traffic(fabric: Fabric, hard: bool) -> None:
-    """1,000 packets a second through a switch that is restarted: they flow again within a second of its
-    readiness.
+    """1,000 packets a second through a switch that is restarted: the receiver misses them for a second at most, from
+    the last one before the end to the first after the start.
     """
     a, b = pair(fabric)
     run = stream(a, b)
     run.wait_received(300)
+    ended = time.monotonic()
     fabric.hosts["h1"].restart(hard=hard)
     ready = time.monotonic()
     run.capture.wait(lambda f: f.when > ready, "traffic after the restart", timeout=1.0)
-    mark = run.mark()
     run.wait_received(run.capture_count() + 500)
     verdict = run.stop()
-    print(f"longest gap {verdict.longest_gap:.2f} s, lost {verdict.lost}, until number {mark}")
+    print(f"gap {verdict.longest_gap:.3f} s, of it until READY {ready - ended:.3f} s; lost {verdict.lost}")
+    assert verdict.longest_gap <= RESTART_SECONDS * tolerance(), verdict
     assert verdict.duplicated == 0 and not verdict.reordered_flows, verdict
 
 
@@ -251,17 +294,29 @@ def test_ring_forms(fabric: Fabric, ring: str, form: str) -> None:
 
 @pytest.mark.asan
 def test_several_workers_and_queues(fabric: Fabric) -> None:
-    """Two workers, four queue pairs: all flows arrive, in order each."""
+    """Two workers, four queue pairs: all flows arrive, in order each, by several queues and by both workers."""
     fabric.setting("workers", count=2)
     fabric.subnet(*SUBNET)
     a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"queues": 4}, port={"queues": 4})
     b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", options={"queues": 4}, port={"queues": 4})
     fabric.start()
+
+    def carried(name: str) -> dict[int, int]:
+        return {row["worker"]: row["packets"] for row in fabric.hosts[name].call("Workers")["workers"]}
+
+    before = {name: carried(name) for name in fabric.hosts}
     run = Stream(a, b, "10.0.0.11", "10.0.0.12", flows=64, rate=2000)
     run.wait_received(3000)
     verdict = run.stop()
     assert verdict.lost == 0 and not verdict.reordered_flows, verdict
-    assert len(fabric.hosts["h1"].call("Workers")["workers"]) == 2
+    sent, received = a.peer.stats()["tx"]["by_queue"], b.peer.stats()["rx"]["by_queue"]
+    print(f"by queue: sent {sent}, received {received}")
+    assert sum(count > 100 for count in sent) >= 2, "several queues of the sender"
+    assert sum(count > 100 for count in received) >= 2, "several queues of the receiver"
+    for name, workers in before.items():
+        after = carried(name)
+        assert len(after) == 2
+        assert all(after[worker] - count > 100 for worker, count in workers.items()), (name, workers, after)
 
 
 def test_idle_switch_sleeps(fabric: Fabric) -> None:
