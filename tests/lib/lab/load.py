@@ -169,7 +169,7 @@ class Load:
         """Number of the next packet of the sender that is ahead."""
         return max(self.ends[way].sent() for way in self._sending)
 
-    def stop(self, settle: float = 0.3) -> dict[str, Outcome]:
+    def stop(self, settle: float = 1.0) -> dict[str, Outcome]:
         """By sender: what became of its packets, once none comes any more for `settle` seconds."""
         for way in self._sending:
             peer = self.ends[way].peer

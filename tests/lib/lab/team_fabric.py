@@ -9,8 +9,9 @@ from typing import Any
 from .fabric import Fabric, provider_addresses
 from .load import Load
 from .run import Run
+from .team_options import options
 from .teamd import LACP, Aggregation, Teamd
-from .wait import until
+from .wait import Timeout, until
 
 VSID = 5001
 MTU = 1600
@@ -118,9 +119,11 @@ class TeamFabric(Fabric):
 
     def wait_usable(self, host: str, *members: str, timeout: float = 20.0) -> None:
         """Until exactly these members are."""
-        until(
-            lambda: self.usable(host) == set(members), f"usable on {host} are {sorted(members)}", timeout, every=0.05
-        )
+        try:
+            until(lambda: self.usable(host) == set(members), f"usable on {host} are {sorted(members)}", timeout)
+        except Timeout as late:
+            team = self.teams[host]
+            raise Timeout(f"{late}\n{self.hosts[host].team()}\n{options(team.netns, team.index())}") from None
 
     def usable(self, host: str) -> set[str]:
         return {str(member["name"]) for member in self.hosts[host].team()["members"] if member["usable"]}

@@ -65,8 +65,9 @@ class Teamd:
         # a device that is made anew has another index
         self._before = self.index() if "-r" in flags else 0
         self._starts += 1
+        # LACP must not starve where the CPU is emulated
         self.process = self.netns.start(
-            f"teamd-{self.device}-{self._starts}", ["teamd", "-U", *flags, "-f", str(config)]
+            f"teamd-{self.device}-{self._starts}", ["nice", "-n", "-15", "teamd", "-U", *flags, "-f", str(config)]
         )
 
     def wait_complete(self) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from flaps import RATE, flap, share
+from flaps import RATE, flap, rest, share
 
 from lab.load import Tap
 from lab.run import Run
@@ -63,6 +63,7 @@ def test_row62_switch_that_forgets(fabric: TeamFabric) -> None:
     not at a failover either.
     """
     load, host = fabric.loads[1], fabric.hosts["h2"]
+    rest(load, RATE // 2, "a")
     fabric.underlay.netns.ip("link set br0 type bridge ageing_time 100")
     tap, events = Tap(fabric.underlay.netns), host.follow()
     load.start(RATE // 2, ways="a")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from flaps import RATE, Cost, flap, judge, share
+from flaps import RATE, Cost, flap, judge, rest, share
 
 from lab.load import Tap
 from lab.run import Run
@@ -53,6 +53,7 @@ def test_row62_63_lacpdus_lost_while_the_link_is_up(fabric: TeamFabric) -> None:
     """
     host, load, cable = fabric.hosts["h1"], fabric.loads[1], fabric.hosts["h1"].cables[1]
     index = fabric.teams["h1"].index("a1")
+    rest(load, RATE)
     monitor, events, tap = OptionMonitor(host.netns), host.follow(), Tap(fabric.underlay.netns)
     load.start(RATE)
     load.wait_sent(3 * FEW)
