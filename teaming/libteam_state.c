@@ -144,34 +144,45 @@ static void note_verdicts(struct tw_team_state *s, uint64_t now)
 	}
 }
 
+static const struct tw_snap_port *listed(const struct tw_snapshot *snap, uint32_t if_index)
+{
+	for (uint32_t k = 0; k < snap->n; k++)
+		if (snap->ports[k].if_index == if_index)
+			return &snap->ports[k];
+	return NULL;
+}
+
+static void take_port(struct tw_team_port *p, const struct tw_snap_port *port)
+{
+	p->in_team = true;
+	p->now = *port;
+	p->watched |= port->user_linkup;
+}
+
 /* @param fresh another team device than before: ports get the time to come back. */
 static void take_ports(struct tw_team_state *s, const struct tw_snapshot *snap, uint64_t now, bool fresh)
 {
-	bool was[TEAM_MEMBERS];
+	for (unsigned int i = 0; i < s->n_ports; i++) {
+		struct tw_team_port *p = &s->ports[i];
+		const struct tw_snap_port *port = listed(snap, p->if_index);
 
-	for (unsigned int i = 0; i < TEAM_MEMBERS; i++) {
-		was[i] = s->ports[i].in_team;
-		s->ports[i].in_team = false;
-	}
-	for (unsigned int k = 0; k < snap->n; k++) {
-		struct tw_team_port *p = tw_team_port(s, snap->ports[k].if_index);
-
-		if (p)
-			p->in_team = true;
-	}
-	for (unsigned int i = 0; i < s->n_ports; i++)
-		if ((was[i] || fresh) && !s->ports[i].in_team)
-			s->ports[i].gone_at = now;
-	for (unsigned int k = 0; k < snap->n; k++) {
-		struct tw_team_port *p = tw_team_port(s, snap->ports[k].if_index);
-
-		if (!p)
-			p = add_port(s, snap->ports[k].if_index);
-		if (!p)
+		if (fresh || !p->in_team) /* when it is there, its options are new */
+			p->watched = p->teamd_down = false;
+		if (port) {
+			take_port(p, port);
 			continue;
-		p->in_team = true;
-		p->now = snap->ports[k];
-		p->watched |= p->now.user_linkup;
+		}
+		if (fresh || p->in_team)
+			p->gone_at = now;
+		p->in_team = false;
+	}
+	for (uint32_t k = 0; k < snap->n; k++) {
+		struct tw_team_port *p = NULL;
+
+		if (!tw_team_port(s, snap->ports[k].if_index))
+			p = add_port(s, snap->ports[k].if_index);
+		if (p)
+			take_port(p, &snap->ports[k]);
 	}
 }
 

@@ -107,6 +107,21 @@ static void the_first_word_of_the_link_watch_may_be_lost(void **state)
 	snap.ports[0].user_linkup = true;
 	update(1);
 	assert_true(enabled(101));
+	/* a device that was made anew has said nothing yet, nor has one of which the port was taken out */
+	snap.if_index = 8;
+	snap.ports[0].user_linkup = false;
+	update(1);
+	now += 10000 * MS; /* past the grace period */
+	tw_team_expire(&s, now);
+	assert_true(enabled(101));
+	snap.ports[0].user_linkup = true;
+	update(1);
+	snap.n = 0;
+	update(1);
+	snap.n = 1;
+	snap.ports[0].user_linkup = false;
+	update(5000);
+	assert_true(enabled(101));
 }
 
 static void standby_ports_by_choice(void **state)
