@@ -57,14 +57,18 @@ void tw_lock(struct teaming *t);
 void tw_unlock(struct teaming *t);
 /* The part of tw_unlock() that needs the lock. */
 void tw_team_settle(struct teaming *t);
+/* Free memory that workers (and control threads for a short while) may have seen. */
+void tw_retire(struct teaming *t, void *memory);
+void tw_reclaim(struct teaming *t, bool all);
+
+/* provider.c */
+/* Configure, with what the provider says of members and mode. @return as tw_configure(). */
+int tw_team_apply(struct teaming *t, const struct teaming_config *config, struct errbuf *err);
 /* After the provider has handled events: members, mode and health of the team, states of the ports. */
 void tw_team_news(struct teaming *t);
 /* Tell the provider whom to follow, and the core what it says. */
 void tw_team_follow(struct teaming *t, unsigned int member);
 void tw_team_ports(struct teaming *t);
-/* Free memory that workers (and control threads for a short while) may have seen. */
-void tw_retire(struct teaming *t, void *memory);
-void tw_reclaim(struct teaming *t, bool all);
 
 /* merge.c: a configuration of our own, and what a team device makes of it. */
 struct tw_config_copy {
