@@ -140,6 +140,8 @@ int tw_check(const struct teaming_config *config, struct errbuf *err)
 			       HOLD_DOWN_MAX_MS);
 	if (config->device && strlen(config->device) >= IFNAMSIZ)
 		return err_set(err, EINVAL, "team device '%s' is longer than a network device's name", config->device);
+	if (config->device && strpbrk(config->device, "/ \t"))
+		return err_set(err, EINVAL, "team device '%s': no network device can have that name", config->device);
 	if (config->runner && *config->runner && !tw_team_runner_known(config->runner))
 		return err_set(err, EINVAL,
 			       "runner '%s', allowed: lacp, activebackup, loadbalance, roundrobin, random, broadcast",

@@ -235,6 +235,8 @@ static void a_team_device_is_checked(void **state)
 	w.config.runner = "";
 	w.config.device = "a-name-that-no-netdev-has";
 	refused(EINVAL, "a-name-that-no-netdev-has");
+	w.config.device = "../team0";
+	refused(EINVAL, "../team0");
 }
 
 static void ports_become_members(void **state)

@@ -34,13 +34,14 @@ static struct teaming *team;
 static struct member_spec members[2];
 static struct pa_spec pas[2];
 static struct teaming_config config;
+static const char *team_device;
 static char state_dir[] = "/tmp/team-test-XXXXXX";
 
 /* ---- events, as the daemon would take them ---- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
-static unsigned int seen[TEAMING_NONE_USABLE + 1];
+static unsigned int seen[TEAMING_ALARM + 1];
 
 static void on_event(const struct teaming_event *ev, void *arg)
 {
@@ -138,7 +139,8 @@ static void create(uint8_t type, const char *devargs0, const char *devargs1)
 					 .members = members,
 					 .pas = pas,
 					 .state_dir = state_dir,
-					 .event = on_event };
+					 .event = on_event,
+					 .device = team_device };
 	if (teaming_create(&config, &team, &err) < 0)
 		fail_msg("%s", err.text);
 }
@@ -780,6 +782,70 @@ static int group_teardown(void **state)
 	return 0;
 }
 
+static bool alarmed(void)
+{
+	return seen[TEAMING_ALARM] > 0;
+}
+
+static bool second_alarm(void)
+{
+	return seen[TEAMING_ALARM] == 2;
+}
+
+static bool second_has_its_own(void)
+{
+	return teaming_view(team)->members[1].mac.b[5] == 0x78;
+}
+
+static void one_mac_of_two_members_is_told_once(void **state)
+{
+	struct errbuf err = { "" };
+
+	netns_need();
+	cable("a0", "s0");
+	cable("a1", "s1");
+	ip_run("link set a0 address 02:00:00:00:00:77");
+	ip_run("link set a1 address 02:00:00:00:00:77");
+	create(MEMBER_AF_PACKET, NULL, NULL);
+	AWAIT(alarmed);
+	assert_int_equal(open_member(0, &err), 0);
+	assert_int_equal(open_member(1, &err), 0);
+	AWAIT(both_usable);
+	assert_int_equal(seen[TEAMING_ALARM], 1);
+	/* another MAC, and the same again: news */
+	ip_run("link set a1 address 02:00:00:00:00:78");
+	AWAIT(second_has_its_own);
+	ip_run("link set a1 address 02:00:00:00:00:77");
+	AWAIT(second_alarm);
+}
+
+/* The members are its ports: none until it comes. What the configuration says of them waits. */
+static void a_team_device_that_is_not_there(void **state)
+{
+	struct teaming_member_status st[TEAM_MEMBERS];
+	struct teaming_status status;
+	struct errbuf err = { "" };
+
+	netns_need();
+	cable("a0", "s0");
+	team_device = "team0";
+	create(MEMBER_AF_PACKET, NULL, NULL);
+	team_device = NULL;
+	AWAIT(alarmed);
+	teaming_status(team, &status);
+	assert_string_equal(status.provider, "libteam");
+	assert_string_equal(status.device, "team0");
+	assert_string_equal(status.problem, "there is no team0: waiting for it");
+	assert_int_equal(status.mode, TEAM_INDEPENDENT);
+	assert_int_equal(teaming_members(team, st, TEAM_MEMBERS), 0);
+	assert_int_equal(teaming_view(team)->n_members, 0);
+	assert_int_equal(teaming_view(team)->bucket[7], TEAM_NO_MEMBER);
+	config.device = "team0";
+	config.n_pas = 1;
+	assert_int_equal(teaming_configure(team, &config, &err), 0);
+	assert_int_equal(teaming_members(team, st, TEAM_MEMBERS), 0);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
 /* device_test [PATTERN] */
@@ -792,6 +858,8 @@ int main(int argc, char **argv)
 		TEST(workers_never_see_what_is_gone),
 		TEST(bad_devices_are_refused_by_name),
 		TEST(af_packet_members),
+		TEST(one_mac_of_two_members_is_told_once),
+		TEST(a_team_device_that_is_not_there),
 		{"sends_what_it_is_given (af-packet)", sends_what_it_is_given, NULL, teardown,
 		 (void *)(uintptr_t)&packet },
 		{"sends_what_it_is_given (af-xdp)", sends_what_it_is_given, NULL, teardown, (void *)(uintptr_t)&xdp},
