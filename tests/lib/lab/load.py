@@ -45,7 +45,7 @@ class Outcome:
     duplicated: int = 0
     lost: Counter[int] = field(default_factory=Counter)  # by flow
     late: Counter[int] = field(default_factory=Counter)  # by flow: came after a younger one
-    arrivals: int = 0
+    missing: list[int] = field(default_factory=list)  # numbers in the order they were sent
 
     def __str__(self) -> str:
         return (
@@ -189,7 +189,6 @@ class Load:
         seen: set[int] = set()
         newest: dict[int, int] = {}
         for _, flow, number in target.records():
-            outcome.arrivals += 1
             index = number * self.flows + flow
             if index in seen:
                 outcome.duplicated += 1
@@ -199,7 +198,8 @@ class Load:
                 outcome.late[flow] += 1
             newest[flow] = max(number, newest.get(flow, -1))
         outcome.received = len(seen)
-        outcome.lost = Counter(index % self.flows for index in range(sent) if index not in seen)
+        outcome.missing = [index for index in range(sent) if index not in seen]
+        outcome.lost = Counter(index % self.flows for index in outcome.missing)
         return outcome
 
     def power_off(self) -> None:

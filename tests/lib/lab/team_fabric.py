@@ -22,7 +22,7 @@ class TeamFabric(Fabric):
 
     `switch`: "bridge" learns MAC addresses and knows nothing of teams; "team" and "bond" answer LACP with the kernel's
     drivers of these names. `provider`: "libteam" follows the team device; "static" has the members in the
-    configuration, the team device is only there.
+    configuration, the team device is only there. `other_runner`: that of h2.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class TeamFabric(Fabric):
         switch: str = "team",
         member_type: str = "af-packet",
         provider: str = "libteam",
+        other_runner: Mapping[str, Any] | None = None,
         loads: Sequence[int] = (256,),
         **team: Any,
     ) -> None:
@@ -42,7 +43,8 @@ class TeamFabric(Fabric):
         self.aggregations: dict[str, Aggregation] = {}
         cooperate = switch != "bridge"
         for host in self.hosts.values():
-            self.teams[host.name] = Teamd(host.netns, f"t{host.name}", self.nics, runner, MTU)
+            mine = other_runner if other_runner and host.name == "h2" else runner
+            self.teams[host.name] = Teamd(host.netns, f"t{host.name}", self.nics, mine, MTU)
             settings = {"hold-down-ms": 500, **{name.replace("_", "-"): value for name, value in team.items()}}
             if provider == "libteam":
                 settings |= {"device": f"t{host.name}", "member-type": member_type}
@@ -87,14 +89,9 @@ class TeamFabric(Fabric):
             team.wait_complete()
         for aggregation in self.aggregations.values():
             aggregation.finish()
-        if self.active is None:
-            for team in self.teams.values():
+        for team in self.teams.values():
+            if team.runner["name"] != "activebackup":
                 team.wait_enabled()
-
-    @property
-    def active(self) -> str | None:
-        """The runner uses one port at a time."""
-        return next((t.runner["name"] for t in self.teams.values() if t.runner["name"] == "activebackup"), None)
 
     def ports(self, host: str) -> list[str]:
         """The switch's, one per NIC."""

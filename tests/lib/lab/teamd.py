@@ -66,8 +66,9 @@ class Teamd:
         self._before = self.index() if "-r" in flags else 0
         self._starts += 1
         # LACP must not starve where the CPU is emulated
+        first = ["nice", "-n", "-15"] if self.runner["name"] == "lacp" else []
         self.process = self.netns.start(
-            f"teamd-{self.device}-{self._starts}", ["nice", "-n", "-15", "teamd", "-U", *flags, "-f", str(config)]
+            f"teamd-{self.device}-{self._starts}", [*first, "teamd", "-U", *flags, "-f", str(config)]
         )
 
     def wait_complete(self) -> None:

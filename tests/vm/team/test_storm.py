@@ -12,7 +12,7 @@ from lab.host import Host
 from lab.run import Run
 from lab.team_fabric import TeamFabric
 from lab.team_options import OptionMonitor
-from lab.teamd import LOADBALANCE
+from lab.teamd import ACTIVEBACKUP, LOADBALANCE
 
 SECONDS = 4.0
 
@@ -33,7 +33,8 @@ def test_row62_storm_of_options(run: Run) -> None:
     """1,500 options a second: what vswitchd spends on them is at most a third of what teamd does; a pulled cable is
     seen at once all the same, and the view is right.
     """
-    fabric = TeamFabric(run, LOADBALANCE, switch="bridge", mode="independent", spread="all")
+    fabric = TeamFabric(run, LOADBALANCE, switch="bridge", mode="independent", other_runner=ACTIVEBACKUP)
+    fabric.hosts["h2"].config["team"]["spread"] = "all"
     fabric.start()
     host, team = fabric.hosts["h1"], fabric.teams["h1"]
     assert team.process
