@@ -44,6 +44,9 @@ void tw_limiter_round(struct tw_limiter *l, bool differs, uint64_t start, uint64
 {
 	uint64_t pause = TW_LIMIT_NS;
 
+	if (start > (l->next > l->last ? l->next : l->last) + TW_LIMIT_CALM)
+		l->repeats = 0;
+	l->last = end;
 	l->repeats = differs ? 0 : l->repeats + 1;
 	if (l->repeats < TW_LIMIT_REPEATS) {
 		l->next = 0;

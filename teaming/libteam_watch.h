@@ -46,9 +46,11 @@ bool tw_libteam_take(struct tw_libteam *l, struct tw_snapshot *ret);
 struct tw_limiter {
 	unsigned int repeats;
 	uint64_t next; /* ns: not before */
+	uint64_t last; /* ns: end of the last round */
 };
 #define TW_LIMIT_REPEATS 4
 #define TW_LIMIT_NS	 40000000ull
+#define TW_LIMIT_CALM	 250000000ull /* without events: what was before is forgotten */
 void tw_limiter_round(struct tw_limiter *l, bool differs, uint64_t start, uint64_t end);
 
 #endif

@@ -144,8 +144,18 @@ static void limiter(void **state)
 	/* a round that took long costs a longer pause: a fifth of the time at most */
 	tw_limiter_round(&x, false, 0, 20000000);
 	assert_int_equal(x.next, 100000000);
-	tw_limiter_round(&x, true, 0, 20000000);
+	tw_limiter_round(&x, true, 100000000, 120000000);
 	assert_int_equal(x.next, 0);
+	/* a few now and then are no storm */
+	for (uint64_t at = 1000000000; at < 20000000000; at += 1000000000) {
+		tw_limiter_round(&x, false, at, at + 1000);
+		assert_int_equal(x.next, 0);
+	}
+	/* a storm whose rounds take long stays one */
+	x = (struct tw_limiter){ 0 };
+	for (unsigned int i = 0; i < 10; i++)
+		tw_limiter_round(&x, false, x.next, x.next + 100000000);
+	assert_int_equal(x.repeats, 10);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
