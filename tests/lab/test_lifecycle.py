@@ -319,6 +319,30 @@ def test_several_workers_and_queues(fabric: Fabric) -> None:
         assert all(after[worker] - count > 100 for worker, count in workers.items()), (name, workers, after)
 
 
+def free_huge_megabytes() -> int:
+    """Of the default size, which the switch uses."""
+    values = {line.split()[0]: int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()}
+    return values["HugePages_Free:"] * values["Hugepagesize:"] // 1024
+
+
+def test_hugepages(fabric: Fabric) -> None:
+    """Where there are enough, the switch takes its memory from them, gives it back, and guests notice nothing."""
+    free = free_huge_megabytes()
+    if free < 600:
+        pytest.skip(f"only {free} MB of huge pages are free on this machine, 600 are needed")
+    fabric.setting("memory", hugepages="on")
+    a, b = pair(fabric)
+    b.reaches("fd00::11")
+    for host in fabric.hosts.values():
+        assert host.process
+        maps = Path(f"/proc/{host.process.pid}/smaps_rollup").read_text()
+        used = {line.split()[0]: int(line.split()[1]) for line in maps.splitlines() if "_Hugetlb:" in line}
+        assert sum(used.values()) > 16 << 10, maps
+    fabric.hosts["h1"].restart(hard=True)
+    fabric.hosts["h1"].wait_port("a")
+    a.reaches("10.0.0.12")
+
+
 def test_idle_switch_sleeps(fabric: Fabric) -> None:
     """No traffic: less than 5 % of a core; the first packet after the silence does not wait long."""
     a, _ = pair(fabric)

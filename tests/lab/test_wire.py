@@ -399,7 +399,7 @@ def test_row27_no_outer_fragments(new_fabric: MAKE, run: Run, family: int) -> No
             lambda f: f.nvgre and f.nvgre.packet.haslayer(IP) and f.nvgre.packet[IP].id == 77
         )
 
-    until(lambda: any(not f.nvgre.packet[IP].flags.MF for f in pieces() if f.nvgre), "the last fragment")
+    until(lambda: any(not f.nvgre.packet[IP].flags.MF for f in pieces() if f.nvgre), "the last fragment", 2)
     assert len(pieces()) == 2 and all(len(f.data) <= 1514 for f in pieces())
     assert not any(f.nvgre.fragment for f in pieces() if f.nvgre)
     assert not at_peer.frames(lambda f: f.packet.haslayer(IPv6ExtHdrFragment))

@@ -50,6 +50,8 @@ def _sections(report: pytest.TestReport) -> str:
 
 
 def _reason(report: pytest.TestReport) -> str:
+    if getattr(report, "wasxfail", ""):
+        return f"known not to work: {report.wasxfail}"
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     return report.longreprtext.splitlines()[-1]
