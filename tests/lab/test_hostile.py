@@ -38,7 +38,7 @@ def start(host: Host, port: int, name: str, ring: str, seed: int) -> Peer:
 @pytest.mark.parametrize("ring", ["split", "packed"])
 def test_hostile_guests_cost_their_neighbours_nothing(fabric: Fabric, ring: str) -> None:
     """All scripts, several at a time, while two guests of the same subnet and host talk to each other and to the other
-    host: nothing is lost, doubled or out of order, the daemon lives, and a good guest finds the ports as usable as ever.
+    host: nothing is lost, doubled or out of order, the daemon lives, and a good guest finds the port as usable as ever.
     """
     fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
     host = fabric.hosts["h1"]

@@ -29,7 +29,7 @@ RESTART_SECONDS = 1.0
 
 
 def tolerance() -> float:
-    """Times are for a machine that does nothing else and a build that is meant for use: with sanitizers everything takes
+    """Times are for a machine that does nothing else and a build that is meant for use: with sanitizers all takes
     several times as long, and other work on few cores has its share.
     """
     sanitized = b"__asan_init" in Path(program("vswitchd")).read_bytes()
