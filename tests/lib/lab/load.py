@@ -42,10 +42,14 @@ class Outcome:
 
     sent: int
     received: int = 0
-    duplicated: int = 0
+    doubled: list[int] = field(default_factory=list)  # numbers in the order they came
     lost: Counter[int] = field(default_factory=Counter)  # by flow
     late: Counter[int] = field(default_factory=Counter)  # by flow: came after a younger one
     missing: list[int] = field(default_factory=list)  # numbers in the order they were sent
+
+    @property
+    def duplicated(self) -> int:
+        return len(self.doubled)
 
     def __str__(self) -> str:
         return (
@@ -191,7 +195,7 @@ class Load:
         for _, flow, number in target.records():
             index = number * self.flows + flow
             if index in seen:
-                outcome.duplicated += 1
+                outcome.doubled.append(index)
                 continue
             seen.add(index)
             if number < newest.get(flow, -1):

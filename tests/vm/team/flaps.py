@@ -16,6 +16,7 @@ from lab.team_options import OptionMonitor
 from lab.underlay import Cable
 
 RATE = 1000
+FLOWS = 256
 # bounds are for real machines; emulated the median keeps them, and the worst four times as much
 SLACK = 4
 
@@ -58,6 +59,11 @@ def judge(
         mine, others = split(outcome, {packet.flow for packet in first if packet.port == cable.port})
         cost.lost[way].append(mine)
         print(f"{way}: {outcome}; on the cable {mine}, others {others}")
+        ways = latest_ways(first)
+        for index in outcome.missing:
+            if ways.get(index % FLOWS, ("",))[0] != cable.port:
+                at = [p.port for p in seen if p.number * FLOWS + p.flow == index]
+                print(f"lost on another cable: {index} of {outcome.sent}, way {ways.get(index % FLOWS)}, seen at {at}")
         assert not others and not outcome.duplicated, outcome
         assert max(outcome.late.values(), default=0) <= 2, outcome
         assert latest_ways(by_sender[way]) == latest_ways(first), "the map is not what it was"
@@ -81,6 +87,7 @@ def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int) -> Cos
     rest(load, RATE)
     for _ in range(times):
         monitor, events, tap = OptionMonitor(where.netns), where.follow(), Tap(fabric.underlay.netns)
+        drops = {each.name: each.watch_drops() for each in fabric.hosts.values()}
         load.start(RATE)
         load.wait_sent(3 * load.flows)
         cable.unplug()
@@ -91,6 +98,7 @@ def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int) -> Cos
         events.wait("member-state", member=name, usable="true")
         load.wait_sent(load.sent() + 3 * load.flows)
         outcomes = load.stop()
+        print(f"dropped and counted: { {each: watch.since() for each, watch in drops.items()} }")
         cost.delays.append((int(down["time"]) - said.when) / 1000)
         judge(fabric, cable, host, outcomes, tap.stop(set(fabric.ports(host))), cost)
         monitor.close()

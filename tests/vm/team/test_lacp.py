@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from flaps import RATE, Cost, flap, judge, rest, share
+from flaps import FLOWS, RATE, Cost, flap, judge, rest, share
 
 from lab.load import Tap
 from lab.run import Run
 from lab.team_fabric import TeamFabric
 from lab.team_options import OptionMonitor
 
-FEW, MANY = 256, 10000
+FEW, MANY = FLOWS, 10000
 
 
 @pytest.fixture(name="fabric", scope="module")
