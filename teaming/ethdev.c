@@ -7,6 +7,7 @@
 #include <rte_ethdev.h>
 #include <rte_flow.h>
 
+#include "base/drivers.h"
 #include "base/str.h"
 #include "teaming/ethdev.h"
 #include "teaming/ethtool.h"
@@ -56,8 +57,11 @@ static int find_port(const char *devargs, uint16_t *ret)
 static int probe(struct device *dev, const char *devargs, struct errbuf *err)
 {
 	struct rte_eth_dev_info info;
-	int r = rte_dev_probe(devargs);
+	int r = drivers_for_device(devargs, err);
 
+	if (r < 0)
+		return r;
+	r = rte_dev_probe(devargs);
 	/* PCI devices of the configuration may have been opened when DPDK was started. */
 	if (r < 0 && r != -EEXIST)
 		return err_set(err, r == -1 ? ENODEV : -r, "DPDK cannot open '%s'", devargs);
