@@ -235,8 +235,11 @@ class Tap:
     one.
     """
 
-    def __init__(self, switch: Netns, name: str = "tap") -> None:
-        self._switch = switch
+    _made = 0
+
+    def __init__(self, switch: Netns) -> None:
+        Tap._made += 1
+        name = f"tap{Tap._made}"  # a log of its own: "listening" is of this one
         self._file = switch.run.directory / f"{name}.pcap"
         self._ports = {int(link["ifindex"]): str(link["ifname"]) for link in switch.links()}
         self._process: Process = switch.start(

@@ -23,7 +23,9 @@ SLACK = 4
 
 @dataclass
 class Cost:
-    """Per flap: packets lost of flows on the cable, by sender; milliseconds from the driver's word to the new view."""
+    """Per flap: packets lost of flows on the cable, by sender; milliseconds from the driver's word, as another process
+    hears it, to the first sign of the new view: a packet that takes another cable, or the event that tells of it.
+    """
 
     lost: dict[str, list[int]] = field(default_factory=lambda: {"a": [], "b": []})
     delays: list[float] = field(default_factory=list)
@@ -69,6 +71,12 @@ def judge(
         assert latest_ways(by_sender[way]) == latest_ways(first), "the map is not what it was"
 
 
+def moved(sent: list[Seen], cable: Cable) -> int:
+    """When the first packet of a flow on the cable took another one, in microseconds."""
+    mine = {packet.flow for packet in sent if packet.number < 2 and packet.port == cable.port}
+    return min(packet.when for packet in sent if packet.flow in mine and packet.port != cable.port)
+
+
 def rest(load: Load, rate: int, ways: str = "ab") -> None:
     """What a cable costs can be told only where a load costs nothing while all cables are in."""
     load.start(rate, ways)
@@ -99,8 +107,10 @@ def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int) -> Cos
         load.wait_sent(load.sent() + 3 * load.flows)
         outcomes = load.stop()
         print(f"dropped and counted: { {each: watch.since() for each, watch in drops.items()} }")
-        cost.delays.append((int(down["time"]) - said.when) / 1000)
-        judge(fabric, cable, host, outcomes, tap.stop(set(fabric.ports(host))), cost)
+        seen = tap.stop(set(fabric.ports(host)))
+        judge(fabric, cable, host, outcomes, seen, cost)
+        published = min(int(down["time"]), moved(at_host(seen, fabric, host)["a" if host == "h1" else "b"], cable))
+        cost.delays.append((published - said.when) / 1000)
         monitor.close()
         events.close()
     return cost
