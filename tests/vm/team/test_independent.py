@@ -11,10 +11,12 @@ from collections.abc import Iterator
 import pytest
 from flaps import FLOWS, RATE, flap, rest, share
 
+from lab.host import Host
 from lab.load import Tap
 from lab.run import Run
 from lab.team_fabric import TeamFabric
 from lab.teamd import ACTIVEBACKUP
+from lab.wait import until
 
 FEW, MANY = FLOWS, 10000
 
@@ -32,13 +34,19 @@ def _whole(fabric: TeamFabric) -> None:
     fabric.settle()
 
 
+def shared(host: Host, each: int) -> bool:
+    """Every member that has provider addresses has so many."""
+    return set(Counter(pa["now"] for pa in host.team()["provider-addresses"]).values()) == {each}
+
+
 @pytest.mark.parametrize("members", [4, 2])
 def test_row59_60_61_every_member_carries_its_share(fabric: TeamFabric, members: int) -> None:
     """10,000 flows each way; the switch has each MAC address on one port, and never learns one anew."""
-    for name in fabric.hosts:
+    for name, host in fabric.hosts.items():
         for nic in fabric.nics[members:]:
             fabric.teams[name].remove_port(nic)
         fabric.wait_usable(name, *fabric.nics[:members])
+        until(lambda h=host, n=len(fabric.nics) // members: shared(h, n), "addresses are spread anew")  # type: ignore
     fabric.guests["a"].reaches("10.0.0.12")
     fdb = fabric.underlay.watch_fdb()
     share(fabric, fabric.loads[0], members)
