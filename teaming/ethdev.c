@@ -96,8 +96,8 @@ static int ring_frame(const struct device *dev, const struct member_config *c, u
 			continue;
 		if (sizes[i] - RING_HEADER > room)
 			return err_set(err, EMSGSIZE,
-				       "an MTU of %d needs packet buffers (memory.mbuf-size) of %u bytes, they have %u", mtu,
-				       sizes[i] - RING_HEADER, room);
+				       "an MTU of %d needs packet buffers (memory.mbuf-size) of %u bytes, they have %u",
+				       mtu, sizes[i] - RING_HEADER, room);
 		*ret = sizes[i];
 		return 0;
 	}

@@ -188,7 +188,8 @@ static bool absent(struct provider *p, char *text, size_t size)
 	int error = p->raw.error;
 
 	if (!l)
-		snprintf(text, size, p->state.ever_attached ? "%s is gone" : "there is no %s: waiting for it", p->device);
+		snprintf(text, size, p->state.ever_attached ? "%s is gone" : "there is no %s: waiting for it",
+			 p->device);
 	else if (!is_team(p, l))
 		snprintf(text, size, "%s is no team device", p->device);
 	else if (!p->raw.if_index && (error == -EPERM || error == -EACCES))

@@ -34,6 +34,7 @@ def start(host: Host, port: int, name: str, ring: str, seed: int) -> Peer:
     return Peer(host.netns, f"{name}-{port}", host.sockets / f"x{port}.sock", options, ["--seed", str(seed + port)])
 
 
+@pytest.mark.alone
 @pytest.mark.asan
 @pytest.mark.parametrize("ring", ["split", "packed"])
 def test_hostile_guests_cost_their_neighbours_nothing(fabric: Fabric, ring: str) -> None:

@@ -71,6 +71,7 @@ def test_row59_60_61_spread_both_ways(new_fabric: MAKE, member_type: str) -> Non
     assert not fdb.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "end,member_type", [("sender", "af-packet"), ("receiver", "af-packet"), ("sender", "af-xdp")]
 )

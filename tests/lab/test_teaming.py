@@ -178,6 +178,7 @@ def test_row62_dead_link_moves_the_address(bed: Bed, pas: dict[str, tuple[str, .
     assert {entry.port for entry in fdb.learned(other)} <= {"h1a1"}
 
 
+@pytest.mark.alone
 def test_row62_view_is_published_within_5_ms(bed: Bed) -> None:
     """From the link event to the view that no longer uses the member."""
     team = bed.team("h1")

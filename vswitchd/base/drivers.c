@@ -32,7 +32,8 @@ int drivers_stat(const char *path, struct stat *st)
 {
 	const char *base = few ? strrchr(path, '/') : NULL;
 
-	if (base && strncmp(base, "/pmds-", 6) == 0 && !*directory && str_copy(directory, sizeof(directory), path) == 0) {
+	if (base && strncmp(base, "/pmds-", 6) == 0 && !*directory &&
+	    str_copy(directory, sizeof(directory), path) == 0) {
 		errno = ENOENT;
 		return -1;
 	}

@@ -10,8 +10,8 @@
 #include "base/errs.h"
 
 /*
- * Before rte_eal_init(): it will load nothing by itself. Not with PCI devices, whose buses and drivers DPDK has to find.
- * Main thread.
+ * Before rte_eal_init(): it will load nothing by itself. Not with PCI devices, whose buses and drivers DPDK has to
+ * find. Main thread.
  */
 void drivers_few(void);
 

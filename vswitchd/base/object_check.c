@@ -115,7 +115,7 @@ static int check_gateway(const struct ip_prefix *g, struct errbuf *err)
 	char text[PREFIX_STR];
 
 	CHECK(check_unicast("gateways", &g->addr, err));
-	if (g->len == 0)
+	if (g->len == 0 || g->len == (four ? 32 : 128))
 		return err_set(err, EINVAL, "gateways: %s needs the subnet's prefix length",
 			       format_prefix(g, text));
 	if (four && g->len <= 30) {

@@ -33,6 +33,8 @@ extern const struct command commands[]; /* ended by noun NULL */
 
 /* client.c: one call. reply parameters are the caller's. @return 0 or -errno, reason printed to stderr already. */
 int cli_call(const struct cli *cli, enum method method, struct json_object *parameters, struct json_object **ret);
+/* The same, but an error that the daemon replies is not printed. */
+int cli_try(const struct cli *cli, enum method method, struct json_object *parameters, struct json_object **ret);
 /* A streaming call; fn gets each reply's parameters (borrowed), a negative return ends it. */
 int cli_stream(const struct cli *cli, enum method method, struct json_object *parameters,
 	       int (*fn)(struct json_object *reply, void *arg), void *arg);

@@ -104,9 +104,10 @@ int cli_stream(const struct cli *cli, enum method method, struct json_object *pa
 	return r;
 }
 
-int cli_call(const struct cli *cli, enum method method, struct json_object *parameters, struct json_object **ret)
+static int call(const struct cli *cli, enum method method, struct json_object *parameters, struct json_object **ret,
+		bool may_fail)
 {
-	struct json_object *message = NULL, *p = NULL;
+	struct json_object *message = NULL, *p = NULL, *error;
 	struct stream s;
 	int r = open_stream(cli, &s);
 
@@ -117,7 +118,9 @@ int cli_call(const struct cli *cli, enum method method, struct json_object *para
 	r = send_call(&s, method, parameters, false);
 	if (r >= 0)
 		r = receive(&s, &message);
-	if (r >= 0)
+	if (r >= 0 && may_fail && json_object_object_get_ex(message, "error", &error))
+		r = protocol_error_errno(json_object_get_string(error));
+	else if (r >= 0)
 		r = reply_error(message);
 	if (r >= 0) {
 		json_object_object_get_ex(message, "parameters", &p);
@@ -126,4 +129,14 @@ int cli_call(const struct cli *cli, enum method method, struct json_object *para
 	json_object_put(message);
 	stream_done(&s);
 	return r;
+}
+
+int cli_call(const struct cli *cli, enum method method, struct json_object *parameters, struct json_object **ret)
+{
+	return call(cli, method, parameters, ret, false);
+}
+
+int cli_try(const struct cli *cli, enum method method, struct json_object *parameters, struct json_object **ret)
+{
+	return call(cli, method, parameters, ret, true);
 }

@@ -111,7 +111,8 @@ static int bad_argument(const struct command *cmd, const char *what)
 }
 
 /* name=value ... into a spec: the arguments together are a line of field_read()'s grammar. */
-static int read_spec(const struct command *cmd, int argc, char **argv, union object_spec *spec)
+/* The arguments over what is in spec already. */
+static int read_over(const struct command *cmd, int argc, char **argv, union object_spec *spec)
 {
 	const struct object_type *type = &object_types[cmd->kind];
 	const struct field *key = single_key(type->fields);
@@ -131,10 +132,48 @@ static int read_spec(const struct command *cmd, int argc, char **argv, union obj
 		if (used >= sizeof(line))
 			return cli_error(-E2BIG, "arguments are too long");
 	}
-	field_defaults(type->fields, spec, type->size);
 	if (field_read(type->fields, spec, line, &err) < 0)
 		return bad_argument(cmd, err.text);
 	return 0;
+}
+
+static int read_spec(const struct command *cmd, int argc, char **argv, union object_spec *spec)
+{
+	field_defaults(object_types[cmd->kind].fields, spec, object_types[cmd->kind].size);
+	return read_over(cmd, argc, argv, spec);
+}
+
+/* The key members of an object as JSON. */
+static struct json_object *key_json(enum object_kind kind, const union object_spec *spec)
+{
+	struct json_object *all = fields_to_json(object_types[kind].fields, spec, false);
+	struct json_object *key = json_object_new_object(), *v;
+
+	for (const struct field *f = object_types[kind].fields; f->name; f++)
+		if ((f->flags & FIELD_KEY) && json_object_object_get_ex(all, f->name, &v))
+			json_object_object_add(key, f->name, json_object_get(v));
+	json_object_put(all);
+	return key;
+}
+
+/* What is there by that key, if anything: `add` changes what it is told and leaves the rest. */
+static int read_existing(const struct cli *cli, const struct command *cmd, union object_spec *spec)
+{
+	const struct object_type *type = &object_types[cmd->kind];
+	struct json_object *p = kind_parameters(cmd), *reply, *o;
+	struct errbuf err;
+	int r;
+
+	json_object_object_add(p, "key", key_json((enum object_kind)cmd->kind, spec));
+	r = cli_try(cli, METHOD_GET, p, &reply);
+	if (r == -ENOENT || r == -EINVAL)
+		return 0; /* a bad key is told of with everything else */
+	if (r < 0)
+		return r;
+	field_defaults(type->fields, spec, type->size);
+	r = json_object_object_get_ex(reply, "object", &o) ? fields_from_json(type->fields, spec, o, &err) : 0;
+	json_object_put(reply);
+	return r < 0 ? cli_error(r, "%s", err.text) : 0;
 }
 
 int cmd_object_add(const struct cli *cli, const struct command *cmd, int argc, char **argv)
@@ -144,6 +183,10 @@ int cmd_object_add(const struct cli *cli, const struct command *cmd, int argc, c
 	struct errbuf err;
 	int r = read_spec(cmd, argc, argv, &spec);
 
+	if (r == 0)
+		r = read_existing(cli, cmd, &spec);
+	if (r == 0)
+		r = read_over(cmd, argc, argv, &spec);
 	if (r < 0)
 		return r;
 	r = field_check(object_types[cmd->kind].fields, &spec, &err);
@@ -163,19 +206,6 @@ int cmd_object_add(const struct cli *cli, const struct command *cmd, int argc, c
 		puts("unchanged");
 	json_object_put(reply);
 	return 0;
-}
-
-/* The key members of an object as JSON. */
-static struct json_object *key_json(enum object_kind kind, const union object_spec *spec)
-{
-	struct json_object *all = fields_to_json(object_types[kind].fields, spec, false);
-	struct json_object *key = json_object_new_object(), *v;
-
-	for (const struct field *f = object_types[kind].fields; f->name; f++)
-		if ((f->flags & FIELD_KEY) && json_object_object_get_ex(all, f->name, &v))
-			json_object_object_add(key, f->name, json_object_get(v));
-	json_object_put(all);
-	return key;
 }
 
 static int key_call(const struct cli *cli, const struct command *cmd, int argc, char **argv, enum method method,

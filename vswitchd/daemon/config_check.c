@@ -333,7 +333,10 @@ static int check_subnets(struct check *ck)
 		return -ENOMEM;
 	for (i = 0; i < l->n; i++) {
 		const struct subnet_spec *s = config_spec(ck->c, OBJECT_SUBNET, i);
+		struct errbuf err;
 
+		if (config_supported(&ck->c->settings, OBJECT_SUBNET, s, &err) < 0)
+			CHECK_ERROR(ck, OBJECT_SUBNET, i, "subnets: %s", err.text);
 		for (g = 0; g < s->n_gateways; g++)
 			if (!is_link_local(&s->gateways[g].addr))
 				nets[n++] = (struct network){ s->rdid, network_of(&s->gateways[g]), i };

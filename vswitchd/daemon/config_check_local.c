@@ -89,12 +89,24 @@ static int member_supported(const struct settings *s, const struct member_spec *
 	return 0;
 }
 
+static int subnet_supported(const struct subnet_spec *s, struct errbuf *err)
+{
+	if (s->ra)
+		return err_set(err, EINVAL, "ra: router advertisements are not available in this version");
+	if (ip_is_set(&s->group))
+		return err_set(err, EINVAL, "group: multicast is not available in this version: one copy goes to each "
+			       "member host");
+	return 0;
+}
+
 int config_supported(const struct settings *s, enum object_kind kind, const void *spec, struct errbuf *err)
 {
 	if (kind == OBJECT_PORT)
 		return port_supported(s, spec, err);
 	if (kind == OBJECT_MEMBER)
 		return member_supported(s, spec, err);
+	if (kind == OBJECT_SUBNET)
+		return subnet_supported(spec, err);
 	return 0;
 }
 

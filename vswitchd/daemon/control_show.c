@@ -372,14 +372,15 @@ int show_next_hop(struct manager *m, struct json_object *parameters, struct json
 	if (json_object_get_int64(v) < VSID_MIN || json_object_get_int64(v) > VSID_MAX)
 		return err_set(err, EINVAL, "parameter \"vsid\": %u..%u are allowed", VSID_MIN, VSID_MAX);
 	vsid = (uint32_t)json_object_get_int64(v);
-	r = parameter_ip(parameters, "from", false, &from, err);
+	r = parameter_ip(parameters, "from", true, &from, err);
 	if (r >= 0)
 		r = parameter_ip(parameters, "to", true, &to, err);
 	if (r < 0)
 		return r;
 	r = policy_next_hop(p, vsid, &from, &to, &nh);
 	if (r < 0)
-		return err_set(err, -r, "virtual-subnet %u is not configured here", vsid);
+		return r == -ENOENT ? err_set(err, -r, "virtual-subnet %u is not configured here", vsid) :
+				      err_set(err, -r, "from and to have to be unicast addresses of one family");
 	o = json_object_new_object();
 	add_str(o, "verdict", nh.verdict < sizeof(verdicts) / sizeof(verdicts[0]) ? verdicts[nh.verdict] : "?");
 	add_bool(o, "routed", nh.routed);

@@ -26,6 +26,14 @@ static int make_dir(const char *path, mode_t mode, struct errbuf *err)
 	return S_ISDIR(st.st_mode) ? 0 : err_set(err, ENOTDIR, "%s is not a directory", path);
 }
 
+/* The one that is made without being named, below the run directory. */
+static bool is_ours(const struct settings *s)
+{
+	size_t n = strlen(s->run_dir);
+
+	return strncmp(s->socket_dir, s->run_dir, n) == 0 && strcmp(s->socket_dir + n, "/ports") == 0;
+}
+
 /* Sockets of guests: QEMU runs as somebody else, who has to make files here and connect to ours. */
 static int make_socket_dir(const struct settings *s, struct errbuf *err)
 {
@@ -35,8 +43,13 @@ static int make_socket_dir(const struct settings *s, struct errbuf *err)
 	int r;
 
 	r = make_dir(s->socket_dir, *s->socket_group ? 0770 : 0755, err);
-	if (r < 0 || !*s->socket_group)
+	if (r < 0)
 		return r;
+	/* Our own one of before follows the setting; one that somebody else has made keeps its rights. */
+	if (is_ours(s) && chmod(s->socket_dir, *s->socket_group ? 0770 : 0755) < 0)
+		return err_set(err, errno, "cannot set the rights of %s: %m", s->socket_dir);
+	if (!*s->socket_group)
+		return 0;
 	buf = malloc(65536);
 	if (!buf)
 		return err_set(err, ENOMEM, "out of memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The end: startup.c in the reverse order, from wherever it got to. */
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <rte_eal.h>
@@ -7,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/rcu.h"
+#include "base/str.h"
 #include "daemon/control.h"
 #include "daemon/manager_private.h"
 #include "daemon/notify.h"
@@ -74,8 +76,12 @@ struct manager *manager_free(struct manager *m)
 	object_list_done(&m->provider_routes);
 	config_index_free(m->index);
 	if (m->eal_up) {
+		char dir[PATH_MAX] = "";
+
+		str_copy(dir, sizeof(dir), rte_eal_get_runtime_dir());
 		rcu_fini();
 		rte_eal_cleanup();
+		(void)rmdir(dir); /* EAL leaves it, empty */
 	}
 	sd_event_unref(m->loop);
 	if (m->lock_fd >= 0)

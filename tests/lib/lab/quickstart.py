@@ -356,7 +356,7 @@ def stay(narrator: Narrator, scene: Scene) -> None:
             continue
         try:
             print(_command(scene, *words), end="")
-        except AssertionError as error:
+        except (AssertionError, ValueError) as error:  # ValueError: quotation that does not end
             print(error)
 
 
@@ -434,8 +434,12 @@ def main() -> int:
         print(f"\nquickstart: {signalled}: everything is removed", flush=True)
         shutil.rmtree(narrator.logs, ignore_errors=True)
         return 128 + signalled.number
+    except BrokenPipeError:  # nobody reads any more
+        sys.stdout = open(os.devnull, "w", encoding="ascii")  # pylint: disable=consider-using-with
+        shutil.rmtree(narrator.logs, ignore_errors=True)
+        return 128 + signal.SIGPIPE
     except AssertionError as error:
-        narrator.failed.append(narrator.doing)
+        narrator.failed.append(narrator.doing or str(error))
         narrator.line(str(error), "FAIL")
     finally:
         narrator.doing = ""

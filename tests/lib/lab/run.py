@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 BASE = Path("/run/vswitchd-tests")
+EAL = Path("/run/dpdk")
 PREFIX = "vt"
 
 
@@ -126,4 +127,6 @@ def _remove(name: str) -> None:
                 pass
         subprocess.run(["ip", "netns", "delete", netns], check=False)
     shutil.rmtree(BASE / name, ignore_errors=True)
+    for left in EAL.glob(f"*{name}*"):  # of a switch that was killed
+        shutil.rmtree(left, ignore_errors=True)
     (BASE / f"{name}.lock").unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from types import FrameType
 from lab import run as lab_run
 
 from . import builds, children, layers
-from .report import Report
+from .report import Outcome, Report
 
 USAGE = "usage: tests/run [LAYER [PATTERN]]\nlayers: " + " ".join(layers.LAYERS)
 
@@ -27,7 +27,7 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 
 def main(argv: list[str]) -> int:
-    if len(argv) > 2 or (argv and argv[0] not in layers.LAYERS):
+    if len(argv) > 2 or (argv and argv[0] not in layers.LAYERS) or any(word.startswith("-") for word in argv):
         print(USAGE, file=sys.stderr)
         return 2
     source = Path(__file__).resolve().parents[3]
@@ -54,6 +54,8 @@ def main(argv: list[str]) -> int:
     interrupted = 0
     try:
         layers.run(context, names)
+        if context.pattern and not context.matched and names != ["build"]:
+            report.add(Outcome.FAILED, f"no test of {names[0]} matches {context.pattern}")
     except children.Interrupted as signalled:
         report.line(f"interrupted by {signalled}: ending what was started")
         interrupted = 128 + signalled.number

@@ -31,9 +31,12 @@ class Context:
     logs: Path
     pattern: str
     asan: bool
+    matched: int = 0
 
     def wanted(self, name: str) -> bool:
-        return self.pattern.lower() in name.lower()
+        wanted = self.pattern.lower() in name.lower()
+        self.matched += wanted
+        return wanted
 
     def flavours(self) -> list[builds.Flavour]:
         """Those whose tests run."""
@@ -261,6 +264,7 @@ def _cases(
     done = children.run(
         context.report, name, argv, log, timeout, env=env, cwd=context.source, progress=tail.read
     )
+    context.matched += tail.seen
     # pytest: 0 passed, 1 some failed (counted one by one), 5 none selected
     if done.status not in (0, 1, 5) or (done.status == 1 and not tail.failed):
         context.report.add(
@@ -276,7 +280,7 @@ class _Results:
         self._layer = layer
         self._path = path
         self._at = 0
-        self.failed = 0
+        self.failed = self.seen = 0
 
     def read(self) -> None:
         with open(self._path, encoding="utf-8") as file:
@@ -288,6 +292,7 @@ class _Results:
                 entry = json.loads(line)
                 outcome = Outcome[entry["outcome"]]
                 self.failed += outcome is Outcome.FAILED
+                self.seen += 1
                 self._report.add(outcome, f"{self._layer} {entry['name']}", entry["seconds"], entry["detail"])
 
 

@@ -184,8 +184,8 @@ static void *reader(void *arg)
 }
 
 /*
- * The tables are as small as can be, so nearly every change needs a number that the readers have to let go of first. Where
- * one of them does not run for long the change is refused; a full table with stuck workers is no wrong answer.
+ * The tables are as small as can be, so nearly every change needs a number that the readers have to let go of first.
+ * Where one of them does not run for long the change is refused; a full table with stuck workers is no wrong answer.
  */
 static bool again(int r)
 {
