@@ -64,9 +64,12 @@ static int prove(const struct rte_vhost_vring *ring, uint16_t told, struct ring_
 	return r;
 }
 
-/* Bring a packed ring to where the device stands. @param known: it was served in this connection. */
+/*
+ * Bring a packed ring to where the device stands. @param known: it was served in this connection. @param doubted: it was
+ * looked at in this connection before, and not served: since then the guest has been reset, or nothing has changed.
+ */
 static int packed_start(struct vhu_port *p, int vid, uint16_t vring, const struct rte_vhost_vring *ring,
-			bool known)
+			bool known, bool doubted)
 {
 	struct ring_slot *slot = rings_slot(p->rings, vring);
 	uint64_t gpa = guest_address(vid, ring->desc_packed);
@@ -80,6 +83,8 @@ static int packed_start(struct vhu_port *p, int vid, uint16_t vring, const struc
 	/* Switched off and on again in this connection: it is where we left it. */
 	if (known && saved.state == RING_RUNNING && saved.pos == avail)
 		return 0;
+	if (doubted && saved.state == RING_RUNNING)
+		saved.state = RING_DOUBTED;
 	r = prove(ring, avail, saved, vring & 1, &proof);
 	if (r < 0)
 		return r;
@@ -102,7 +107,7 @@ static int packed_start(struct vhu_port *p, int vid, uint16_t vring, const struc
 static void vring_start(struct vhu_port *p, int vid, uint16_t vring)
 {
 	struct vring_view *v = &p->vrings[vring];
-	bool packed = is_packed(negotiated(vid)), known = v->usable;
+	bool packed = is_packed(negotiated(vid)), known = v->usable, doubted = v->unproven;
 	struct rte_vhost_vring ring;
 
 	v->unproven = false;
@@ -113,7 +118,7 @@ static void vring_start(struct vhu_port *p, int vid, uint16_t vring)
 		return;
 	}
 	v->usable = true;
-	if (packed && packed_start(p, vid, vring, &ring, known) < 0) {
+	if (packed && packed_start(p, vid, vring, &ring, known, doubted) < 0) {
 		v->usable = false;
 		v->unproven = true;
 		port_event(p, (struct vhu_event){ .type = VHU_NEEDS_RESET, .queue = vring });

@@ -164,12 +164,11 @@ static bool told_is_right(const struct view *v, uint32_t at, bool recorded)
 
 /*
  * A ring that the driver has just made: filled from the beginning on, the rest never touched. One that is
- * filled all around may also be an old one, if a burst can go around it; but not without chains in a ring of
- * decent size.
+ * filled all around may also be an old one, if a burst can go around it; but not with more chains than that.
  */
 static bool is_fresh(const struct view *v)
 {
-	uint32_t at = 2 * v->n, end, i;
+	uint32_t at = 2 * v->n, end, i, chains = 0;
 	bool used;
 
 	end = driver_at(v, at, &used);
@@ -181,9 +180,8 @@ static bool is_fresh(const struct view *v)
 	if (end < at + v->n)
 		return true;
 	for (i = at; i < end; i++)
-		if (flags_at(v, i) & VRING_DESC_F_NEXT)
-			return false;
-	return v->n >= 2 * VHU_BURST;
+		chains += !(flags_at(v, i) & VRING_DESC_F_NEXT);
+	return chains >= 2 * VHU_BURST;
 }
 
 static bool used_between(const struct view *v, uint32_t at, uint32_t end)
@@ -273,7 +271,9 @@ int packed_prove(const struct vring_packed_desc *ring, uint16_t size, uint16_t t
 		r = prove_saved(&v, to_linear(saved.pos, size) + 2 * v.n, from_guest, &proof);
 	if (r == -ENOENT) {
 		/* A record that does not fit speaks for a new ring, and against any word but that. */
-		if (!told_right || (saved.state == RING_RUNNING && (told != 0x8000 || !is_fresh(&v))))
+		bool unfit = saved.state == RING_RUNNING || saved.state == RING_DOUBTED;
+
+		if (!told_right || (unfit && (told != 0x8000 || !is_fresh(&v))))
 			return -ENODATA;
 		*ret = (struct packed_proof){ .pos = told };
 		return 0;

@@ -73,17 +73,22 @@ static void kill_it(struct host *h)
 	close(h->events);
 }
 
-static void wait_ready(struct host *h)
+static void wait_event(struct host *h, enum vhu_event_type type)
 {
 	struct pollfd p = { .fd = h->events, .events = POLLIN };
 	struct vhu_event ev;
 
-	h->unproven = false;
 	do {
 		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
 		assert_int_equal(read(h->events, &ev, sizeof(ev)), sizeof(ev));
 		h->unproven |= ev.type == VHU_NEEDS_RESET;
-	} while (ev.type != VHU_READY);
+	} while (ev.type != type);
+}
+
+static void wait_ready(struct host *h)
+{
+	h->unproven = false;
+	wait_event(h, VHU_READY);
 }
 
 /* Bursts into both rings, with no regard for what comes back: the end finds the worker anywhere. */
@@ -130,6 +135,7 @@ static unsigned int run_kills(const struct guest_options *layout, unsigned int q
 		went_on += !h.unproven;
 		if (h.unproven) {
 			guest_stop(g);
+			wait_event(&h, VHU_STOPPED); /* the other ring's doubt may be told after VHU_READY */
 			guest_reset(g);
 			guest_start(g);
 			wait_ready(&h);
