@@ -65,8 +65,8 @@ static int prove(const struct rte_vhost_vring *ring, uint16_t told, struct ring_
 }
 
 /*
- * Bring a packed ring to where the device stands. @param known: it was served in this connection. @param doubted: it was
- * looked at in this connection before, and not served: since then the guest has been reset, or nothing has changed.
+ * Bring a packed ring to where the device stands. @param known: it was served in this connection. @param doubted: it
+ * was looked at in this connection before, and not served: the guest has been reset since, or nothing has changed.
  */
 static int packed_start(struct vhu_port *p, int vid, uint16_t vring, const struct rte_vhost_vring *ring,
 			bool known, bool doubted)

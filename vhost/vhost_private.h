@@ -69,7 +69,7 @@ enum ring_state {
 	RING_NONE,
 	RING_RUNNING, /* pos is where the back-end stands */
 	RING_TOLD,    /* stopped in order: the front-end was told pos, its word counts */
-	/* not in the file: there is a position, but it did not fit when the ring was looked at before the guest's reset */
+	/* not in the file: there is a position, but it did not fit when the ring was looked at before a reset */
 	RING_DOUBTED,
 };
 
