@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -40,6 +41,7 @@ class TeamTool:
                 stderr=log,
                 text=True,
                 env={
+                    **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")},
                     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                     "VSWITCHD_XDP_PROG": str(build_directory() / "teaming/nvgre.bpf.o"),
                 },
