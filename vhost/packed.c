@@ -164,9 +164,10 @@ static bool told_is_right(const struct view *v, uint32_t at, bool recorded)
 
 /*
  * A ring that the driver has just made: filled from the beginning on, the rest never touched. One that is
- * filled all around may also be an old one, if a burst can go around it; but not with more chains than that.
+ * filled all around may also be an old one, if a burst can go around it; but not without chains in a ring of
+ * decent size. @param reset: the guest most likely was, so that enough chains will do.
  */
-static bool is_fresh(const struct view *v)
+static bool is_fresh(const struct view *v, bool reset)
 {
 	uint32_t at = 2 * v->n, end, i, chains = 0;
 	bool used;
@@ -181,7 +182,7 @@ static bool is_fresh(const struct view *v)
 		return true;
 	for (i = at; i < end; i++)
 		chains += !(flags_at(v, i) & VRING_DESC_F_NEXT);
-	return chains >= 2 * VHU_BURST;
+	return chains >= 2 * VHU_BURST && (reset || chains == v->n);
 }
 
 static bool used_between(const struct view *v, uint32_t at, uint32_t end)
@@ -273,7 +274,7 @@ int packed_prove(const struct vring_packed_desc *ring, uint16_t size, uint16_t t
 		/* A record that does not fit speaks for a new ring, and against any word but that. */
 		bool unfit = saved.state == RING_RUNNING || saved.state == RING_DOUBTED;
 
-		if (!told_right || (unfit && (told != 0x8000 || !is_fresh(&v))))
+		if (!told_right || (unfit && (told != 0x8000 || !is_fresh(&v, saved.state == RING_DOUBTED))))
 			return -ENODATA;
 		*ret = (struct packed_proof){ .pos = told };
 		return 0;
