@@ -64,8 +64,7 @@ struct member_ops {
 	int (*flow_destroy)(const struct member_dev *d, struct rte_flow *flow);
 	/*
 	 * Link of a device without netdev, asked now and then by teamwatch; never waits. NULL: always up. speed in
-	 * Mbit/s,
-	 * 0 unknown.
+	 * Mbit/s, 0 unknown.
 	 */
 	int (*link)(const struct member_dev *d, bool *ret_up, uint32_t *ret_speed);
 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * DPDK's environment, derived from the configuration: users never type EAL options. eal_plan() is a pure function of
- * what
- * it is given, eal_probe() looks at the machine, eal_init() does it.
+ * what it is given, eal_probe() looks at the machine, eal_init() does it.
  */
 #ifndef DAEMON_EAL_H
 #define DAEMON_EAL_H

@@ -42,8 +42,7 @@ void log_open(void)
 
 /*
  * DPDK's vhost library reports what guests do; a guest must not be able to fill the log. So many lines a second pass,
- * the
- * rest is counted.
+ * the rest is counted.
  */
 #define DPDK_LINES_PER_SECOND 20
 

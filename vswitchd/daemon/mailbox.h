@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Messages of foreign threads (DPDK's vhost thread, teamwatch) for the main loop. Posting takes a mutex for a moment
- * and
- * never waits. A guest that switches its rings all the time can make messages faster than they are read: there is a
+ * and never waits. A guest that switches its rings all the time can make messages faster than they are read: there is a
  * bound, and when it is reached one "lost" call tells the reader to look at everything himself.
  */
 #ifndef DAEMON_MAILBOX_H

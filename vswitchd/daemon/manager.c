@@ -154,9 +154,8 @@ int manager_later_init(struct manager *m)
 	sd_event_source_set_description(m->later_source, "later");
 	/*
 	 * Of one priority with all others: the loop serves first what has been ready longest. So this comes after
-	 * everything
-	 * that is ready now, and a bulk of changes is followed up once, but a client that never rests cannot put it
-	 * off.
+	 * everything that is ready now, and a bulk of changes is followed up once, but a client that never rests cannot
+	 * put it off.
 	 */
 	return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Changes at run time. Each is an operation in up to three steps: applied here (policy, O(1)), worked on by portctl
- * (ports,
- * team), written by the store; then its owner is told. A failure before the store takes the change back.
+ * (ports, team), written by the store; then its owner is told. A failure before the store takes the change back.
  */
 #include <stdlib.h>
 #include <string.h>

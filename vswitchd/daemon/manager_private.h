@@ -117,9 +117,8 @@ int objects_next(const struct manager *m, enum object_kind kind, uint64_t *curso
 typedef void (*work_done_fn)(void *arg, int r, const char *text);
 
 /*
- * Make, change, remove a port. `fn` is called later from the loop when portctl is done, also on failure: the port
- * is then in the table with its error (add, change), so that its owner may decide. A negative return changes nothing
- * and
+ * Make, change, remove a port. `fn` is called later from the loop when portctl is done, also on failure: the port is
+ * then in the table with its error (add, change), so that its owner may decide. A negative return changes nothing and
  * calls nothing.
  */
 int ports_add(struct manager *m, const struct port_spec *spec, enum origin origin, work_done_fn fn, void *arg,

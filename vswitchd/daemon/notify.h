@@ -13,8 +13,7 @@ void notify_stopping(void);
 
 /*
  * Feed the service manager's watchdog (WATCHDOG_USEC) at half its period, but only while `alive` says so. The test is
- * made
- * as often, so that it sees every worker move in between.
+ * made as often, so that it sees every worker move in between.
  * @param ret_source NULL when no watchdog is wanted. @return 0 or -errno.
  */
 int notify_watchdog(sd_event *loop, bool (*alive)(void *arg), void *arg, sd_event_source **ret_source);

@@ -137,8 +137,7 @@ static void fill6(uint8_t *f, const struct icmp_kind *k, const uint8_t *src, con
 
 /*
  * MAC of the sender. A packet that was routed and found too big afterwards carries the gateway's by now: then the
- * source
- * address' record knows, or the port has only one.
+ * source address' record knows, or the port has only one.
  */
 static void sender_mac(const struct worker *w, struct rte_mbuf *m, uint8_t *ret)
 {

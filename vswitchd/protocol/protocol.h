@@ -51,8 +51,7 @@ int stream_next(struct stream *s, struct json_object **ret);
 
 /*
  * Queue a message (does not take the reference). @return 0; -ENOBUFS: more than PROTOCOL_QUEUE_MAX would be waiting:
- * the
- * peer does not read, end the connection; -ENOMEM.
+ * the peer does not read, end the connection; -ENOMEM.
  */
 int stream_queue(struct stream *s, struct json_object *message);
 
@@ -75,8 +74,7 @@ struct json_object *fields_to_json(const struct field *rows, const void *spec, b
 
 /*
  * Fill a spec from JSON; members may be given as strings, too. Unknown members are an error that names the nearest
- * known
- * one; FIELD_STATE members are accepted and ignored (so that what `show --json` prints can be read back).
+ * known one; FIELD_STATE members are accepted and ignored (so that what `show --json` prints can be read back).
  * @return 0 or -EINVAL with a reason.
  */
 int fields_from_json(const struct field *rows, void *spec, struct json_object *json, struct errbuf *err);

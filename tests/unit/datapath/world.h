@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A packet path without threads and devices: the real policy and datapath, a team that says what the test wants, ports
- * and
- * members in memory. One call of world_turn() is one turn of the only worker.
+ * and members in memory. One call of world_turn() is one turn of the only worker.
  *
  * Host "self": ports a (5001, 10.0.0.2), b (5001, 10.0.0.3), c (5002, 10.0.1.2), x (6001, 10.0.0.2, another tenant,
  * same
