@@ -236,7 +236,7 @@ static uint8_t effective_mode(const struct provider *p, const char *runner)
 	return mode == TEAM_AUTO ? TEAM_INDEPENDENT : mode;
 }
 
-static void libteam_status(struct provider *p, struct provider_status *ret)
+static void libteam_status(struct provider *p, struct teaming_status *ret)
 {
 	const char *source, *runner = tw_team_runner(&p->state, &source);
 

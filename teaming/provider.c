@@ -92,7 +92,7 @@ int tw_team_apply(struct teaming *t, const struct teaming_config *config, struct
 {
 	CLEANUP_FREE struct member_spec *members = NULL;
 	struct teaming_config c = *config;
-	struct provider_status status;
+	struct teaming_status status;
 	int r;
 
 	if (t->pops->list) {
@@ -115,7 +115,7 @@ int tw_team_apply(struct teaming *t, const struct teaming_config *config, struct
 /* @return whether the members have to be configured anew. */
 static bool tell_status(struct teaming *t)
 {
-	struct provider_status now, *was = &t->status;
+	struct teaming_status now, *was = &t->status;
 	bool mode;
 
 	t->pops->status(t->provider, &now);

@@ -31,8 +31,6 @@ struct provider_port {
 	const char *why;   /* static text: why not enabled; NULL: nothing to say */
 };
 
-#define PROVIDER_TEXT 32
-
 struct provider_config {
 	const char *device; /* team device; NULL or "": none */
 	const char *runner; /* of the team, where it cannot be asked for; NULL or "": ask */
@@ -45,18 +43,9 @@ struct provider_config {
 	const char *kind; /* of the device instead of "team" */
 };
 
-/* The team as a whole. Compared with memcmp(): zeroed before it is filled. */
-struct provider_status {
-	char device[IFNAMSIZ];
-	uint32_t if_index; /* of the team device, 0: not there, or not to be read */
-	char runner[PROVIDER_TEXT], runner_source[PROVIDER_TEXT], kernel_mode[PROVIDER_TEXT];
-	char teamd[PROVIDER_TEXT]; /* alive, dead... */
-	uint8_t mode;		   /* enum team_mode that follows, never AUTO */
-	char problem[128];	   /* what an operator should know; "": nothing */
-};
-
 struct provider;
 struct teaming_lacp;
+struct teaming_status;
 
 struct provider_ops {
 	const char *name;
@@ -92,7 +81,8 @@ struct provider_ops {
 
 	/* Who is a member: names, at most TEAM_MEMBERS, in an order that does not change. */
 	unsigned int (*list)(struct provider *p, char ret[TEAM_MEMBERS][IFNAMSIZ]);
-	void (*status)(struct provider *p, struct provider_status *ret);
+	/* All but `provider`; mode is the one that follows from configuration and runner. */
+	void (*status)(struct provider *p, struct teaming_status *ret);
 	/* What LACP says of a followed member; NULL: nothing. */
 	const struct teaming_lacp *(*lacp)(struct provider *p, unsigned int member);
 };

@@ -42,23 +42,13 @@ static void fill_member(struct teaming *t, unsigned int m, struct teaming_member
 
 void teaming_status(struct teaming *t, struct teaming_status *ret)
 {
-	struct provider_status s;
-
 	memset(ret, 0, sizeof(*ret));
-	memset(&s, 0, sizeof(s));
 	pthread_mutex_lock(&t->lock);
+	if (t->pops->status)
+		t->pops->status(t->provider, ret);
 	ret->provider = t->pops->name;
 	ret->mode = t->core.mode;
-	if (t->pops->status)
-		t->pops->status(t->provider, &s);
 	pthread_mutex_unlock(&t->lock);
-	memcpy(ret->device, s.device, sizeof(ret->device));
-	ret->if_index = s.if_index;
-	memcpy(ret->runner, s.runner, sizeof(ret->runner));
-	memcpy(ret->runner_source, s.runner_source, sizeof(ret->runner_source));
-	memcpy(ret->kernel_mode, s.kernel_mode, sizeof(ret->kernel_mode));
-	memcpy(ret->teamd, s.teamd, sizeof(ret->teamd));
-	memcpy(ret->problem, s.problem, sizeof(ret->problem));
 }
 
 unsigned int teaming_members(struct teaming *t, struct teaming_member_status *ret, unsigned int max)

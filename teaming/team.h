@@ -24,7 +24,7 @@ struct teaming {
 	struct provider *provider;
 	bool provider_failed; /* to be asked again soon */
 	struct tw_config_copy *config; /* as main gave it; members of a team device are merged into it */
-	struct provider_status status; /* last told */
+	struct teaming_status status; /* last told */
 	char ports[TEAM_MEMBERS][IFNAMSIZ]; /* last taken over from the provider */
 	unsigned int n_ports;
 	bool members_stale; /* could not be taken over: to be tried again */
@@ -73,7 +73,7 @@ void tw_team_ports(struct teaming *t);
 /* merge.c: a configuration of our own, and what a team device makes of it. */
 struct tw_config_copy {
 	struct teaming_config config; /* pointers into the rest */
-	char host_id[ID_SIZE], device[IFNAMSIZ], runner[PROVIDER_TEXT];
+	char host_id[ID_SIZE], device[IFNAMSIZ], runner[TEAM_TEXT];
 	struct member_spec members[TEAM_MEMBERS];
 	struct pa_spec pas[LOCAL_PAS];
 	struct provider_route_spec routes[];

@@ -192,16 +192,18 @@ uint16_t teaming_punt_rx(struct teaming *t, unsigned int member, struct rte_mbuf
 uint16_t teaming_punt_tx(struct teaming *t, unsigned int member, struct rte_mbuf **pkts, uint16_t n);
 
 /* ---- status: control threads ---- */
+#define TEAM_TEXT 32
+
 struct teaming_status {
 	const char *provider;
 	uint8_t mode; /* enum team_mode in effect, never AUTO */
 	/* The rest is empty without a team device. */
 	char device[IFNAMSIZ];
 	uint32_t if_index; /* of the team device, 0: not there or not to be read */
-	char runner[32], runner_source[32]; /* from config, teamd, kernel */
-	char kernel_mode[32];
-	char teamd[32];
-	char problem[128]; /* "": none */
+	char runner[TEAM_TEXT], runner_source[TEAM_TEXT]; /* from config, teamd, kernel */
+	char kernel_mode[TEAM_TEXT];
+	char teamd[TEAM_TEXT];	 /* alive, dead... */
+	char problem[128]; /* what an operator should know; "": nothing */
 };
 void teaming_status(struct teaming *t, struct teaming_status *ret);
 

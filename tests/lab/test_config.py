@@ -309,6 +309,20 @@ def test_wrong_commands_say_what_is_allowed(fabric: Fabric) -> None:
     assert everything(host) == before
 
 
+def test_add_changes_what_it_is_given(fabric: Fabric) -> None:
+    """The rest of an object that is there stays: a port that gets more queues does not leave its tenant."""
+    host = fabric.hosts["h1"]
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    host.start()
+    host.ctl_text("port", "add", "id=x", "vsid=5001", "macs=[02:00:00:00:00:99]")
+    host.ctl_text("port", "add", "id=x", "queues=2")
+    port = next(each for each in host.objects("port") if each["id"] == "x")
+    assert (port["vsid"], port["macs"], port["queues"]) == (5001, ["02:00:00:00:00:99"], 2)
+    host.ctl_text("port", "add", "id=x", "macs=[02:00:00:00:00:98]")
+    port = next(each for each in host.objects("port") if each["id"] == "x")
+    assert (port["vsid"], port["macs"], port["queues"]) == (5001, ["02:00:00:00:00:98"], 2)
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
 def test_events_follow(fabric: Fabric, options: list[str]) -> None:
     """`vswitchctl events --follow` tells what happens, each event on a line, as it happens; it ends with the daemon."""

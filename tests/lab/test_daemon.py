@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,31 @@ def one_nic(host: Host) -> None:
     host.config["members"].pop()
     host.config["provider-addresses"].pop()
     host.config["hosts"].clear()
+
+
+# ---- drivers ----
+
+
+def loaded_drivers(host: Host) -> set[str]:
+    """Drivers of DPDK in the daemon: "net_af_packet"."""
+    assert host.process
+    maps = Path(f"/proc/{host.process.pid}/maps").read_text()
+    return set(re.findall(r"/pmds-[^/]*/librte_(\w+)\.so", maps))
+
+
+@pytest.mark.asan
+def test_only_the_drivers_in_use_are_loaded(host: Host) -> None:
+    """All that Debian has take longer than a guest should wait for a restart. By the names that a host without
+    development packages has, too; and more of them when members want more.
+    """
+    host.config["log"] = {"level": "debug"}
+    host.start()
+    assert {name for name in loaded_drivers(host) if not name.startswith("bus_")} == {"mempool_ring", "net_af_packet"}
+    names = re.findall(r"driver (\S+)", host.log())
+    assert names and all(re.search(r"\.so\.[\d.]+$", name) for name in names), names
+    host.ctl_text("member", "add", "name=n0", "type=dpdk", "devargs=net_null7,size=64")
+    until(lambda: "net_null" in loaded_drivers(host), "the driver of the new member")
+    assert "no network device" not in host.refused("member", "add", "name=n1", "type=dpdk", "devargs=net_nothing0")
 
 
 # ---- the team at run time ----
@@ -185,6 +211,17 @@ def test_second_daemon_in_one_run_directory(host: Host) -> None:
     # `ip netns exec` becomes the daemon, so the pid is that of the process that was started
     assert re.search(r"already running as pid \d+ in " + re.escape(str(host.run_directory)), result.output)
     assert process.status is None and host.call("Version")["ready"]
+
+
+def test_socket_group_follows_the_setting(host: Host) -> None:
+    """Also in a directory of a start before."""
+    for group, mode in (("", 0o755), ("nogroup", 0o770), ("", 0o755)):
+        host.config["paths"]["socket-group"] = group
+        host.start()
+        found = host.sockets.stat()
+        assert found.st_mode & 0o777 == mode, f"{found.st_mode:o}"
+        assert not group or found.st_gid == grp.getgrnam(group).gr_gid
+        host.stop()
 
 
 # ---- the store ----

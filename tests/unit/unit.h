@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +26,19 @@ static inline uint64_t unit_seed(void)
 	seed = s ? strtoull(s, NULL, 0) : (uint64_t)t.tv_sec * 1000000007u + (uint64_t)t.tv_nsec;
 	fprintf(stderr, "TEST_SEED=%llu\n", (unsigned long long)seed);
 	return seed;
+}
+
+/* Open descriptors of this process, the one for counting among them. */
+static inline unsigned int unit_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
 }
 
 /* splitmix64; *state is the seed at first. */

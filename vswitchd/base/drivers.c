@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,74 +45,72 @@ void drivers_few(void)
 	few = true;
 }
 
-static int load(const char *file, struct errbuf *err)
+/*
+ * "librte_net_null" is librte_net_null.so.23.0 in .../pmds-23.0: the name without a version comes with the development
+ * packages only.
+ */
+static void path_of(char *buf, size_t size, int n, const char *driver)
 {
-	char path[PATH_MAX + NAME_MAX + 2];
+	snprintf(buf, size, "%s/librte_%.*s.so.%s", directory, n, driver, strrchr(directory, '-') + 1);
+}
 
-	snprintf(path, sizeof(path), "%s/%s", directory, file);
-	log_debug("driver %s", file);
+static int load(const char *path, struct errbuf *err)
+{
+	log_debug("driver %s", path);
 	/* For the life of the process, as EAL does it. */
 	if (!dlopen(path, RTLD_NOW))
-		return err_set(err, ELIBACC, "cannot load DPDK's driver %s: %s", file, dlerror());
+		return err_set(err, ELIBACC, "cannot load a driver of DPDK: %s", dlerror());
 	return 0;
 }
 
 int drivers_basic(struct errbuf *err)
 {
-	int r;
+	static const char *const basic[] = { "mempool_ring", "bus_vdev" };
+	char path[2 * PATH_MAX];
+	int r = 0;
 
-	if (!*directory)
-		return 0; /* a static build has them inside */
-	r = load("librte_mempool_ring.so", err);
-	return r < 0 ? r : load("librte_bus_vdev.so", err);
-}
-
-static bool ends_with_so(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n > 3 && strcmp(name + n - 3, ".so") == 0;
+	/* A static build has them inside. */
+	for (size_t i = 0; i < sizeof(basic) / sizeof(basic[0]) && *directory && r == 0; i++) {
+		path_of(path, sizeof(path), (int)strlen(basic[i]), basic[i]);
+		r = load(path, err);
+	}
+	return r;
 }
 
 /* One of a device that is not there may lack a library: that is no error of the others. */
 static int load_all(void)
 {
+	char path[2 * PATH_MAX];
 	struct errbuf err;
-	struct dirent *e;
-	DIR *d;
+	glob_t found;
+	int r;
 
-	if (all_loaded)
-		return 0;
-	all_loaded = true;
-	d = opendir(directory);
-	if (!d)
-		return -errno;
-	while ((e = readdir(d)))
-		if (ends_with_so(e->d_name) && load(e->d_name, &err) < 0)
+	path_of(path, sizeof(path), 1, "*");
+	r = glob(path, 0, NULL, &found);
+	if (r)
+		return r == GLOB_NOMATCH ? -ENOENT : -EIO;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		if (load(found.gl_pathv[i], &err) < 0)
 			log_debug("%s", err.text);
-	closedir(d);
+	globfree(&found);
+	all_loaded = true;
 	return 0;
 }
 
 int drivers_for_device(const char *devargs, struct errbuf *err)
 {
-	size_t n = strcspn(devargs, ",");
-	char file[128], path[PATH_MAX + sizeof(file) + 1];
+	size_t n = strcspn(devargs, ",/");
+	char path[2 * PATH_MAX];
 	int r;
 
 	if (!*directory || all_loaded)
 		return 0;
-	while (n && devargs[n - 1] >= '0' && devargs[n - 1] <= '9')
-		n--;
-	if (strncmp(devargs, "net_", 4) == 0 && !memchr(devargs, '/', n)) {
-		/* "net_af_xdp_vsw" names librte_net_af_xdp: the longest driver that the name begins with. */
-		for (; n > 4; n--) {
-			snprintf(file, sizeof(file), "librte_%.*s.so", (int)n, devargs);
-			snprintf(path, sizeof(path), "%s/%s", directory, file);
-			if (access(path, R_OK) == 0)
-				return load(file, err);
-		}
+	/* "net_af_xdp_vsw0" is of librte_net_af_xdp: the longest driver that the name begins with. */
+	for (; n > 4 && strncmp(devargs, "net_", 4) == 0; n--) {
+		path_of(path, sizeof(path), (int)n, devargs);
+		if (access(path, R_OK) == 0)
+			return load(path, err);
 	}
 	r = load_all();
-	return r < 0 ? err_set(err, -r, "%s: %s", directory, strerror(-r)) : 0;
+	return r < 0 ? err_set(err, -r, "%s: no drivers of DPDK can be found: %s", directory, strerror(-r)) : 0;
 }

@@ -101,9 +101,11 @@ int field_allowed(const struct field *f, char *buf, size_t size);
  * parses it back: what field_write() wrote of an object that passes field_check() reads to an equal object
  * (the store depends on it). field_write returns the length or -ENOSPC. field_read first gives all rows their
  * defaults, refuses unknown, repeated and FIELD_STATE names, and leaves the object half filled when it
- * returns an error (codes of field_set).
+ * returns an error (codes of field_set). field_read_over is field_read without the defaults: rows that the line
+ * does not name keep their values, a list it names is replaced.
  */
 int field_write(const struct field *rows, const void *obj, char *buf, size_t size);
 int field_read(const struct field *rows, void *obj, const char *text, struct errbuf *err);
+int field_read_over(const struct field *rows, void *obj, const char *text, struct errbuf *err);
 
 #endif

@@ -189,6 +189,7 @@ static int read_list(const struct field *f, void *obj, const char **s, struct er
 	skip_blanks(s);
 	if (**s == ']') {
 		(*s)++;
+		field_set_count(f, obj, 0);
 		return 0;
 	}
 	for (;; (*s)++) {
@@ -255,13 +256,18 @@ static int read_rows(const struct field *rows, void *obj, const char **s, char c
 	}
 }
 
+int field_read_over(const struct field *rows, void *obj, const char *text, struct errbuf *err)
+{
+	return read_rows(rows, obj, &text, '\0', err);
+}
+
 int field_read(const struct field *rows, void *obj, const char *text, struct errbuf *err)
 {
 	const struct field *f;
 
 	for (f = rows; f->name; f++)
 		field_row_defaults(f, obj);
-	return read_rows(rows, obj, &text, '\0', err);
+	return field_read_over(rows, obj, text, err);
 }
 
 int field_item_parse(const struct field *f, void *place, const char *text, struct errbuf *err)

@@ -110,8 +110,7 @@ static int bad_argument(const struct command *cmd, const char *what)
 	return cli_error(-EINVAL, "%s\nmembers of a %s:%s", what, object_types[cmd->kind].name, names);
 }
 
-/* name=value ... into a spec: the arguments together are a line of field_read()'s grammar. */
-/* The arguments over what is in spec already. */
+/* name=value ... over what is in spec: the arguments together are a line of field_read_over()'s grammar. */
 static int read_over(const struct command *cmd, int argc, char **argv, union object_spec *spec)
 {
 	const struct object_type *type = &object_types[cmd->kind];
@@ -132,7 +131,7 @@ static int read_over(const struct command *cmd, int argc, char **argv, union obj
 		if (used >= sizeof(line))
 			return cli_error(-E2BIG, "arguments are too long");
 	}
-	if (field_read(type->fields, spec, line, &err) < 0)
+	if (field_read_over(type->fields, spec, line, &err) < 0)
 		return bad_argument(cmd, err.text);
 	return 0;
 }

@@ -80,9 +80,9 @@ int config_supported(const struct settings *s, enum object_kind kind, const void
 /* The socket of a port: its own or the default below socket-dir. @return 0, -ENAMETOOLONG. */
 int port_socket_path(const struct settings *s, const struct port_spec *p, char buf[PATH_SIZE], struct errbuf *err);
 
-/* The team of a configuration, pointing into it; event and arg are left NULL. */
+/* What the settings say of the team, pointing into them; lists, event and arg are left empty. */
 struct teaming_config;
-void config_team(const struct config *c, struct teaming_config *ret);
+void config_team(const struct settings *s, struct teaming_config *ret);
 
 /*
  * Where the objects of a configuration stand, for refusals at run time: 16 bytes per object, keeps no specs.

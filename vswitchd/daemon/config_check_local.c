@@ -199,6 +199,8 @@ static void check_pa_member(const struct config *c, struct config_errors *errors
 void config_check_team(const struct config *c, struct config_errors *errors)
 {
 	const struct config_list *members = &c->objects[OBJECT_MEMBER], *pas = &c->objects[OBJECT_PA];
+	const struct config_list *routes = &c->objects[OBJECT_PROVIDER_ROUTE];
+	const struct member_spec port = { .type = c->settings.member_type }; /* of a team device, not mentioned */
 	size_t i, before = errors->n_errors;
 	struct teaming_config team;
 	struct config_where w;
@@ -216,13 +218,17 @@ void config_check_team(const struct config *c, struct config_errors *errors)
 		check_pa_member(c, errors, i);
 	if (c->settings.provider == TEAM_PROVIDER_LIBTEAM && !c->settings.team_device[0])
 		config_error(c, errors, group_where(c, "team"), "team: provider libteam needs a device");
-	if (c->settings.plain_uplink && c->settings.team_device[0] && c->settings.member_type == MEMBER_AF_XDP)
-		config_error(c, errors, group_where(c, "team"),
-			     "team: member-type: af-xdp receives NVGRE only, which underlay.plain-uplink does not go "
-			     "with");
+	if (c->settings.team_device[0] && config_supported(&c->settings, OBJECT_MEMBER, &port, &err) < 0)
+		config_error(c, errors, group_where(c, "team"), "team: member-%s", err.text);
 	if (errors->n_errors != before)
 		return;
-	config_team(c, &team);
+	config_team(&c->settings, &team);
+	team.n_members = (uint16_t)members->n;
+	team.n_pas = (uint16_t)pas->n;
+	team.n_routes = (uint16_t)routes->n;
+	team.members = (const struct member_spec *)(const void *)members->specs;
+	team.pas = (const struct pa_spec *)(const void *)pas->specs;
+	team.routes = (const struct provider_route_spec *)(const void *)routes->specs;
 	if (teaming_check(&team, &err) == 0)
 		return;
 	/* Its reason names the member or address; the nearest place known is where the addresses begin. */
@@ -230,24 +236,18 @@ void config_check_team(const struct config *c, struct config_errors *errors)
 	config_error(c, errors, w, "team: %s", err.text);
 }
 
-void config_team(const struct config *c, struct teaming_config *ret)
+void config_team(const struct settings *s, struct teaming_config *ret)
 {
 	*ret = (struct teaming_config){
-		.host_id = c->settings.host_id,
-		.mode = c->settings.mode,
-		.hold_down_ms = c->settings.hold_down_ms,
-		.grace_ms = c->settings.grace_ms,
-		.n_members = (uint16_t)c->objects[OBJECT_MEMBER].n,
-		.n_pas = (uint16_t)c->objects[OBJECT_PA].n,
-		.n_routes = (uint16_t)c->objects[OBJECT_PROVIDER_ROUTE].n,
-		.members = (const struct member_spec *)(const void *)c->objects[OBJECT_MEMBER].specs,
-		.pas = (const struct pa_spec *)(const void *)c->objects[OBJECT_PA].specs,
-		.routes = (const struct provider_route_spec *)(const void *)c->objects[OBJECT_PROVIDER_ROUTE].specs,
-		.state_dir = c->settings.state_dir,
-		.device = c->settings.team_device,
-		.runner = c->settings.runner ? team_runner_names[c->settings.runner] : "",
-		.member_type = c->settings.member_type,
-		.spread_all = c->settings.spread == TEAM_SPREAD_ALL,
-		.detach_grace_ms = c->settings.detach_grace_ms,
+		.host_id = s->host_id,
+		.mode = s->mode,
+		.hold_down_ms = s->hold_down_ms,
+		.grace_ms = s->grace_ms,
+		.state_dir = s->state_dir,
+		.device = s->team_device,
+		.runner = s->runner ? team_runner_names[s->runner] : "",
+		.member_type = s->member_type,
+		.spread_all = s->spread == TEAM_SPREAD_ALL,
+		.detach_grace_ms = s->detach_grace_ms,
 	};
 }

@@ -29,36 +29,50 @@ static void set_others(struct policy *p, const struct config *c, const struct ob
 
 	for (i = 0; i < l->n; i++) {
 		r = policy_set(p, l->kind, object_list_spec(l, i), l->origins[i], &err);
-		/* -EPERM: the configuration has the same key. For what was made by hand check_twice() has said so. */
+		/* -EPERM: the configuration has the same key. For what was made by hand refuse_twin() has said so. */
 		if (r < 0 && r != -EPERM)
 			config_error(c, errors, nowhere, "against the configuration, made at run time: %s", err.text);
 	}
 }
 
-/* A key in the configuration and made by hand: who wins would be a guess. */
-static int check_twice(const struct config *c, const struct object_list *others, struct config_errors *errors)
+int config_twins(const struct config *c, const struct object_list *others, config_twin_fn fn, void *arg)
 {
 	struct config_index *index = NULL;
 	const char *file;
 	unsigned int k, line;
-	char key[OBJECT_KEY_MAX];
+	char key[OBJECT_KEY_MAX], text[2 * OBJECT_KEY_MAX + PATH_SIZE];
 	size_t i;
 	int r = config_index_new(c, &index);
 
 	for (k = 0; k < OBJECT_COUNT && r == 0; k++) {
-		for (i = 0; i < others[k].n; i++) {
+		for (i = others[k].n; i-- > 0;) {
 			const void *spec = object_list_spec(&others[k], i);
 
-			if (others[k].origins[i] != ORIGIN_ADMIN || !config_index_find(index, k, spec, &file, &line))
+			if (!config_index_find(index, k, spec, &file, &line))
 				continue;
 			object_key(k, spec, key, sizeof(key));
-			config_error(c, errors, nowhere,
-				     "%s:%u: %s %s was also made at run time (origin admin): remove one of them", file,
-				     line, object_types[k].noun, key);
+			snprintf(text, sizeof(text), "%s:%u: %s %s was also made at run time", file, line,
+				 object_types[k].noun, key);
+			fn(k, i, text, arg);
 		}
 	}
 	config_index_free(index);
 	return r;
+}
+
+struct judgement {
+	const struct config *c;
+	const struct object_list *others;
+	struct config_errors *errors;
+};
+
+/* A key in the configuration and made by hand: who wins would be a guess. */
+static void refuse_twin(enum object_kind kind, size_t i, const char *text, void *arg)
+{
+	const struct judgement *j = arg;
+
+	if (j->others[kind].origins[i] == ORIGIN_ADMIN)
+		config_error(j->c, j->errors, nowhere, "%s (origin admin): remove one of them", text);
 }
 
 int config_check_policy(const struct config *c, const struct object_list *others, struct config_errors *errors)
@@ -79,7 +93,7 @@ int config_check_policy(const struct config *c, const struct object_list *others
 	int r;
 
 	if (others) {
-		r = check_twice(c, others, errors);
+		r = config_twins(c, others, refuse_twin, &(struct judgement){ c, others, errors });
 		if (r < 0)
 			return r;
 	}

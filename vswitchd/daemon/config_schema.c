@@ -52,35 +52,17 @@ static const struct field workers_rows[] = {
 };
 
 static const struct field memory_rows[] = {
-	{.name = "megabytes",
-	 .type = FIELD_UINT,
-	 PLACE(megabytes),
-	 .min = 64,
-	 .max = 1048576,
-	 .def = "0",
-	 .flags = FIELD_ZERO_OK,
-	 .text = "Memory for packets and tables. 0: derived from mbufs and max-records."},
-	{.name = "hugepages",
-	 .type = FIELD_ENUM,
-	 PLACE(hugepages),
-	 .names = hugepages_names,
-	 .def = "auto",
-	 .text = "auto: use huge pages when enough are free, else ordinary ones. Never changes the system's settings."},
-	{.name = "mbufs",
-	 .type = FIELD_UINT,
-	 PLACE(mbufs),
-	 .min = 4096,
-	 .max = 4194304,
-	 .def = "32768",
-	 .text = "Packet buffers."},
-	{.name = "mbuf-size",
-	 .type = FIELD_UINT,
-	 PLACE(mbuf_size),
-	 .min = 2048,
-	 .max = 16384,
-	 .def = "2048",
-	 .text = "Bytes of one packet buffer. Over 2048 only for jumbo frames: what goes to the wire has to fit one."},
-	{0},
+	{ .name = "megabytes", .type = FIELD_UINT, PLACE(megabytes), .min = 64, .max = 1048576, .def = "0",
+	  .flags = FIELD_ZERO_OK, .text = "Memory for packets and tables. 0: derived from mbufs and max-records." },
+	{ .name = "hugepages", .type = FIELD_ENUM, PLACE(hugepages), .names = hugepages_names, .def = "auto",
+	  .text = "auto: use huge pages when enough are free, else ordinary ones. Never changes the system's "
+		  "settings." },
+	{ .name = "mbufs", .type = FIELD_UINT, PLACE(mbufs), .min = 4096, .max = 4194304, .def = "32768",
+	  .text = "Packet buffers." },
+	{ .name = "mbuf-size", .type = FIELD_UINT, PLACE(mbuf_size), .min = 2048, .max = 16384, .def = "2048",
+	  .text = "Bytes of one packet buffer. Over 2048 only for jumbo frames: what goes to the wire has to fit "
+		  "one." },
+	{ 0 },
 };
 
 static const struct field team_rows[] = {

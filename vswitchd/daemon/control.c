@@ -15,8 +15,6 @@
 #include "base/str.h"
 #include "daemon/control_private.h"
 
-#define RETRY_US 100000 /* after descriptors ran out */
-
 /* A stream stops producing when so much waits to be sent, and goes on when it has drained. */
 #define STREAM_LOW_WATER (64 * 1024)
 
@@ -47,7 +45,7 @@ static void call_detach(struct call *c)
 		call_free(c);
 }
 
-static void conn_close(struct conn *c)
+void conn_close(struct conn *c)
 {
 	if (c->call)
 		call_detach(c->call);
@@ -319,7 +317,7 @@ static unsigned int conns_of(const struct control *c, uid_t uid)
 	return n;
 }
 
-static int conn_new(struct control *control, int fd)
+int conn_new(struct control *control, int fd)
 {
 	struct conn *c;
 	uid_t uid = (uid_t)-1;
@@ -346,171 +344,4 @@ static int conn_new(struct control *control, int fd)
 	LIST_INSERT_HEAD(&control->conns, c, link);
 	control->n_conns++;
 	return 0;
-}
-
-/* Tell who is not let in why, without waiting for them. */
-static void refuse(int fd, int r)
-{
-	const char *text = r == -EACCES ? "no permission: not root, nor in a group of `control` in the configuration" :
-			   r == -EBUSY	? "too many connections" :
-			   r == -EMFILE ? "out of file descriptors" : "out of memory";
-	struct json_object *o = error_new(r, text);
-	const char *s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
-
-	if (s)
-		(void)!send(fd, s, strlen(s) + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	json_object_put(o);
-	close(fd);
-}
-
-static int on_retry(sd_event_source *source, uint64_t usec, void *arg)
-{
-	struct control *c = arg;
-
-	return sd_event_source_set_enabled(c->io, SD_EVENT_ON);
-}
-
-/* One that waits and cannot be accepted would wake us for ever. */
-static int refuse_without_descriptors(struct control *c)
-{
-	int conn, r;
-
-	closep(&c->spare);
-	conn = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	r = conn < 0 ? -errno : 0;
-	if (conn >= 0)
-		refuse(conn, -EMFILE);
-	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (r == 0 || r == -EAGAIN)
-		return 0;
-	/* Another thread was faster: the connection waits until there may be one again. */
-	sd_event_source_set_time_relative(c->retry, RETRY_US);
-	sd_event_source_set_enabled(c->retry, SD_EVENT_ONESHOT);
-	return sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
-}
-
-static int on_listen(sd_event_source *source, int fd, uint32_t events, void *arg)
-{
-	struct control *control = arg;
-	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
-
-	if (conn < 0 && (errno == EMFILE || errno == ENFILE))
-		return refuse_without_descriptors(control);
-	if (conn < 0)
-		return 0; /* gone already */
-	r = conn_new(control, conn);
-	if (r < 0)
-		refuse(conn, r);
-	return 0;
-}
-
-/* A socket file that nobody listens on is a left-over; anything else is not ours to remove. */
-static int remove_stale(const char *path, const struct sockaddr_un *a, struct errbuf *err)
-{
-	struct stat st;
-	int fd, r;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_set(err, errno, "%s: %s", path, strerror(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, EEXIST, "%s exists and is not a socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(err, errno, "socket: %s", strerror(errno));
-	r = connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 ? errno : 0;
-	close(fd);
-	if (r != ECONNREFUSED)
-		return err_set(err, EADDRINUSE, "%s is in use by another process", path);
-	return unlink(path) < 0 ? err_set(err, errno, "%s: %s", path, strerror(errno)) : 0;
-}
-
-/* Who may connect is decided at accept by credentials; without groups nobody but us and root need try. */
-static mode_t socket_mode(const struct settings *s)
-{
-	return *s->read_group || *s->operate_group || *s->admin_group ? 0666 : 0600;
-}
-
-void control_reload(struct control *c)
-{
-	const struct settings *s;
-
-	if (!c)
-		return;
-	s = manager_settings(c->m);
-	auth_groups(&c->groups, s);
-	if (chmod(c->path, socket_mode(s)) < 0)
-		log_error_errno(-errno, "control: cannot change the rights of %s: %m", c->path);
-}
-
-static int listen_on(struct control *c, struct errbuf *err)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int r;
-
-	if (str_copy(a.sun_path, sizeof(a.sun_path), c->path) < 0)
-		return err_set(err, ENAMETOOLONG, "%s: too long for a socket", c->path);
-	r = remove_stale(c->path, &a, err);
-	if (r < 0)
-		return r;
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return err_set(err, errno, "socket: %s", strerror(errno));
-	fchmod(c->fd, 0600);
-	if (bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
-	if (chmod(c->path, socket_mode(manager_settings(c->m))) < 0 || listen(c->fd, 64) < 0)
-		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
-	return 0;
-}
-
-int control_new(struct manager *m, const char *path, struct control **ret, struct errbuf *err)
-{
-	struct control *c = calloc(1, sizeof(*c));
-	int r;
-
-	if (!c)
-		return err_set(err, ENOMEM, "out of memory");
-	c->m = m;
-	c->fd = -1;
-	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	LIST_INIT(&c->conns);
-	auth_groups(&c->groups, manager_settings(m));
-	r = str_copy(c->path, sizeof(c->path), path);
-	if (r < 0)
-		err_set(err, -r, "%s: too long for a socket", path);
-	else
-		r = listen_on(c, err);
-	if (r >= 0)
-		r = sd_event_add_io(manager_loop(m), &c->io, c->fd, EPOLLIN, on_listen, c);
-	if (r >= 0)
-		r = sd_event_add_time(manager_loop(m), &c->retry, CLOCK_MONOTONIC, 0, 0, on_retry, c);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(c->retry, SD_EVENT_OFF);
-	if (r < 0) {
-		sd_event_source_disable_unref(c->io);
-		sd_event_source_disable_unref(c->retry);
-		closep(&c->fd);
-		closep(&c->spare);
-		free(c);
-		return r;
-	}
-	*ret = c;
-	return 0;
-}
-
-struct control *control_free(struct control *c)
-{
-	struct conn *conn;
-
-	if (!c)
-		return NULL;
-	while ((conn = LIST_FIRST(&c->conns)))
-		conn_close(conn);
-	sd_event_source_disable_unref(c->io);
-	sd_event_source_disable_unref(c->retry);
-	closep(&c->fd);
-	closep(&c->spare);
-	(void)unlink(c->path);
-	free(c);
-	return NULL;
 }

@@ -94,6 +94,10 @@ void call_fail(struct call *c, int r, const char *text);
 /* Send one reply of a stream (takes the reference); the call goes on. @return 0, -ENOBUFS: the peer is gone. */
 int call_stream(struct call *c, struct json_object *parameters);
 
+/* control.c: serve a peer that was accepted. @return 0; -EACCES, -EBUSY, -ENOMEM: the descriptor stays the caller's. */
+int conn_new(struct control *control, int fd);
+void conn_close(struct conn *c);
+
 /* control_auth.c: look the groups of the settings up, those that are new or were not found. */
 void auth_groups(struct group_ids *g, const struct settings *s);
 /* Level of a peer, -1 for none. */

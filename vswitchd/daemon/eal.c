@@ -131,16 +131,16 @@ static bool is_pci(const char *devargs)
 
 static int plan_devices(const struct member_spec *members, unsigned int n, struct eal_plan *p)
 {
-	unsigned int i, found = 0;
+	unsigned int i;
 	int r = 0;
 
 	for (i = 0; i < n && r == 0; i++) {
 		if (members[i].type != MEMBER_DPDK || !is_pci(members[i].devargs))
 			continue;
-		found++;
+		p->pci = true;
 		r = add(p, "--allow=%s", members[i].devargs);
 	}
-	return r == 0 && !found ? add(p, "--no-pci") : r;
+	return r == 0 && !p->pci ? add(p, "--no-pci") : r;
 }
 
 static int plan_prefix(const struct settings *s, struct eal_plan *p)

@@ -27,7 +27,7 @@ struct eal_machine {
 struct eal_plan {
 	char *argv[EAL_MAX_ARGS + 1]; /* NULL-terminated, malloc'ed */
 	int argc;
-	bool hugepages;
+	bool hugepages, pci;
 	uint32_t megabytes;
 	unsigned int n_workers;
 	char note[256]; /* why ordinary pages are used although huge ones were wanted; "" otherwise */

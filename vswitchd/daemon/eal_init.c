@@ -81,14 +81,6 @@ void eal_probe(struct eal_machine *ret)
 	ret->huge_works = ret->huge_size && try_page(ret->huge_size);
 }
 
-static bool without_pci(const struct eal_plan *p)
-{
-	for (int i = 1; i < p->argc; i++)
-		if (strcmp(p->argv[i], "--no-pci") == 0)
-			return true;
-	return false;
-}
-
 int eal_init(const struct eal_plan *p, struct errbuf *err)
 {
 	char *argv[EAL_MAX_ARGS + 1]; /* rte_eal_init() changes the order */
@@ -100,7 +92,7 @@ int eal_init(const struct eal_plan *p, struct errbuf *err)
 	for (i = 0; i < p->argc && used < sizeof(line); i++)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "%s%s", i ? " " : "", argv[i]);
 	log_debug("EAL: %s", line);
-	if (without_pci(p))
+	if (!p->pci)
 		drivers_few();
 	if (rte_eal_init(p->argc, argv) < 0)
 		return err_set(err, rte_errno ? rte_errno : EIO,

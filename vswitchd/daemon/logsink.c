@@ -63,7 +63,8 @@ static bool dpdk_may_log(void)
 
 static int dpdk_level(const char *text)
 {
-	static const int levels[] = {LOG_ERR, LOG_ERR, LOG_ERR, LOG_ERR, LOG_WARNING, LOG_DEBUG, LOG_DEBUG, LOG_DEBUG};
+	static const int levels[] = { LOG_ERR,	   LOG_ERR,   LOG_ERR,	 LOG_ERR,
+				      LOG_WARNING, LOG_DEBUG, LOG_DEBUG, LOG_DEBUG };
 	int dpdk = rte_log_cur_msg_loglevel();
 
 	/* An absent front-end, for instance, is a warning there and everyday life here. */

@@ -82,21 +82,27 @@ void manager_emit(struct manager *m, enum event_id id, ...)
 
 /* ---- later ---- */
 
-static void status(struct manager *m)
+/* Slots may be free. */
+static unsigned int count_members(const struct manager *m)
 {
 	struct teaming_member_status st[TEAM_MEMBERS];
-	unsigned int usable = teaming_view(m->teaming)->n_usable, failed = 0, members = 0, i, n;
+	unsigned int i, count = 0, n = teaming_members(m->teaming, st, TEAM_MEMBERS);
+
+	for (i = 0; i < n; i++)
+		count += st[i].spec.name[0] != 0;
+	return count;
+}
+
+static void status(struct manager *m)
+{
+	unsigned int usable = teaming_view(m->teaming)->n_usable, failed = 0, i;
 	struct teaming_status team;
 
 	teaming_status(m->teaming, &team);
-	n = teaming_members(m->teaming, st, TEAM_MEMBERS);
-	for (i = 0; i < n; i++)
-		members += st[i].spec.name[0] != 0;
-
 	for (i = 0; i < POLICY_MAX_PORTS; i++)
 		failed += m->ports[i] && m->ports[i]->error[0];
 	notify_status("%u ports%s, %u members of which %u usable, %u records%s%s", policy_count(m->policy, OBJECT_PORT),
-		      failed ? " (some failed)" : "", members, usable, policy_count(m->policy, OBJECT_RECORD),
+		      failed ? " (some failed)" : "", count_members(m), usable, policy_count(m->policy, OBJECT_RECORD),
 		      *team.problem ? "; " : "", team.problem);
 }
 
@@ -110,7 +116,7 @@ static void check_ready(struct manager *m)
 	manager_emit(m, EVENT_READY, NULL);
 	log_notice("vswitchd %s is up: host %s, %u worker%s, %u ports, %u members", VSWITCHD_VERSION,
 		   m->settings.host_id, m->n_workers, m->n_workers == 1 ? "" : "s",
-		   policy_count(m->policy, OBJECT_PORT), teaming_view(m->teaming)->n_members);
+		   policy_count(m->policy, OBJECT_PORT), count_members(m));
 	notify_ready();
 }
 

@@ -35,26 +35,15 @@ struct team_change {
 static void fill_config(struct manager *m, const struct settings *s, const struct object_list *members,
 			const struct object_list *pas, const struct object_list *routes, struct teaming_config *ret)
 {
-	*ret = (struct teaming_config){
-		.host_id = s->host_id,
-		.mode = s->mode,
-		.hold_down_ms = s->hold_down_ms,
-		.grace_ms = s->grace_ms,
-		.n_members = (uint16_t)members->n,
-		.n_pas = (uint16_t)pas->n,
-		.n_routes = (uint16_t)routes->n,
-		.members = (const struct member_spec *)(const void *)members->specs,
-		.pas = (const struct pa_spec *)(const void *)pas->specs,
-		.routes = (const struct provider_route_spec *)(const void *)routes->specs,
-		.state_dir = s->state_dir,
-		.event = mailbox_post_team,
-		.arg = m->mailbox,
-		.device = s->team_device,
-		.runner = s->runner ? team_runner_names[s->runner] : "",
-		.member_type = s->member_type,
-		.spread_all = s->spread == TEAM_SPREAD_ALL,
-		.detach_grace_ms = s->detach_grace_ms,
-	};
+	config_team(s, ret);
+	ret->n_members = (uint16_t)members->n;
+	ret->n_pas = (uint16_t)pas->n;
+	ret->n_routes = (uint16_t)routes->n;
+	ret->members = (const struct member_spec *)(const void *)members->specs;
+	ret->pas = (const struct pa_spec *)(const void *)pas->specs;
+	ret->routes = (const struct provider_route_spec *)(const void *)routes->specs;
+	ret->event = mailbox_post_team;
+	ret->arg = m->mailbox;
 }
 
 int team_check(const struct settings *s, const struct object_list *members, const struct object_list *pas,
@@ -63,8 +52,6 @@ int team_check(const struct settings *s, const struct object_list *members, cons
 	struct manager nobody = { 0 };
 	struct teaming_config c;
 
-	if (s->provider == TEAM_PROVIDER_LIBTEAM && !s->team_device[0])
-		return err_set(err, EINVAL, "team.provider libteam needs team.device");
 	if (members->n > TEAM_MEMBERS)
 		return err_set(err, ENOSPC, "at most %d members are allowed", TEAM_MEMBERS);
 	if (pas->n > LOCAL_PAS)

@@ -78,29 +78,12 @@ static int open_store(struct manager *m, struct startup *s, struct errbuf *err)
  * What was also made at run time is there as the file says: a reload refuses that, but a host that does not start
  * because of it could not be repaired by vswitchctl. What is stored stays stored.
  */
-static int file_wins(struct startup *s)
+static void file_counts(enum object_kind kind, size_t i, const char *text, void *arg)
 {
-	struct config_index *index = NULL;
-	const char *file;
-	unsigned int k, line;
-	char key[OBJECT_KEY_MAX];
-	size_t i;
-	int r = config_index_new(s->config, &index);
+	struct startup *s = arg;
 
-	for (k = 0; k < OBJECT_COUNT && r == 0; k++) {
-		for (i = s->stored[k].n; i-- > 0;) {
-			const void *spec = object_list_spec(&s->stored[k], i);
-
-			if (!config_index_find(index, k, spec, &file, &line))
-				continue;
-			object_key(k, spec, key, sizeof(key));
-			log_warning("%s:%u: %s %s was also made at run time: the file counts; remove one of them", file,
-				    line, object_types[k].noun, key);
-			object_list_remove(&s->stored[k], i);
-		}
-	}
-	config_index_free(index);
-	return r;
+	log_warning("%s: the file counts; remove one of them", text);
+	object_list_remove(&s->stored[kind], i);
 }
 
 /* The configuration together with what is stored. */
@@ -118,7 +101,7 @@ static int judge(struct startup *s, struct errbuf *err)
 	}
 	if (!n)
 		return 0; /* the configuration alone has been judged before */
-	r = file_wins(s);
+	r = config_twins(s->config, s->stored, file_counts, s);
 	if (r < 0)
 		return err_set(err, -r, "out of memory");
 	r = config_check_policy(s->config, s->stored, &errors);

@@ -278,7 +278,6 @@ static void tunnel_replace(struct datapath *dp, unsigned int index, const struct
 int datapath_host_update(struct datapath *dp, uint16_t host)
 {
 	unsigned int from = host == HOST_NONE ? 0 : host, to = host == HOST_NONE ? POLICY_MAX_HOSTS : host + 1u;
-
 	bool again = false;
 	int r = 0;
 

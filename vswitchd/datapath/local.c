@@ -74,21 +74,17 @@ static void give(struct worker *w, struct dp_port *p, struct port_queue *q, stru
 {
 	uint16_t done = 0;
 
-	for (;;) {
+	while (done < n) {
 		uint16_t sent = q->ops->tx(q, pkts + done, n - done);
 
 		given(w, p, pkts + done, sent);
 		done += sent;
-		if (likely(done == n))
-			return;
-		if (pkts[done]->pkt_len <= q->fits)
+		if (likely(done == n) || pkts[done]->pkt_len <= q->fits)
 			break;
 		worker_drop(w, p->index, pkts[done++], DROP_PORT_MTU);
-		if (done == n)
-			return;
 	}
-	for (uint16_t i = done; i < n; i++)
-		worker_drop(w, p->index, pkts[i], DROP_PORT_FULL);
+	for (; done < n; done++)
+		worker_drop(w, p->index, pkts[done], DROP_PORT_FULL);
 }
 
 /* Isolation inside the host (HNV row 13): last check, independent of how the packet came here. */

@@ -315,6 +315,18 @@ static void a_line_leaves_out_defaults_and_quotes(void **state)
 	assert_int_equal(field_write(rows, &t, line, strlen(line)), -ENOSPC);
 }
 
+static void a_line_over_an_object(void **state)
+{
+	assert_int_equal(field_read(rows, &t, "id=vm1 small=7 text=a prefixes=[10.0.0.0/8,fe80::/64] names=[a,b]", &e),
+			 0);
+	assert_int_equal(field_read_over(rows, &t, "text=b prefixes=[11.0.0.0/8]", &e), 0);
+	assert_true(field_write(rows, &t, line, sizeof(line)) > 0);
+	assert_string_equal(line, "id=vm1 small=7 text=b prefixes=[11.0.0.0/8] names=[a,b]");
+	assert_int_equal(field_read_over(rows, &t, "names=[]", &e), 0);
+	assert_true(field_write(rows, &t, line, sizeof(line)) > 0);
+	assert_string_equal(line, "id=vm1 small=7 text=b prefixes=[11.0.0.0/8]");
+}
+
 static void lines_by_hand(void **state)
 {
 	static const struct {
@@ -384,6 +396,7 @@ int main(void)
 		cmocka_unit_test_setup(check_finds_what_set_would_not_make, fresh),
 		cmocka_unit_test_setup(equality_ignores_state_and_garbage, fresh),
 		cmocka_unit_test_setup(a_line_leaves_out_defaults_and_quotes, fresh),
+		cmocka_unit_test_setup(a_line_over_an_object, fresh),
 		cmocka_unit_test_setup(lines_by_hand, fresh),
 	};
 

@@ -3,7 +3,6 @@
  * The whole of teaming with its thread: real devices on cables, DPDK devices without netdev, workers that
  * look on.
  */
-#include <dirent.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
@@ -322,18 +321,6 @@ static void sends_what_it_is_given(void **state)
 	close(wire);
 }
 
-static unsigned int n_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static void af_xdp_members(void **state)
 {
 	uint8_t buf[256];
@@ -359,13 +346,13 @@ static void af_xdp_members(void **state)
 	assert_int_not_equal(system("ip -d link show a0 | grep -q xdp"), 0);
 	for (unsigned int i = 0; i < 3; i++) {
 		struct errbuf err = { "" };
-		unsigned int fds = n_fds();
+		unsigned int fds = unit_fds();
 
 		if (open_member(0, &err) < 0)
 			fail_msg("%s", err.text);
-		assert_true(n_fds() > fds);
+		assert_true(unit_fds() > fds);
 		teaming_member_close(team, 0);
-		assert_int_equal(n_fds(), fds);
+		assert_int_equal(unit_fds(), fds);
 	}
 }
 

@@ -244,9 +244,9 @@ static const char *listed(void)
 	return text;
 }
 
-static struct provider_status status(void)
+static struct teaming_status status(void)
 {
-	struct provider_status st;
+	struct teaming_status st;
 
 	ops->status(p, &st);
 	return st;

@@ -13,21 +13,29 @@
 
 enum { SET_VRING_NUM = 8, SET_VRING_BASE = 10 };
 
-/* Messages that the library would take, to its harm: refused, and the guest's traffic goes on. */
-static void run_hostile(bool packed)
+/* A guest at a port, both running. */
+static struct guest *running(bool packed, struct vhu_port **ret)
 {
 	struct port_spec spec = bed_spec("vm");
 	struct guest_options o = { .path = spec.socket, .server = true, .packed = packed };
-	struct vhu_port *p;
 	struct guest *g;
 
 	spec.packed = packed;
 	bed_forget();
 	g = guest_open(&o);
-	p = bed_port(&spec);
+	*ret = bed_port(&spec);
 	guest_meet(g);
 	guest_start(g);
 	bed_wait(VHU_READY);
+	return g;
+}
+
+/* Messages that the library would take, to its harm: refused, and the guest's traffic goes on. */
+static void run_hostile(bool packed)
+{
+	struct vhu_port *p;
+	struct guest *g = running(packed, &p);
+
 	bed_worker_start(p, 1);
 	echo(g, 0, 100, 60);
 	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 0, 0), -EREMOTEIO);
@@ -51,17 +59,9 @@ static void test_hostile(void **state)
 /* A ring whose size was not told since it was stopped, or refused, is not served. */
 static void test_ring_without_size(void **state)
 {
-	struct port_spec spec = bed_spec("vm");
-	struct guest_options o = { .path = spec.socket, .server = true };
 	struct vhu_port *p;
-	struct guest *g;
+	struct guest *g = running(false, &p);
 
-	bed_forget();
-	g = guest_open(&o);
-	p = bed_port(&spec);
-	guest_meet(g);
-	guest_start(g);
-	bed_wait(VHU_READY);
 	guest_stop(g);
 	bed_wait(VHU_STOPPED);
 	assert_int_equal(guest_send_state(g, SET_VRING_NUM, 0, 0), -EREMOTEIO);
@@ -78,17 +78,9 @@ static void test_ring_without_size(void **state)
 /* A call descriptor that would block whoever writes to it: not the worker. */
 static void test_blocking_call(void **state)
 {
-	struct port_spec spec = bed_spec("vm");
-	struct guest_options o = { .path = spec.socket, .server = true };
 	struct vhu_port *p;
-	struct guest *g;
+	struct guest *g = running(false, &p);
 
-	bed_forget();
-	g = guest_open(&o);
-	p = bed_port(&spec);
-	guest_meet(g);
-	guest_start(g);
-	bed_wait(VHU_READY);
 	bed_worker_start(p, 1);
 	guest_block_call(g);
 	echo(g, 0, 500, 60);

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ports and connections that come and go, with a worker at them; socket files. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -24,21 +18,10 @@
 #include "bed.h"
 #include "echo.h"
 #include "guest.h"
+#include "unit.h"
 
 #define CYCLES 1000
 #define PORTS  1000
-
-static unsigned int count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 /* A guest that connects, talks and goes, sometimes rebooting: nothing is left behind. */
 static void run_cycles(bool packed)
@@ -62,7 +45,7 @@ static void run_cycles(bool packed)
 		echo(g, 0, 40, 60);
 		guest_send(g, 0, 20, 0, 60);
 		if (i == 0)
-			fds = count_fds();
+			fds = unit_fds();
 		guest_leave(g);
 		bed_wait(VHU_DISCONNECTED);
 		guest_reset(g);
@@ -70,7 +53,7 @@ static void run_cycles(bool packed)
 	guest_meet(g);
 	guest_start(g);
 	bed_wait(VHU_READY);
-	assert_int_equal(count_fds(), fds);
+	assert_int_equal(unit_fds(), fds);
 	vhu_port_status(p, &st);
 	assert_int_equal(st.reconnects, CYCLES / 2);
 	bed_worker_stop();
@@ -166,7 +149,7 @@ static void test_destroy_under_traffic(void **state)
 static void test_many_ports(void **state)
 {
 	static struct vhu_port *ports[PORTS];
-	unsigned int fds = count_fds(), i;
+	unsigned int fds = unit_fds(), i;
 	struct vhu_status st;
 
 	for (i = 0; i < PORTS; i++) {
@@ -178,7 +161,7 @@ static void test_many_ports(void **state)
 	assert_int_equal(st.state, PORT_ABSENT);
 	for (i = 0; i < PORTS; i++)
 		vhu_port_destroy(ports[i]);
-	assert_int_equal(count_fds(), fds);
+	assert_int_equal(unit_fds(), fds);
 }
 
 static int try_port(const struct port_spec *spec)
