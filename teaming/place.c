@@ -36,24 +36,58 @@ static uint8_t next_home(const struct tw_core *c, uint8_t family)
 	return (uint8_t)best;
 }
 
-/* A function of the configuration alone: after a restart everything is where it was. */
+static uint32_t member_mask(const struct tw_core *c)
+{
+	uint32_t mask = 0;
+
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
+		mask |= c->members[m].used && !c->members[m].leaving ? 1u << m : 0;
+	return mask;
+}
+
+/* Has nothing happened to the configuration but that members left? */
+static bool only_left(const struct tw_core *c, uint32_t members)
+{
+	if (members & ~c->home_members)
+		return false;
+	for (unsigned int i = 0; i < c->n_pas; i++)
+		if (c->pas[c->pa_order[i]].home == TEAM_NO_MEMBER)
+			return false;
+	return true;
+}
+
+/*
+ * A function of the configuration alone: after a restart everything is where it was. Not so when members leave: then
+ * only their addresses get another home, and that is where they took refuge already, if fair. Whoever has to move
+ * moves once.
+ */
 void tw_place_homes(struct tw_core *c)
 {
-	for (unsigned int i = 0; i < LOCAL_PAS; i++)
-		c->pas[i].home = TEAM_NO_MEMBER;
+	uint32_t members = member_mask(c);
+	bool anew = !only_left(c, members);
+
 	for (unsigned int i = 0; i < c->n_pas; i++) {
 		struct tw_pa *pa = &c->pas[c->pa_order[i]];
 		int m = *pa->spec.member ? tw_member_find(c, pa->spec.member) : -ENOENT;
 
 		if (m >= 0)
 			pa->home = (uint8_t)m;
+		else if (anew || pa->home >= TEAM_MEMBERS || !(members >> pa->home & 1))
+			pa->home = TEAM_NO_MEMBER;
 	}
 	for (unsigned int i = 0; i < c->n_pas; i++) {
 		struct tw_pa *pa = &c->pas[c->pa_order[i]];
+		uint8_t family = pa->spec.address.family, best;
 
-		if (pa->home == TEAM_NO_MEMBER)
-			pa->home = next_home(c, pa->spec.address.family);
+		if (pa->home != TEAM_NO_MEMBER)
+			continue;
+		best = next_home(c, family);
+		if (!anew && tw_member_usable(c, pa->now) &&
+		    count_homes(c, pa->now, family) == count_homes(c, best, family))
+			best = pa->now;
+		pa->home = best;
 	}
+	c->home_members = members;
 	c->dirty |= TW_DIRTY_VIEW;
 }
 

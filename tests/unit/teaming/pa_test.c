@@ -18,6 +18,12 @@ static int setup3(void **state)
 	return 0;
 }
 
+static int setup4(void **state)
+{
+	world_init(&w, 4);
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	world_free(&w);
@@ -370,6 +376,51 @@ static void homes_follow_the_configuration(void **state)
 	assert_int_equal(w.view->members[2].pa4, w.core.pa_order[0]);
 }
 
+static unsigned int moves(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < w.n_events; i++)
+		n += w.events[i].type == TEAMING_PA && strstr(w.events[i].text, " moved from ");
+	return n;
+}
+
+/* A NIC that leaves its team loses its link first: its address moves then, and not again with the configuration. */
+static void an_address_moves_once_when_its_member_leaves(void **state)
+{
+	static const uint8_t all[] = { 0, 1, 2, 3 };
+
+	world_ready(&w);
+	for (unsigned int m = 4; m-- > 2;) {
+		uint8_t refuge[4];
+
+		world_forget(&w);
+		world_link(&w, m, false);
+		assert_int_equal(moves(), 1);
+		for (unsigned int i = 0; i < 4; i++)
+			refuge[i] = view_of(i)->now;
+		w.config.n_members = (uint16_t)m;
+		world_configure(&w, NULL, 0);
+		world_open(&w, m, false);
+		assert_int_equal(moves(), 1);
+		for (unsigned int i = 0; i < 4; i++) {
+			assert_int_equal(view_of(i)->now, refuge[i]);
+			assert_int_equal(view_of(i)->home, refuge[i]);
+		}
+	}
+	for (unsigned int m = 0, n; m < 2; m++) {
+		n = 0;
+		for (unsigned int i = 0; i < 4; i++)
+			n += view_of(i)->home == m;
+		assert_int_equal(n, 2);
+	}
+	/* All are back: so is the placement of a fresh start. */
+	w.config.n_members = 4;
+	world_configure(&w, NULL, 0);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(view_of(i)->home, all[i]);
+}
+
 static void families_are_spread_each_for_itself(void **state)
 {
 	w.pas[0].address = ip("10.0.0.1");
@@ -619,6 +670,7 @@ int main(void)
 		TEST(without_hold_down_at_the_start_and_when_nothing_else_is_left, setup2),
 		TEST(every_address_is_heard_at_least_every_60_s, setup2),
 		TEST(homes_follow_the_configuration, setup3),
+		TEST(an_address_moves_once_when_its_member_leaves, setup4),
 		TEST(families_are_spread_each_for_itself, setup3),
 		TEST(a_member_without_an_address_carries_nothing, setup3),
 		TEST(a_cooperating_team_uses_any_address_anywhere, setup3),
