@@ -22,6 +22,7 @@ from typing import IO
 
 BASE = Path("/run/vswitchd-tests")
 EAL = Path("/run/dpdk")
+TEAMD = Path("/run/teamd")
 PREFIX = "vt"
 
 
@@ -129,4 +130,6 @@ def _remove(name: str) -> None:
     shutil.rmtree(BASE / name, ignore_errors=True)
     for left in EAL.glob(f"*{name}*"):  # of a switch that was killed
         shutil.rmtree(left, ignore_errors=True)
+    for left in TEAMD.glob(f"{name}*"):
+        left.unlink(missing_ok=True)
     (BASE / f"{name}.lock").unlink(missing_ok=True)

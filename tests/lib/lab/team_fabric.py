@@ -17,8 +17,8 @@ VSID = 5001
 MTU = 1600
 
 
-class TeamFabric(Fabric):
-    """Two hosts h1, h2; teams th1, th2 over all their NICs.
+class TeamHosts(Fabric):
+    """Two hosts h1, h2 with a team each over all their NICs. What runs on them is up to the caller.
 
     `switch`: "bridge" learns MAC addresses and knows nothing of teams; "team" and "bond" answer LACP with the kernel's
     drivers of these names. `provider`: "libteam" follows the team device; "static" has the members in the
@@ -34,7 +34,6 @@ class TeamFabric(Fabric):
         member_type: str = "af-packet",
         provider: str = "libteam",
         other_runner: Mapping[str, Any] | None = None,
-        loads: Sequence[int] = (256,),
         **team: Any,
     ) -> None:
         super().__init__(run, nics=nics, member_type=member_type, mtu=MTU)
@@ -44,10 +43,11 @@ class TeamFabric(Fabric):
         cooperate = switch != "bridge"
         for host in self.hosts.values():
             mine = other_runner if other_runner and host.name == "h2" else runner
-            self.teams[host.name] = Teamd(host.netns, f"t{host.name}", self.nics, mine, MTU)
+            team_device = f"{run.id}{host.name}"
+            self.teams[host.name] = Teamd(host.netns, team_device, self.nics, mine, MTU)
             settings = {"hold-down-ms": 500, **{name.replace("_", "-"): value for name, value in team.items()}}
             if provider == "libteam":
-                settings |= {"device": f"t{host.name}", "member-type": member_type}
+                settings |= {"device": team_device, "member-type": member_type}
                 host.config["members"] = []
                 for pa in host.config["provider-addresses"]:
                     del pa["member"]
@@ -55,26 +55,6 @@ class TeamFabric(Fabric):
                 settings.setdefault("mode", "cooperate" if cooperate else "independent")
             host.config["team"] = settings
         self._switch = switch
-        self.subnet(VSID, "tenant-a", "10.0.0.1/24")
-        self.guests = {
-            "a": self.tap_guest("h1", "a", VSID, "10.0.0.11/24"),
-            "b": self.tap_guest("h2", "b", VSID, "10.0.0.12/24"),
-            "c": self.tap_guest("h1", "c", VSID, "10.0.0.13/24"),
-        }
-        self.loads = [Load(self, ("h1", "h2"), VSID, number, flows) for number, flows in enumerate(loads)]
-
-    @property
-    def load(self) -> Load:
-        return self.loads[0]
-
-    def start(self, configure: bool = True) -> None:
-        self.start_teams()
-        for load in self.loads:
-            load.power_on()
-        super().start(configure)
-        for load in self.loads:
-            load.wait_ready()
-        self.settle()
 
     def start_teams(self) -> None:
         """Both ends of each team, until all ports carry data."""
@@ -134,12 +114,46 @@ class TeamFabric(Fabric):
         return provider_addresses(self.hosts[host])
 
     def stop(self) -> None:
-        for load in self.loads:
-            load.power_off()
         super().stop()
         for team in self.teams.values():
             if team.process and team.process.status is None:
                 team.stop()
+
+
+class TeamFabric(TeamHosts):
+    """Guests a and c on h1, b on h2, and a load both ways for each number of flows in `loads`; `where` is that of
+    TeamHosts.
+    """
+
+    def __init__(
+        self, run: Run, runner: Mapping[str, Any] = LACP, *, loads: Sequence[int] = (256,), **where: Any
+    ) -> None:
+        super().__init__(run, runner, **where)
+        self.subnet(VSID, "tenant-a", "10.0.0.1/24")
+        self.guests = {
+            "a": self.tap_guest("h1", "a", VSID, "10.0.0.11/24"),
+            "b": self.tap_guest("h2", "b", VSID, "10.0.0.12/24"),
+            "c": self.tap_guest("h1", "c", VSID, "10.0.0.13/24"),
+        }
+        self.loads = [Load(self, ("h1", "h2"), VSID, number, flows) for number, flows in enumerate(loads)]
+
+    @property
+    def load(self) -> Load:
+        return self.loads[0]
+
+    def start(self, configure: bool = True) -> None:
+        self.start_teams()
+        for load in self.loads:
+            load.power_on()
+        super().start(configure)
+        for load in self.loads:
+            load.wait_ready()
+        self.settle()
+
+    def stop(self) -> None:
+        for load in self.loads:
+            load.power_off()
+        super().stop()
 
 
 def at_home(team: dict[str, Any]) -> bool:

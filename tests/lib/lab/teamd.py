@@ -17,6 +17,7 @@ from .process import Process, sh
 from .team_options import options
 from .wait import until
 
+RUN_DIRECTORY = Path("/run/teamd")
 LACP: dict[str, Any] = {"name": "lacp", "active": True, "fast_rate": True, "tx_hash": ["eth", "ipv4", "ipv6"]}
 ACTIVEBACKUP: dict[str, Any] = {"name": "activebackup"}
 LOADBALANCE: dict[str, Any] = {
@@ -42,7 +43,9 @@ class Teamd:
         self.process: Process | None = None
         self._starts = 0
         self._before = 0
-        Path("/run/teamd").mkdir(exist_ok=True)
+        if not RUN_DIRECTORY.exists():
+            RUN_DIRECTORY.mkdir()
+            netns.run.defer(_remove_if_empty)
         netns.run.defer(self._forget_files)
 
     def start(self, *flags: str) -> None:
@@ -81,7 +84,7 @@ class Teamd:
         assert self.process.status is None, self.process.tail()
         return (
             self.index() != self._before
-            and Path(f"/run/teamd/{self.device}.sock").exists()
+            and (RUN_DIRECTORY / f"{self.device}.sock").exists()
             and self.enabled(None) == set(self.ports)
         )
 
@@ -141,7 +144,14 @@ class Teamd:
 
     def _forget_files(self) -> None:
         for kind in ("pid", "sock"):
-            Path(f"/run/teamd/{self.device}.{kind}").unlink(missing_ok=True)
+            (RUN_DIRECTORY / f"{self.device}.{kind}").unlink(missing_ok=True)
+
+
+def _remove_if_empty() -> None:
+    try:
+        RUN_DIRECTORY.rmdir()
+    except OSError:  # somebody else has teams too by now
+        pass
 
 
 class Aggregation:

@@ -24,7 +24,7 @@ def _fabric(case_run: Run, request: pytest.FixtureRequest) -> Iterator[TeamFabri
 def test_row63_lacp_beside_the_datapath(fabric: TeamFabric) -> None:
     """Guests talk by NVGRE over both NICs; LACP stays up, and the kernel's own traffic on the team too."""
     for number, host in enumerate(fabric.hosts.values(), 1):
-        host.netns.ip(f"addr add 198.51.100.{number}/24 dev t{host.name}")
+        host.netns.ip(f"addr add 198.51.100.{number}/24 dev {fabric.teams[host.name].device}")
     fabric.guests["a"].reaches("10.0.0.12")
     fabric.hosts["h1"].netns.sh("ping -n -c 3 -i 0.2 -W 2 198.51.100.2")
     fabric.load.start(RATE)
