@@ -8,6 +8,7 @@
 #include "teaming/core.h"
 #include "teaming/io.h"
 #include "teaming/provider.h"
+#include "teaming/tc_drop.h"
 
 struct tw_retired {
 	void *memory;
@@ -31,6 +32,7 @@ struct teaming {
 	uint32_t twins; /* members told to have another's MAC */
 	uint32_t io_if_index[TEAM_MEMBERS]; /* of the packet socket, 0: none or rings */
 	int xdp_claim[TEAM_MEMBERS];
+	struct tw_tc_drop tc_drop[TEAM_MEMBERS];
 	bool filter_stale; /* addresses or MACs changed: sockets have to be told */
 	struct rte_mempool *punt_pool[TEAM_MEMBERS]; /* the device's, for frames that go out by rings */
 	struct tw_timer punt_timer, link_timer;

@@ -124,6 +124,7 @@ void tw_team_settle(struct teaming *t)
 {
 	tw_settle(&t->core);
 	tw_sockets_sync(t);
+	tw_tc_drop_sync(t);
 }
 
 void tw_unlock(struct teaming *t)
