@@ -197,6 +197,7 @@ int tw_configure(struct tw_core *c, const struct teaming_config *config, struct 
 	c->mode = tw_mode(config->mode);
 	c->hold_down_ms = config->hold_down_ms;
 	c->grace_ms = config->grace_ms;
+	tw_rebalance_configure(&c->rebalance, config->rebalance, config->rebalance_force);
 	c->start_until = tw_now(c) + START_WAIT;
 	tw_timer_set(&c->timers, &c->start_timer, c->start_until);
 

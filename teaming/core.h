@@ -15,6 +15,7 @@
 
 #include "base/tick.h"
 #include "teaming/provider.h"
+#include "teaming/rebalance.h"
 #include "teaming/select.h"
 #include "teaming/teaming.h"
 #include "teaming/timer.h"
@@ -144,6 +145,7 @@ struct tw_core {
 	struct tw_subnet subnets[LOCAL_PAS];
 	unsigned int n_subnets;
 	struct tw_select select;
+	struct tw_rebalance rebalance;
 	struct team_view *view; /* last published; belongs to the environment */
 	uint64_t gen;
 	bool any_usable;
@@ -193,6 +195,10 @@ void tw_settle(struct tw_core *c);
 void tw_event(struct tw_core *c, enum teaming_event_type type, unsigned int member, const struct tw_pa *pa,
 	      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* rebalance.c: see teaming_traffic(). */
+void tw_traffic(struct tw_core *c, const uint64_t bytes[TEAM_BUCKETS],
+		const uint64_t waiting[TEAM_BUCKETS / 64]);
+
 /* check.c */
 int tw_check(const struct teaming_config *config, struct errbuf *err);
 uint8_t tw_mode(uint8_t configured);
@@ -212,6 +218,8 @@ void tw_member_init(struct tw_core *c, unsigned int m, const struct member_spec 
 /* Nobody is usable but somebody is held down: use them. */
 void tw_member_promote(struct tw_core *c);
 uint16_t tw_member_mtu(const struct tw_core *c, unsigned int m);
+/* Mbit/s: as configured, else as the kernel said last; 0 unknown. */
+uint32_t tw_member_speed(const struct tw_core *c, unsigned int m);
 void tw_member_weights(const struct tw_core *c, uint32_t *weight, uint32_t *ret_carries);
 
 /* pa.c */
@@ -231,6 +239,8 @@ static inline bool tw_pa_in_use(const struct tw_pa *pa)
 
 /* place.c */
 void tw_place_homes(struct tw_core *c);
+/* Inbound shares of our PAs by slot: 1..255, smallest terms, each family for itself; 0: slot is free. */
+void tw_place_weights(const struct tw_core *c, uint8_t ret[LOCAL_PAS]);
 void tw_place_pas(struct tw_core *c);
 void tw_plain_moved(struct tw_core *c);
 int tw_plain_set(struct tw_core *c, const struct mac *macs, unsigned int n);

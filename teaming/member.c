@@ -197,9 +197,9 @@ void tw_member_free_slot(struct tw_core *c, unsigned int i)
 
 /* ---- what each may carry ---- */
 
-static uint32_t speed_of(const struct tw_member *m)
+uint32_t tw_member_speed(const struct tw_core *c, unsigned int m)
 {
-	return m->spec.speed ? m->spec.speed : m->speed;
+	return c->members[m].spec.speed ? c->members[m].spec.speed : c->members[m].speed;
 }
 
 /* Bit 0: IPv4, bit 1: IPv6. Families of the PAs at home with a member (TEAM_NO_MEMBER: of all). */
@@ -239,7 +239,7 @@ void tw_member_weights(const struct tw_core *c, uint32_t *weight, uint32_t *ret_
 
 	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
 		const struct tw_member *mem = &c->members[m];
-		uint32_t speed = speed_of(mem);
+		uint32_t speed = tw_member_speed(c, m);
 
 		if (!mem->used || mem->leaving)
 			continue;
@@ -253,7 +253,7 @@ void tw_member_weights(const struct tw_core *c, uint32_t *weight, uint32_t *ret_
 		usable = with_pas(c, usable & members ? usable & members : usable, true);
 	}
 	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
-		uint32_t speed = speed_of(&c->members[m]);
+		uint32_t speed = tw_member_speed(c, m);
 
 		/* Unknown counts as the slowest: better too little for it than too much. */
 		weight[m] = members >> m & 1 ? (speed ? speed : slowest ? slowest : 1) : 0;

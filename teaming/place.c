@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <rte_common.h>
 
 #include "teaming/core.h"
 #include "teaming/frames.h"
@@ -89,6 +90,54 @@ void tw_place_homes(struct tw_core *c)
 	}
 	c->home_members = members;
 	c->dirty |= TW_DIRTY_VIEW;
+}
+
+#define SHARE_STEPS 4 /* a share is told to a quarter of the smallest */
+
+/* Speed of the home, divided among the addresses of the family there. Failover changes nothing: HNV row 62. */
+static uint64_t share(const struct tw_core *c, const struct tw_pa *pa)
+{
+	unsigned int n = count_homes(c, pa->home, pa->spec.address.family);
+	uint64_t weight = pa->home < TEAM_MEMBERS ? c->select.weight[pa->home] : 0;
+
+	return n && weight ? weight * LOCAL_PAS / n : 1;
+}
+
+static unsigned int gcd(unsigned int a, unsigned int b)
+{
+	while (b) {
+		unsigned int rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+static void family_weights(const struct tw_core *c, uint8_t family, uint8_t *ret)
+{
+	uint64_t smallest = UINT64_MAX;
+	unsigned int common = 0;
+
+	for (unsigned int i = 0; i < LOCAL_PAS; i++)
+		if (c->pas[i].used && c->pas[i].spec.address.family == family)
+			smallest = RTE_MIN(smallest, share(c, &c->pas[i]));
+	for (unsigned int i = 0; i < LOCAL_PAS; i++) {
+		if (!c->pas[i].used || c->pas[i].spec.address.family != family)
+			continue;
+		ret[i] = (uint8_t)RTE_MIN((share(c, &c->pas[i]) * SHARE_STEPS + smallest / 2) / smallest, 255u);
+		common = gcd(common, ret[i]);
+	}
+	for (unsigned int i = 0; i < LOCAL_PAS; i++)
+		if (c->pas[i].used && c->pas[i].spec.address.family == family)
+			ret[i] = (uint8_t)(ret[i] / common);
+}
+
+void tw_place_weights(const struct tw_core *c, uint8_t ret[LOCAL_PAS])
+{
+	memset(ret, 0, LOCAL_PAS);
+	family_weights(c, 4, ret);
+	family_weights(c, 6, ret);
 }
 
 static unsigned int count_guests(const struct tw_core *c, unsigned int m)

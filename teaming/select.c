@@ -249,7 +249,26 @@ unsigned int tw_select_update(struct tw_select *s, const uint32_t weight[TEAM_ME
 	}
 	if (carries)
 		place(s, changed);
-	for (b = 0; b < TEAM_BUCKETS; b++)
-		moved += s->now[b] != before[b];
+	for (b = 0; b < TEAM_BUCKETS; b++) {
+		if (s->now[b] == before[b])
+			continue;
+		tw_select_hurry(s, b);
+		moved++;
+	}
 	return moved;
+}
+
+void tw_select_hurry(struct tw_select *s, unsigned int bucket)
+{
+	s->patient[bucket / 64] &= ~(UINT64_C(1) << bucket % 64);
+}
+
+void tw_select_swap(struct tw_select *s, unsigned int a, unsigned int b)
+{
+	uint8_t member = s->home[a];
+
+	s->home[a] = s->now[a] = s->home[b];
+	s->home[b] = s->now[b] = member;
+	s->patient[a / 64] |= UINT64_C(1) << a % 64;
+	s->patient[b / 64] |= UINT64_C(1) << b % 64;
 }

@@ -10,6 +10,7 @@
  *   itself less than a bucket, within one and a quarter);
  *   a bucket moves only if its home, its old or its new member is one that changed. The exception: with several
  *   members away these rules can contradict each other; then a bucket that is away from home anyway moves once more.
+ * tw_select_swap() keeps the first three: it exchanges two buckets.
  */
 #ifndef TEAMING_SELECT_H
 #define TEAMING_SELECT_H
@@ -25,6 +26,7 @@ struct tw_select {
 	uint8_t now[TEAM_BUCKETS];
 	uint32_t weight[TEAM_MEMBERS]; /* 0: not of the team */
 	uint32_t carries;	       /* mask */
+	uint64_t patient[TEAM_BUCKETS / 64]; /* bit: the last move of the bucket was an exchange: no hurry */
 };
 
 void tw_select_init(struct tw_select *s);
@@ -35,5 +37,16 @@ void tw_select_init(struct tw_select *s);
  * @return number of buckets whose current member changed.
  */
 unsigned int tw_select_update(struct tw_select *s, const uint32_t weight[TEAM_MEMBERS], uint32_t carries);
+
+/* May the bucket be exchanged: is it at home? */
+static inline bool tw_select_settled(const struct tw_select *s, unsigned int bucket)
+{
+	return s->now[bucket] == s->home[bucket] && s->now[bucket] != TEAM_NO_MEMBER;
+}
+
+/* Exchange the members of two settled buckets, at home and now. */
+void tw_select_swap(struct tw_select *s, unsigned int a, unsigned int b);
+/* The last exchange of a bucket has waited long enough. */
+void tw_select_hurry(struct tw_select *s, unsigned int bucket);
 
 #endif

@@ -29,7 +29,8 @@ static void fill_member(struct teaming *t, unsigned int m, struct teaming_member
 	ret->present = tw_member_wants(c, m) >= 0 && (mem->dev || mem->busy || tw_member_wants(c, m) > 0);
 	ret->link = mem->port.link;
 	ret->usable = tw_member_usable(c, m);
-	ret->speed = mem->spec.speed ? mem->spec.speed : mem->speed;
+	ret->speed = tw_member_speed(c, m);
+	ret->tx_rate = tw_rebalance_rate(&c->rebalance, &c->select, m);
 	ret->mtu = tw_member_mtu(c, m);
 	ret->buckets = (uint16_t)count_map(c->select.now, m);
 	for (unsigned int i = 0; i < LOCAL_PAS; i++)
@@ -48,6 +49,9 @@ void teaming_status(struct teaming *t, struct teaming_status *ret)
 		t->pops->status(t->provider, ret);
 	ret->provider = t->pops->name;
 	ret->mode = t->core.mode;
+	ret->rebalance = t->core.rebalance.enabled;
+	ret->exchanges = t->core.rebalance.exchanged;
+	ret->exchanges_undone = t->core.rebalance.undone;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -67,9 +71,11 @@ unsigned int teaming_members(struct teaming *t, struct teaming_member_status *re
 
 unsigned int teaming_pas(struct teaming *t, struct teaming_pa_status *ret, unsigned int max)
 {
+	uint8_t weight[LOCAL_PAS];
 	unsigned int n = 0;
 
 	pthread_mutex_lock(&t->lock);
+	tw_place_weights(&t->core, weight);
 	for (unsigned int i = 0; i < LOCAL_PAS && i < max; i++) {
 		const struct tw_pa *pa = &t->core.pas[i];
 
@@ -80,6 +86,7 @@ unsigned int teaming_pas(struct teaming *t, struct teaming_pa_status *ret, unsig
 		ret[i].state = pa->state;
 		ret[i].home = pa->home;
 		ret[i].now = pa->now;
+		ret[i].weight = weight[i];
 		n = i + 1;
 	}
 	pthread_mutex_unlock(&t->lock);

@@ -325,6 +325,13 @@ int teaming_plain_macs(struct teaming *t, const struct mac *macs, unsigned int n
 	return r;
 }
 
+void teaming_traffic(struct teaming *t, const uint64_t bytes[TEAM_BUCKETS], const uint64_t waiting[TEAM_BUCKETS / 64])
+{
+	tw_lock(t);
+	tw_traffic(&t->core, bytes, waiting);
+	tw_unlock(t);
+}
+
 /* ---- workers ---- */
 
 const struct team_view *teaming_view(const struct teaming *t)

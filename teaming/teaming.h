@@ -60,6 +60,8 @@ struct team_view {
 	uint8_t n_members, n_pas, n_usable;
 	uint8_t designated;	      /* lowest usable member: receives group addresses in independent mode */
 	uint8_t bucket[TEAM_BUCKETS]; /* -> member, TEAM_NO_MEMBER if none is usable */
+	/* bit: moved for balance; whoever sends goes on by the member it used, while usable, until the bucket pauses */
+	uint64_t patient[TEAM_BUCKETS / 64];
 	struct team_member_view members[TEAM_MEMBERS];
 	struct team_pa_view pas[LOCAL_PAS];
 	struct encap_local local[LOCAL_PAS]; /* the same PAs as a dense array for encap_ops->parse */
@@ -73,6 +75,7 @@ enum teaming_event_type {
 	TEAMING_PA,	   /* pa: state changed or moved to another member */
 	TEAMING_NETDEV,	   /* member's netdev appeared, vanished: portctl has to open or close it */
 	TEAMING_NONE_USABLE,
+	TEAMING_REBALANCE, /* buckets were exchanged for balance, or could not be: text */
 	TEAMING_TEAM,	   /* news of the team as a whole: text */
 	TEAMING_ALARM,	   /* text says what is wrong with the team as a whole */
 };
@@ -93,6 +96,8 @@ struct teaming_config {
 	uint32_t hold_down_ms; /* a member is used again after its link was good for this long; not at its first link,
 				* and not when no other member is usable */
 	uint32_t grace_ms;     /* frames to a moved PA are accepted on its previous member for so long; 0: 500 */
+	bool rebalance;	       /* exchange buckets by load, see teaming_traffic() */
+	bool rebalance_force;  /* also those that never pause */
 	uint16_t n_members, n_pas, n_routes;
 	const struct member_spec *members; /* with a device: what differs from the default for ports of that name */
 	const struct pa_spec *pas;
@@ -175,6 +180,15 @@ static inline uint8_t teaming_mac_bucket(const struct mac *mac)
 	return (uint8_t)FLOW_BUCKET((uint32_t)flowhash_mix(mac_load(mac), 0x9e3779b97f4a7c15u));
 }
 
+/*
+ * What went out by bucket, once a second. Every ten seconds the busiest member gives a busy bucket to the least busy
+ * one in exchange for a quiet one, if their loads are far apart (HNV row 64). Without speeds there is no load and
+ * nothing moves.
+ * @param bytes since the start. @param waiting bit: some worker still sends the bucket by the member it had before an
+ * exchange, because its traffic does not pause. Main thread; takes the mutex.
+ */
+void teaming_traffic(struct teaming *t, const uint64_t bytes[TEAM_BUCKETS], const uint64_t waiting[TEAM_BUCKETS / 64]);
+
 /* ---- workers ---- */
 
 /*
@@ -204,6 +218,9 @@ struct teaming_status {
 	char kernel_mode[TEAM_TEXT];
 	char teamd[TEAM_TEXT];	 /* alive, dead... */
 	char problem[128]; /* what an operator should know; "": nothing */
+	/* Of any team: */
+	bool rebalance;
+	uint64_t exchanges, exchanges_undone; /* of buckets, for balance */
 };
 void teaming_status(struct teaming *t, struct teaming_status *ret);
 
@@ -222,6 +239,7 @@ struct teaming_member_status {
 	struct member_info info;
 	bool open, present, link, usable;
 	uint32_t speed;
+	uint64_t tx_rate; /* bytes per second sent to remote hosts, smoothed; 0 without rebalancing */
 	uint16_t buckets, pas, mtu;
 	char why[96]; /* why not usable */
 	char netdev[IFNAMSIZ]; /* what it is called now; "": there is none */
@@ -230,6 +248,7 @@ struct teaming_member_status {
 struct teaming_pa_status {
 	struct pa_spec spec; /* with derived MAC */
 	uint8_t state, home, now;
+	uint8_t weight; /* 1..255: share of what comes in that it should get, by the speed of its home */
 };
 /* By slot: a free one has an empty name (no address). @return the highest slot in use + 1, at most max. */
 unsigned int teaming_members(struct teaming *t, struct teaming_member_status *ret, unsigned int max);

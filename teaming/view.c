@@ -41,7 +41,7 @@ static void fill_member(const struct tw_core *c, unsigned int m, struct team_vie
 	ret->pa6 = source_pa(c, m, 6);
 	ret->all_frames = mem->dev && mem->info.all_frames;
 	ret->punt = mem->dev && !mem->info.if_index;
-	ret->speed = mem->spec.speed ? mem->spec.speed : mem->speed;
+	ret->speed = tw_member_speed(c, m);
 	ret->mac = mem->port.if_index ? mem->port.mac : mem->info.mac;
 	v->n_members = (uint8_t)(m + 1);
 	if (!ret->usable)
@@ -84,6 +84,7 @@ struct team_view *tw_view_build(const struct tw_core *c)
 	v->mode = c->mode;
 	v->designated = TEAM_NO_MEMBER;
 	memcpy(v->bucket, c->select.now, sizeof(v->bucket));
+	memcpy(v->patient, c->select.patient, sizeof(v->patient));
 	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
 		fill_member(c, m, v);
 	for (unsigned int i = 0; i < LOCAL_PAS; i++)

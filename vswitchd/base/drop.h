@@ -51,6 +51,7 @@
 	X(OUTER_VLAN, "outer-vlan", "outer VLAN is not the provider address's") \
 	X(NOT_PA, "not-pa", "outer destination is not a provider address of this host") \
 	X(NOT_HOME, "not-home", "provider address received on a member that is not its home") \
+	X(FLOODED_COPY, "flooded-copy", "the switch flooded it to two members while its provider address moved") \
 	X(GRE_VERSION, "gre-version", "GRE version is not 0") \
 	X(GRE_NO_KEY, "gre-no-key", "GRE key bit not set") \
 	X(GRE_CHECKSUM, "gre-checksum", "GRE checksum bit set") \

@@ -63,7 +63,8 @@ struct pkt_meta {
 	/* virtio_net_hdr terms */
 	uint8_t gso_type, csum_state;
 	uint16_t gso_size, csum_start, csum_offset, gso_hdr_len;
-	uint32_t reserved[2];
+	uint8_t bucket; /* of the transmit hash, to the wire only */
+	uint8_t reserved[7];
 };
 
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");

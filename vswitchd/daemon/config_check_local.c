@@ -243,6 +243,8 @@ void config_team(const struct settings *s, struct teaming_config *ret)
 		.mode = s->mode,
 		.hold_down_ms = s->hold_down_ms,
 		.grace_ms = s->grace_ms,
+		.rebalance = s->rebalance,
+		.rebalance_force = s->rebalance_force,
 		.state_dir = s->state_dir,
 		.device = s->team_device,
 		.runner = s->runner ? team_runner_names[s->runner] : "",

@@ -90,6 +90,12 @@ static const struct field team_rows[] = {
 	{ .name = "grace-ms", .type = FIELD_UINT, PLACE(grace_ms), .min = 1, .max = 10000, .def = "500",
 	  .flags = FIELD_RELOAD,
 	  .text = "How long frames are still accepted on the previous member of a provider address after a move." },
+	{ .name = "rebalance", .type = FIELD_BOOL, PLACE(rebalance), .def = "true", .flags = FIELD_RELOAD,
+	  .text = "Every ten seconds, flows of a busy member go to one that is not, in a pause of their traffic. Takes "
+		  "members whose speed is known." },
+	{ .name = "rebalance-force", .type = FIELD_BOOL, PLACE(rebalance_force), .def = "false",
+	  .flags = FIELD_RELOAD,
+	  .text = "So do flows that never pause, after ten seconds; some of their packets may be overtaken then." },
 	{ 0 },
 };
 

@@ -43,6 +43,7 @@ struct settings {
 	uint8_t spread;	      /* enum team_spread */
 	uint8_t member_type;  /* enum member_type, af-packet or af-xdp */
 	uint32_t hold_down_ms, grace_ms, detach_grace_ms;
+	bool rebalance, rebalance_force;
 	/* policy */
 	uint32_t max_records;
 	bool use_external_router, routed_ttl;

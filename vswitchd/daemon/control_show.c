@@ -155,6 +155,9 @@ static struct json_object *show_member(struct manager *m, const struct teaming_m
 	add_int(o, "link-speed", s->speed);
 	add_int(o, "mtu", s->mtu);
 	add_int(o, "buckets", s->buckets);
+	add_int(o, "tx-rate", s->tx_rate);
+	if (s->speed)
+		add_int(o, "tx-load-percent", s->tx_rate * 8 / 10000 / s->speed);
 	add_int(o, "provider-addresses", s->pas);
 	add_homes(o, pas, n_pas, index);
 	if (*s->netdev && strcmp(s->netdev, s->spec.name) != 0)
@@ -177,6 +180,7 @@ static struct json_object *show_pa(const struct teaming_pa_status *s, const stru
 	add_str(o, "state", pa_state_names[s->state]);
 	add_str(o, "home", member_name(members, n, s->home));
 	add_str(o, "now", member_name(members, n, s->now));
+	add_int(o, "weight", s->weight);
 	return o;
 }
 
@@ -184,6 +188,9 @@ static void add_team(struct json_object *o, const struct teaming_status *s)
 {
 	add_str(o, "provider", s->provider);
 	add_str(o, "mode", team_mode_names[s->mode]);
+	add_bool(o, "rebalance", s->rebalance);
+	add_int(o, "rebalanced", s->exchanges - s->exchanges_undone);
+	add_int(o, "rebalance-undone", s->exchanges_undone);
 	if (!*s->device)
 		return;
 	add_str(o, "device", s->device);

@@ -157,6 +157,8 @@ struct event {
 	X(TEAM_DOWN, "team-down", "", "no member is usable")                                                           \
 	X(TEAM, "team", "text", "news of the team as a whole")                                                         \
 	X(TEAM_ALARM, "team-alarm", "text", "something is wrong with the team as a whole")                             \
+	X(REBALANCE, "rebalance", "member text", "flows were moved for balance, or never pause")                       \
+	X(PA_WEIGHTS, "pa-weights", "weights", "shares of inbound traffic that the provider addresses should get")     \
 	X(PA_STATE, "pa-state", "address state member text", "a provider address changed state or member")             \
 	X(OBJECT, "object", "kind key change origin", "an object was set or removed at run time")                      \
 	X(RELOAD, "reload", "result added changed removed text", "the configuration was read again")                   \

@@ -83,6 +83,7 @@ void team_on_event(const struct teaming_event *ev, void *arg)
 
 	switch (ev->type) {
 	case TEAMING_VIEW:
+		balance_update_self(m);
 		manager_later(m, LATER_MTU);
 		break;
 	case TEAMING_PATHS:
@@ -104,6 +105,9 @@ void team_on_event(const struct teaming_event *ev, void *arg)
 		break;
 	case TEAMING_NONE_USABLE:
 		manager_emit(m, EVENT_TEAM_DOWN, NULL);
+		break;
+	case TEAMING_REBALANCE:
+		manager_emit(m, EVENT_REBALANCE, "member", member, "text", ev->text, NULL);
 		break;
 	case TEAMING_TEAM:
 	case TEAMING_ALARM:

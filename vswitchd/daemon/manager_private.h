@@ -67,7 +67,7 @@ struct manager {
 	uint16_t provider_mtu;
 
 	sd_event *loop;
-	sd_event_source *later_source, *reclaim_source, *watchdog_source;
+	sd_event_source *later_source, *reclaim_source, *watchdog_source, *traffic_source;
 	sd_event_source *term_source, *int_source, *hup_source;
 	unsigned int later; /* LATER_* */
 	struct event_bus bus;
@@ -87,6 +87,7 @@ struct manager {
 	struct object_list members, pas, provider_routes; /* the team, with origins */
 	struct member_ctl member_ctl[TEAM_MEMBERS];
 	struct team_change *team_change; /* on its way */
+	struct host_spec self;		 /* this host as policy has it, unless an administrator said what it is */
 	struct reload *reload;
 	uint64_t changes; /* of objects at run time: what a thread has judged may be out of date */
 	uint64_t reloads, reload_failures, last_reload_us;
@@ -152,6 +153,14 @@ bool team_failed(const struct manager *m, const char *name);
 void team_stop(struct manager *m); /* at the end: close all */
 /* What is known of a member's device by name; made if wanted. NULL: none. */
 struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
+
+/* ---- manager_balance.c ---- */
+
+/* Measure what goes out, from now on. @return 0 or -errno. */
+int balance_start(struct manager *m);
+void balance_stop(struct manager *m);
+/* This host's object, with the weights of its addresses: after every change of the team. */
+void balance_update_self(struct manager *m);
 
 /* ---- manager_paths.c ---- */
 

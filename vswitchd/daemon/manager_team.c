@@ -229,29 +229,6 @@ void team_stop(struct manager *m)
 
 /* ---- changes ---- */
 
-/* This host in policy, from its provider addresses, unless the user says what it is. */
-static void update_self(struct manager *m)
-{
-	struct host_spec self;
-	struct errbuf err;
-	size_t i;
-
-	object_default(OBJECT_HOST, &self);
-	str_copy(self.id, sizeof(self.id), m->settings.host_id);
-	for (i = 0; i < m->pas.n && i < HOST_PAS; i++) {
-		const struct pa_spec *pa = object_list_spec(&m->pas, i);
-
-		field_defaults(field_find(object_types[OBJECT_HOST].fields, "pas")->sub, &self.pas[i],
-			       sizeof(self.pas[i]));
-		self.pas[i].address = pa->address;
-		self.n_pas = (uint16_t)(i + 1);
-	}
-	if (!self.n_pas)
-		policy_remove(m->policy, OBJECT_HOST, &self, ORIGIN_LEARNED, NULL);
-	else if (policy_set(m->policy, OBJECT_HOST, &self, ORIGIN_LEARNED, &err) < 0)
-		log_debug("own host object: %s", err.text);
-}
-
 static int configure(struct manager *m, struct object_list lists[3], struct errbuf *err)
 {
 	struct teaming_config c;
@@ -269,7 +246,7 @@ static int configure(struct manager *m, struct object_list lists[3], struct errb
 	m->provider_routes = lists[2];
 	memset(lists, 0, 3 * sizeof(lists[0]));
 	forget_members(m);
-	update_self(m);
+	balance_update_self(m);
 	return 0;
 }
 

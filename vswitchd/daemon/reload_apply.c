@@ -190,11 +190,18 @@ static void set_ports(struct reload *rl)
 	}
 }
 
-static void set_team(struct reload *rl, bool timers)
+/* Settings of the team that are taken over without a restart. */
+static bool team_differs(const struct settings *old, const struct settings *new)
+{
+	return old->hold_down_ms != new->hold_down_ms || old->grace_ms != new->grace_ms ||
+	       old->rebalance != new->rebalance || old->rebalance_force != new->rebalance_force;
+}
+
+static void set_team(struct reload *rl, bool settings)
 {
 	struct object_list lists[3] = { 0 };
 	struct errbuf err;
-	bool differs = timers || team_failed(rl->m, NULL); /* what could not be opened may work now */
+	bool differs = settings || team_failed(rl->m, NULL); /* what could not be opened may work now */
 	unsigned int k;
 	int r = 0;
 
@@ -212,7 +219,7 @@ static void set_team(struct reload *rl, bool timers)
 void reload_apply(struct reload *rl)
 {
 	const struct settings *old = &rl->m->settings, *new = &rl->config->settings;
-	bool timers = old->hold_down_ms != new->hold_down_ms || old->grace_ms != new->grace_ms;
+	bool team = team_differs(old, new);
 	unsigned int k;
 
 	rl->state = RELOAD_APPLYING;
@@ -227,6 +234,6 @@ void reload_apply(struct reload *rl)
 	for (k = 0; k < N(policy_kinds); k++)
 		set_kind(rl, policy_kinds[k]);
 	set_ports(rl);
-	set_team(rl, timers);
+	set_team(rl, team);
 	on_work(rl, 0, "");
 }

@@ -98,6 +98,8 @@ int datapath_worker_stats(const struct datapath *dp, unsigned int worker, struct
 
 /* Traffic by bucket of the transmit hash, for the team view and rebalancing. */
 void datapath_bucket_bytes(const struct datapath *dp, uint64_t ret[256]);
+/* Bit: some worker still sends the bucket by another member than the view has, because its traffic never pauses. */
+void datapath_buckets_waiting(const struct datapath *dp, uint64_t ret[4]);
 
 /* True if every worker has made a turn (or woke from sleep) since the last call: feeds the watchdog. Main thread. */
 bool datapath_alive(struct datapath *dp);

@@ -28,6 +28,7 @@
 #define OUT_MAX	   128 /* packets gathered per destination before a flush */
 static_assert(BURST <= OUT_MAX && WIRE_BURST <= OUT_MAX, "hooks_run()");
 #define PORT_QUEUES_MAX 64 /* queue pairs of one port */
+#define COPIES		4096
 
 /* One worker's counters of one port. One writer: that worker. */
 struct port_counters {
@@ -97,6 +98,8 @@ struct worker {
 	/* from here on: the worker's own */
 	const struct team_view *view; /* of this turn */
 	const struct knobs *knobs;    /* of this turn */
+	uint64_t view_gen;	      /* that `bucket` follows */
+	uint8_t bucket[TEAM_BUCKETS]; /* -> member: the view's, but for those that wait for a pause to move */
 	uint64_t now;		      /* TSC at the beginning of the turn */
 	uint16_t ip_id;
 	unsigned int rx_hint;	      /* last PA that matched on the wire */
@@ -116,6 +119,8 @@ struct worker {
 	struct traffic member_rx[TEAM_MEMBERS], member_tx[TEAM_MEMBERS];
 	uint64_t member_tx_dropped[TEAM_MEMBERS];
 	uint64_t bucket_bytes[TEAM_BUCKETS];
+	uint64_t lags[TEAM_BUCKETS / 64]; /* bit: the bucket is not yet where the view has it */
+	uint64_t bucket_seen[TEAM_BUCKETS]; /* TSC, of those that lag: last packet, or when it began */
 	uint64_t turns, busy_turns, busy_cycles, packets, sleeps, sleep_ns, remote_numa;
 } __attribute__((aligned(64)));
 
@@ -132,6 +137,7 @@ struct datapath {
 	uint32_t fits_all; /* bytes of an inner IP packet that fit every tunnel; relaxed */
 	/* members with fewer transmit queues than workers are shared under a lock */
 	rte_spinlock_t tx_lock[TEAM_MEMBERS] __attribute__((aligned(64)));
+	uint64_t copies[COPIES] __attribute__((aligned(64))); /* copies.c: written by all workers, atomically */
 	/* main thread only */
 	unsigned int next_worker __attribute__((aligned(64)));
 	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
@@ -156,6 +162,26 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 void egress_flush(struct worker *w);
 /* gather one frame for a member */
 void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m);
+
+/* flowlet.c: buckets follow the view. */
+/* At the beginning of a turn with another view. */
+void flowlet_follow(struct worker *w);
+/* A packet of a bucket that lags: if it comes after a pause the bucket moves, before the packet is sent. */
+void flowlet_packet(struct worker *w, unsigned int bucket);
+
+/* Member for a bucket of the transmit hash. */
+static inline uint8_t flowlet_member(struct worker *w, unsigned int bucket)
+{
+	if (unlikely(w->lags[bucket / 64] >> bucket % 64 & 1))
+		flowlet_packet(w, bucket);
+	return w->bucket[bucket];
+}
+
+/*
+ * copies.c: was the same frame taken from another member lately? Only for addresses that have just moved: it writes
+ * memory that workers share.
+ */
+bool copies_seen(struct datapath *dp, uint8_t member, const struct rte_mbuf *m);
 
 /* ingress.c */
 void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);

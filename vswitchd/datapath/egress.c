@@ -109,7 +109,7 @@ static void flood(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 }
 
 /* Template for a packet by its flow (or, for hosts that pin MAC to PA, by its MACs); NULL and *why when none. */
-static inline const struct encap_template *choose(const struct worker *w, const struct rte_mbuf *m,
+static inline const struct encap_template *choose(struct worker *w, const struct rte_mbuf *m,
 						  struct pkt_meta *meta, enum drop_reason *why)
 {
 	const struct tunnel *t = rcu_dereference(w->dp->tunnels[meta->dst]);
@@ -130,7 +130,8 @@ static inline const struct encap_template *choose(const struct worker *w, const 
 	} else {
 		pa = t->pa_of_flow[FLOW_PA(hash) & 63];
 	}
-	meta->member = w->view->bucket[FLOW_BUCKET(hash)];
+	meta->bucket = FLOW_BUCKET(hash);
+	meta->member = flowlet_member(w, meta->bucket);
 	if (unlikely(meta->member >= t->n_members)) {
 		*why = DROP_NO_MEMBER;
 		return NULL;
@@ -179,7 +180,7 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		}
 		go[k] = m;
 		ready[k++] = t;
-		stat_add(&w->bucket_bytes[FLOW_BUCKET(meta->hash)], m->pkt_len);
+		stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
 	}
 	/* Hosts of one fabric speak one encapsulation: the run is nearly always the whole burst. */
 	for (uint16_t from = 0, to; from < k; from = to) {

@@ -10,12 +10,20 @@
 
 #define PREFETCH_AHEAD 4
 
-/* Is this PA accepted on this member? (DESIGN: cooperating teams accept any, independent only the home.) */
-static inline bool at_home(const struct worker *w, const struct team_pa_view *pa, uint8_t member)
+/*
+ * Is this PA accepted on this member? (DESIGN: cooperating teams accept any, independent only the home.) For a while
+ * after a move on both: the switch does not know yet. One that knows neither sends to both.
+ */
+static inline enum drop_reason at_home(struct worker *w, const struct team_pa_view *pa, uint8_t member,
+				       const struct rte_mbuf *m)
 {
-	if (likely(pa->now == member) || w->view->mode == TEAM_COOPERATE)
-		return true;
-	return pa->prev == member && w->now < pa->prev_until;
+	bool moved = unlikely(pa->prev != TEAM_NO_MEMBER) && w->now < pa->prev_until;
+
+	if (unlikely(w->view->mode == TEAM_COOPERATE))
+		return DROP_NONE;
+	if (unlikely(pa->now != member && !(moved && pa->prev == member)))
+		return DROP_NOT_HOME;
+	return unlikely(moved) && copies_seen(w->dp, member, m) ? DROP_FLOODED_COPY : DROP_NONE;
 }
 
 /* Asked once for a run of packets from one source. */
@@ -100,9 +108,9 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	}
 	if (unlikely(why))
 		return why;
-	if (unlikely(!at_home(w, &v->pas[w->rx_hint], member)))
-		return DROP_NOT_HOME;
-
+	why = at_home(w, &v->pas[w->rx_hint], member, m);
+	if (unlikely(why))
+		return why;
 	memset(meta, 0, sizeof(*meta));
 	meta->vsid_in = meta->vsid_out = rx.vsid;
 	meta->record = REC_NONE;

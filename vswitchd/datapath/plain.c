@@ -10,13 +10,16 @@ void plain_to_wire(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 	const struct mac *src = (const struct mac *)(rte_pktmbuf_mtod(m, const uint8_t *) + 6);
-	uint8_t member;
+	bool cooperate = w->view->mode == TEAM_COOPERATE;
+	uint8_t bucket = cooperate ? FLOW_BUCKET(meta->hash) : teaming_mac_bucket(src);
+	/* An independent switch has been told where the MAC is now. */
+	uint8_t member = cooperate ? flowlet_member(w, bucket) : w->view->bucket[bucket];
 
-	member = w->view->bucket[w->view->mode == TEAM_COOPERATE ? FLOW_BUCKET(meta->hash) : teaming_mac_bucket(src)];
 	if (member >= w->view->n_members) {
 		worker_drop(w, meta->src, m, DROP_NO_MEMBER);
 		return;
 	}
+	stat_add(&w->bucket_bytes[bucket], m->pkt_len);
 	egress_wire(w, member, m);
 }
 

@@ -200,6 +200,8 @@ unsigned int worker_turn(struct worker *w)
 	unsigned int n;
 
 	w->view = teaming_view(w->dp->params.teaming);
+	if (unlikely(w->view->gen != w->view_gen))
+		flowlet_follow(w);
 	w->knobs = rcu_dereference(w->dp->knobs);
 	n = poll_members(w, plan);
 	n += poll_ports(w, plan);

@@ -202,6 +202,70 @@ static void previous_home_is_accepted_for_a_while(void **state)
 	assert_int_equal(world.ports[A].n_got, 0);
 }
 
+static void a_frame_flooded_to_both_homes_comes_once(void **state)
+{
+	static const unsigned int by[] = { 1, 1, 0 }; /* the sender repeats itself; what the switch floods */
+	uint8_t buf[SIZE];
+
+	world.view.pas[0].prev = 1;
+	world.view.pas[0].prev_until = UINT64_MAX;
+	for (unsigned int i = 0; i < 3; i++)
+		wire_brings(by[i], tunnel(buf, 0, 21, 5001, mac_a, mac_far, IP_FAR, IP_A));
+	world_turn();
+	assert_int_equal(world.ports[A].n_got, 2);
+	assert_int_equal(drops_of(DROP_FLOODED_COPY), 1);
+	world.view.pas[0].prev_until = 0;
+	for (unsigned int i = 0; i < 3; i++)
+		wire_brings(by[i], tunnel(buf, 0, 21, 5001, mac_a, mac_far, IP_FAR, IP_A));
+	world_turn();
+	assert_int_equal(world.ports[A].n_got, 1);
+	assert_int_equal(drops_of(DROP_FLOODED_COPY), 1);
+	assert_int_equal(drops_of(DROP_NOT_HOME), 2);
+}
+
+/* A bucket that is moved for balance waits for a pause; one that lost its member does not. HNV row 64. */
+static void a_bucket_moves_in_a_pause(void **state)
+{
+	struct worker *w = world.dp->workers[0];
+	/* By the member it had, then by the other, then back as long as both are good. */
+	static const unsigned int by_other[] = { 0, 0, 0, 1, 1, 0 };
+	unsigned int bucket = TEAM_BUCKETS, from = 0;
+	uint64_t waiting[TEAM_BUCKETS / 64];
+	uint8_t buf[SIZE];
+
+	for (unsigned int step = 0; step < 6; step++) {
+		guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 64));
+		switch (step) {
+		case 1: /* balance wants it elsewhere */
+			for (bucket = 0; !w->bucket_bytes[bucket]; bucket++)
+				;
+			from = world.view.bucket[bucket];
+			world.view.bucket[bucket] = (uint8_t)!from;
+			world.view.patient[bucket / 64] |= UINT64_C(1) << bucket % 64;
+			world.view.gen++;
+			break;
+		case 3:
+			w->bucket_seen[bucket] -= w->dp->tsc_hz / 500;
+			break;
+		case 4: /* back, as long as the way back is good */
+			world.view.bucket[bucket] = (uint8_t)from;
+			world.view.gen++;
+			break;
+		case 5:
+			world.view.members[!from].usable = false;
+			world.view.gen++;
+			break;
+		}
+		world_turn();
+		assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 1);
+		if (!step)
+			continue;
+		assert_int_equal(world.members[!from].n_sent, by_other[step]);
+		datapath_buckets_waiting(world.dp, waiting);
+		assert_int_equal(waiting[bucket / 64] >> bucket % 64 & 1, step == 1 || step == 2 || step == 4);
+	}
+}
+
 static void row18_gateway_answers_echo(void **state)
 {
 	struct mac gw = gateway_mac(5001);
@@ -373,6 +437,7 @@ static void unresolved_and_no_member_are_counted(void **state)
 	world.resolved = true;
 	assert_int_equal(datapath_host_update(world.dp, HOST_NONE), 0);
 	memset(world.view.bucket, TEAM_NO_MEMBER, sizeof(world.view.bucket));
+	world.view.gen++;
 	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 10));
 	world_turn();
 	assert_int_equal(drops_of(DROP_NO_MEMBER), 1);
@@ -482,6 +547,8 @@ int main(void)
 		T(row58_tunnel_broadcast_stays_here),
 		T(wire_drops_have_names),
 		T(previous_home_is_accepted_for_a_while),
+		T(a_frame_flooded_to_both_homes_comes_once),
+		T(a_bucket_moves_in_a_pause),
 		T(row18_gateway_answers_echo),
 		T(row26_too_big_is_told),
 		T(row26_routed_too_big_is_told),

@@ -74,6 +74,7 @@ static void view_init(void)
 	struct team_view *v = &world.view;
 
 	memset(v, 0, sizeof(*v));
+	v->gen = 1;
 	v->mode = TEAM_INDEPENDENT;
 	v->n_members = v->n_pas = v->n_usable = 2;
 	for (unsigned int i = 0; i < TEAM_BUCKETS; i++)

@@ -421,6 +421,36 @@ static void an_address_moves_once_when_its_member_leaves(void **state)
 		assert_int_equal(view_of(i)->home, all[i]);
 }
 
+/* What comes in should follow the speeds, and stay so while a link is down: other hosts' policy does not change. */
+static void inbound_weights_follow_speeds_not_links(void **state)
+{
+	uint8_t weight[LOCAL_PAS];
+
+	world_ready(&w);
+	tw_place_weights(&w.core, weight);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(weight[i], 1);
+	w.members[0].speed = 25000;
+	w.members[1].speed = 10000;
+	w.members[2].speed = 10000;
+	w.config.n_members = 3; /* member 0 gets two of the four addresses */
+	world_configure(&w, NULL, 0);
+	world_open(&w, 3, false);
+	tw_place_weights(&w.core, weight);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(weight[w.core.pa_order[i]], view_of(i)->home == 0 ? 5 : 4);
+	world_link(&w, 0, false);
+	tw_place_weights(&w.core, weight);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(weight[w.core.pa_order[i]], view_of(i)->home == 0 ? 5 : 4);
+	w.members[0].speed = 1000000; /* more than 255 times */
+	w.members[1].speed = 1000;
+	world_configure(&w, NULL, 0);
+	tw_place_weights(&w.core, weight);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_true(weight[w.core.pa_order[i]] >= 1);
+}
+
 static void families_are_spread_each_for_itself(void **state)
 {
 	w.pas[0].address = ip("10.0.0.1");
@@ -671,6 +701,7 @@ int main(void)
 		TEST(every_address_is_heard_at_least_every_60_s, setup2),
 		TEST(homes_follow_the_configuration, setup3),
 		TEST(an_address_moves_once_when_its_member_leaves, setup4),
+		TEST(inbound_weights_follow_speeds_not_links, setup4),
 		TEST(families_are_spread_each_for_itself, setup3),
 		TEST(a_member_without_an_address_carries_nothing, setup3),
 		TEST(a_cooperating_team_uses_any_address_anywhere, setup3),

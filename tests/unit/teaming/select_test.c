@@ -166,6 +166,46 @@ static void members_of_different_speed(void **state)
 	links(speeds, 6, 32, false, 25);
 }
 
+/* What rebalancing does in between: two settled buckets change places. */
+static void swap(struct run *r, uint64_t *seed)
+{
+	unsigned int a = (unsigned int)unit_below(seed, TEAM_BUCKETS), b = (unsigned int)unit_below(seed, TEAM_BUCKETS);
+	uint8_t of_a = r->s.now[a], of_b = r->s.now[b];
+
+	if (!tw_select_settled(&r->s, a) || !tw_select_settled(&r->s, b))
+		return;
+	tw_select_swap(&r->s, a, b);
+	assert_int_equal(r->s.now[a], of_b);
+	assert_int_equal(r->s.now[b], of_a);
+	assert_true(r->s.patient[a / 64] >> a % 64 & 1);
+	check_places(r);
+}
+
+/* An exchange is kept: links that come back find it. */
+static void exchanges_in_between(void **state)
+{
+	uint64_t seed = unit_seed();
+
+	for (unsigned int run = 0; run < 100; run++) {
+		uint8_t home[TEAM_BUCKETS];
+		struct run r;
+
+		begin(&r, &seed, speeds, 3, 4);
+		step(&r, UINT32_MAX, 0);
+		for (unsigned int i = 0; i < 30; i++) {
+			swap(&r, &seed);
+			memcpy(home, r.s.home, sizeof(home));
+			step(&r, r.carries ^ 1u << unit_below(&seed, r.n), 0);
+			assert_memory_equal(r.s.home, home, sizeof(home));
+			for (unsigned int b = 0; b < TEAM_BUCKETS; b++)
+				if (r.s.now[b] != r.before.now[b])
+					assert_false(r.s.patient[b / 64] >> b % 64 & 1);
+		}
+		step(&r, UINT32_MAX, 0);
+		assert_memory_equal(r.s.now, home, sizeof(home));
+	}
+}
+
 /* Members configured, removed, changing speed in between. */
 static void configuration_changes(void **state)
 {
@@ -253,6 +293,7 @@ int main(void)
 		cmocka_unit_test(equal_members_single_changes),
 		cmocka_unit_test(equal_members_many_at_once),
 		cmocka_unit_test(members_of_different_speed),
+		cmocka_unit_test(exchanges_in_between),
 		cmocka_unit_test(configuration_changes),
 	};
 
