@@ -11,32 +11,28 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from runner import children
 
-from .capture import tshark_fields
 from .fabric import Fabric
 from .guest import Guest
 from .host import Host
+from .narrator import TICK_SECONDS, Narrator
 from .process import sh
 from .programs import SOURCE, build_directory, program
 from .qemu import QemuGuest, prepare
+from .quickstart_team import no_team, prove_failover, prove_shares
 from .run import Run
-from .underlay import Cable
+from .team_fabric import TeamHosts
+from .teamd import ACTIVEBACKUP
 from .wait import until
 
 TARGETS = ["vswitchd/daemon/vswitchd", "vswitchd/cli/vswitchctl"]
-TICK_SECONDS = 15.0
+LIGHT_TARGETS = ["tests/lib/frontend/vhu-peer"]
 NAME_PORT = 7
-STREAMS = 32
 
 
 class Interrupted(BaseException):
@@ -47,67 +43,11 @@ class Interrupted(BaseException):
         self.number = number
 
 
-@dataclass
-class Narrator:
-    """Tells what is going on, and that something still is."""
-
-    started: float = field(default_factory=time.monotonic)
-    proven: int = 0
-    failed: list[str] = field(default_factory=list)
-    last_output: float = field(default_factory=time.monotonic)
-    doing: str = ""
-    logs: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="vswitchd-quickstart-")))
-
-    def __post_init__(self) -> None:
-        threading.Thread(target=self._tick, daemon=True).start()
-
-    def line(self, text: str = "", mark: str = "    ") -> None:
-        self.last_output = time.monotonic()
-        stamp = f"{time.monotonic() - self.started:4.0f} s"
-        for number, part in enumerate(text.splitlines() or [""]):
-            print(
-                f"{stamp if not number else ' ' * len(stamp)}  {mark if not number else '    '} {part}",
-                flush=True,
-            )
-
-    def section(self, text: str) -> None:
-        print(flush=True)
-        self.line(text, "----")
-
-    @contextmanager
-    def step(self, text: str) -> Iterator[None]:
-        """Something that takes a while."""
-        self.doing = text
-        self.line(text + "...")
-        yield
-        self.doing = ""
-
-    def claim(self, text: str, check: Callable[[], str]) -> None:
-        """Something to be proved. `check` returns what was seen, or raises AssertionError."""
-        self.doing = text
-        try:
-            seen = check()
-        except AssertionError as error:
-            self.failed.append(text)
-            self.line(f"{text}\n{error}", "FAIL")
-        else:
-            self.proven += 1
-            self.line(f"{text}{': ' + seen if seen else ''}", " ok ")
-        self.doing = ""
-
-    def _tick(self) -> None:
-        while True:
-            time.sleep(1)
-            if self.doing and time.monotonic() - self.last_output > TICK_SECONDS:
-                self.line(f"still at it: {self.doing}")
-
-
-def build(narrator: Narrator) -> None:
+def build(narrator: Narrator, light: bool) -> None:
     """meson and ninja, only what is needed here."""
     directory = build_directory()
-    os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ.get("PATH", "")
     steps = [] if (directory / "build.ninja").exists() else [["meson", "setup", str(directory), str(SOURCE)]]
-    steps.append(["ninja", "-C", str(directory), *TARGETS])
+    steps.append(["ninja", "-C", str(directory), *TARGETS, *(LIGHT_TARGETS if light else [])])
     log = narrator.logs / "build.log"
     for argv in steps:
         with narrator.step(f"{argv[0]} {argv[1] if argv[0] == 'meson' else ''}".strip() + f" in {directory}"):
@@ -138,12 +78,17 @@ def _logged(narrator: Narrator, argv: list[str], log: Path) -> int:
 class Scene:
     """Two hosts and five guests."""
 
-    def __init__(self, run: Run, kvm: bool) -> None:
-        self.fabric = Fabric(run, hosts=2, nics=2)
+    def __init__(self, run: Run, options: argparse.Namespace) -> None:
+        self.no_team = no_team(run)
+        self.fabric: Fabric
+        if self.no_team:
+            self.fabric = Fabric(run, hosts=2, nics=2)
+        else:
+            self.fabric = TeamHosts(run, ACTIVEBACKUP, switch="bridge", spread="all")
         self.fabric.subnet(5001, "tenant-a", "10.1.0.1/24")
         self.fabric.subnet(5002, "tenant-a", "10.2.0.1/24")
         self.fabric.subnet(6001, "tenant-b", "10.1.0.1/24")
-        self.machines: dict[str, QemuGuest] = {}
+        self.machines: dict[str, Guest] = {}
         for name, host, vsid, addresses, mac in (
             ("a1", "h1", 5001, ["10.1.0.11/24"], "02:00:00:00:01:11"),
             ("a2", "h2", 5001, ["10.1.0.12/24"], "02:00:00:00:01:12"),
@@ -152,16 +97,19 @@ class Scene:
             ("b2", "h2", 6001, ["10.1.0.12/24", "10.1.0.99/24"], "02:00:00:00:01:12"),
         ):
             # the MTU that fits is the guest's own 1500: the provider network here has room for the tunnel
-            self.machines[name] = self.fabric.machine(host, name, vsid, *addresses, mac=mac, kvm=kvm)
+            if options.light:
+                self.machines[name] = self.fabric.tap_guest(host, name, vsid, *addresses, mac=mac)
+            else:
+                self.machines[name] = self.fabric.machine(host, name, vsid, *addresses, mac=mac, kvm=options.kvm)
 
     @property
     def hosts(self) -> dict[str, Host]:
         return self.fabric.hosts
 
 
-def start(narrator: Narrator, scene: Scene) -> None:
+def start(narrator: Narrator, scene: Scene, options: argparse.Namespace) -> None:
     """Everything up, with a line for each."""
-    fabric = scene.fabric
+    start_teams(narrator, scene)
     with narrator.step(
         "vswitchd on h1 and h2, in the namespaces "
         + " and ".join(host.netns.name for host in scene.hosts.values())
@@ -170,26 +118,45 @@ def start(narrator: Narrator, scene: Scene) -> None:
             host.start(ready=False)
         for host in scene.hosts.values():
             host.wait_ready()
-    first = next(iter(scene.machines.values()))
+    start_guests(narrator, scene, options)
+    if isinstance(scene.fabric, TeamHosts):
+        scene.fabric.settle()
+
+
+def start_teams(narrator: Narrator, scene: Scene) -> None:
+    """Where there are any."""
+    fabric = scene.fabric
+    if not isinstance(fabric, TeamHosts):
+        narrator.line(f"{scene.no_team}: the NICs are members by configuration, without a team device")
+        return
     with narrator.step(
-        f"booting {len(scene.machines)} guests under {'KVM' if first.kvm else 'emulation (TCG)'}"
+        "teamd on h1 and h2, runner activebackup: " + " and ".join(team.device for team in fabric.teams.values())
     ):
+        fabric.start_teams()
+    narrator.line(
+        f'vswitchd is told: team = {{ device = "{fabric.teams["h1"].device}"; spread = "all"; }}\n'
+        "so that the standby NIC carries tenant traffic, too"
+    )
+
+
+def start_guests(narrator: Narrator, scene: Scene, options: argparse.Namespace) -> None:
+    """All at once."""
+    how = "in network namespaces" if options.light else f"under {'KVM' if options.kvm else 'emulation (TCG)'}"
+    with narrator.step(f"starting {len(scene.machines)} guests {how}"):
         for guest in scene.machines.values():
             guest.power_on()
         for name, guest in scene.machines.items():
-            fabric.finish_by_name(name)
-            narrator.line(f"{name} is up after {guest.boot_seconds:.0f} s: {fabric.describe(name)}")
+            scene.fabric.finish_by_name(name)
+            after = f" after {guest.boot_seconds:.0f} s" if isinstance(guest, QemuGuest) else ""
+            narrator.line(f"{name} is up{after}: {scene.fabric.describe(name)}")
     for name, guest in scene.machines.items():
-        guest.run(
-            f"echo {name} > /run/name; while :; do nc -l -p {NAME_PORT} < /run/name > /dev/null; done "
-            "> /dev/null 2>&1 &"
-        )
+        guest.start(f"while :; do echo {name} | busybox nc -l -p {NAME_PORT} > /dev/null; done")
 
 
 def who_is(guest: Guest, address: str) -> str:
     """The name of the machine that answers at an address."""
     return until(
-        lambda: guest.run(f"nc -w 3 {address} {NAME_PORT} < /dev/null", check=False).output.strip(),
+        lambda: guest.run(f"busybox nc -w 3 {address} {NAME_PORT} < /dev/null", check=False).output.strip(),
         f"{guest.name} asks who is {address}",
         15,
     )
@@ -254,84 +221,20 @@ def show_frame(narrator: Narrator, scene: Scene, run: Run) -> None:
     capture.stop()
     pcap = capture.write_pcap(run.directory / "wire.pcap")
     narrator.line("tshark reads it as:")
-    text = sh(
-        ["tshark", "-n", "-r", str(pcap), "-Y", "gre.key && icmp", "-c", "200", "-V"], timeout=60
-    ).output
+    text = sh(["tshark", "-n", "-r", str(pcap), "-Y", "gre.key && icmp", "-c", "200", "-V"], timeout=60).output
     keep = re.compile(
-        r"^(Frame 1|Ethernet|Internet Protocol|Generic Routing|    Protocol Type|    Key|    Flags|"
-        r"Internet Control|Frame \d+)"
+        r"^(Frame \d+|Ethernet|Internet Protocol|Generic Routing|    Protocol Type|    Key|    Flags|Internet Control)"
     )
-    shown = 0
-    for line in text.splitlines():
-        shown += line.startswith("Frame")
-        if shown == 1 and keep.match(line):
-            print(f"             {line[:150]}", flush=True)
-    rows = tshark_fields(pcap, ["gre.key"], "gre.key")
-    narrator.claim("tshark sees the same VSID", lambda: _same_vsid(rows))
+    first = re.split(r"^(?=Frame \d)", text, flags=re.MULTILINE)[1:2]
+    narrator.quote("\n".join(line for each in first for line in each.splitlines() if keep.match(line)))
+    keys = re.findall(r"^    Key: 0x([0-9a-f]{8})$", text, re.MULTILINE)
+    narrator.claim("tshark sees the same VSID", lambda: _same_vsid(keys))
 
 
-def _same_vsid(rows: list[list[str]]) -> str:
-    found = {int(row[0], 0) >> 8 for row in rows}
+def _same_vsid(keys: list[str]) -> str:
+    found = {int(key, 16) >> 8 for key in keys}
     assert 5001 in found, f"VSIDs found: {found}"
     return f"gre.key >> 8 = {', '.join(map(str, sorted(found)))}"
-
-
-def prove_team(narrator: Narrator, scene: Scene) -> None:
-    """Both NICs of both hosts carry a share, both ways; and one of them is enough."""
-    narrator.section(f"The team: {STREAMS} TCP streams each way between a1 and a2")
-    one, two = scene.machines["a1"], scene.machines["a2"]
-    cables = [cable for host in scene.hosts.values() for cable in host.cables]
-    before = {cable.port: cable.counters() for cable in cables}
-    for direction in ("", "-R"):
-        server = two.start("iperf3 -s -1")
-        with narrator.step(f"iperf3 {'from a2 to a1' if direction else 'from a1 to a2'}"):
-
-            def run_client(way: str = direction) -> str:
-                done = one.run(f"iperf3 -c 10.1.0.12 -t 2 -P {STREAMS} {way}", timeout=60, check=False)
-                return done.output if done.ok else ""
-
-            output = until(run_client, "iperf3 connects", 60)
-            rates = re.findall(r"\[SUM\].*?([\d.]+ \wbits/sec).*receiver", output)
-            narrator.line(f"{rates[-1] if rates else 'done'}")
-        server.wait()
-    used = {cable.port: cable.counters() - before[cable.port] for cable in cables}
-    narrator.line(f"{'packets':12} {'sent':>10} {'received':>10}")
-    for cable in cables:
-        narrator.line(
-            f"{cable.host.short + ' ' + cable.nic:12} {used[cable.port].tx_packets:>10} "
-            f"{used[cable.port].rx_packets:>10}"
-        )
-    for name, host in scene.hosts.items():
-        for way in ("sent", "received"):
-            narrator.claim(
-                f"{name} has {way} by both NICs",
-                lambda host=host, way=way: _share(  # type: ignore[misc]
-                    [
-                        used[cable.port].tx_packets if way == "sent" else used[cable.port].rx_packets
-                        for cable in host.cables
-                    ]
-                ),
-            )
-    narrator.claim(
-        "a NIC of h1 loses its link: traffic goes on by the other",
-        lambda: _unplugged(one, scene.hosts["h1"].cables[0]),
-    )
-
-
-def _share(packets: list[int]) -> str:
-    share = [count / max(1, sum(packets)) for count in packets]
-    assert min(share) > 0.1, f"shares {share}"
-    return " : ".join(f"{each:.0%}" for each in share)
-
-
-def _unplugged(guest: Guest, cable: Cable) -> str:
-    cable.unplug()
-    try:
-        got = guest.ping("10.1.0.12", 20, 0.1, 3.0)
-    finally:
-        cable.plug()
-    assert got >= 18, f"{got} of 20 echo requests answered"
-    return f"{got} of 20 echo requests answered from the moment the cable was pulled"
 
 
 def stay(narrator: Narrator, scene: Scene) -> None:
@@ -371,19 +274,22 @@ def _command(scene: Scene, name: str, command: str) -> str:
 
 
 def demonstrate(narrator: Narrator, options: argparse.Namespace) -> None:
-    with narrator.step("kernel and user space of the guests (Debian's kernel is downloaded once, 70 MB)"):
-        prepare()
+    if not options.light:
+        with narrator.step("kernel and user space of the guests (Debian's kernel is downloaded once, 70 MB)"):
+            prepare()
     with Run(narrator.logs) as run:
         narrator.section("The scene: hosts h1 and h2, two NICs each, on a switch that learns MAC addresses")
-        scene = Scene(run, options.kvm)
-        start(narrator, scene)
+        scene = Scene(run, options)
+        start(narrator, scene, options)
         prove_reachability(narrator, scene)
         show_frame(narrator, scene, run)
-        prove_team(narrator, scene)
+        guests = (scene.machines["a1"], scene.machines["a2"])
+        prove_shares(narrator, scene.fabric, *guests, "10.1.0.12")
+        prove_failover(narrator, scene.fabric, guests[0], "10.1.0.12")
         if options.keep:
             stay(narrator, scene)
         narrator.section("The end")
-        with narrator.step("guests and switches end, namespaces are removed"):
+        with narrator.step("guests, switches and teams end, namespaces are removed"):
             narrator.claim("vswitchd ends cleanly on both hosts", lambda: _end(scene))
 
 
@@ -400,16 +306,17 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="quickstart")
-    for flag in ("-y", "--yes", "--kvm", "--keep", "--built"):
+    for flag in ("-y", "--yes", "--kvm", "--light", "--keep", "--built"):
         parser.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin:" + os.environ.get("PATH", "")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     narrator = Narrator()
     children.adopt_orphans()
     try:
         if not options.built:
-            build(narrator)
+            build(narrator, options.light)
         if os.geteuid() != 0:
             if not shutil.which("sudo"):
                 raise AssertionError("network namespaces need root, and there is no sudo: run this as root")
