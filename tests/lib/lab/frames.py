@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reading of captured frames: NVGRE by our own strict eyes, everything else by scapy."""
+"""Reading of captured frames: NVGRE by our own strict eyes, everything else by scapy, which is loaded only then: that
+takes seconds where the CPU is emulated.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,12 @@ import socket
 import struct
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scapy.packet import Packet
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
-
-# importing the layers is what makes Ether() see them
-from scapy.layers import inet, inet6  # noqa: E402,F401  pylint: disable=wrong-import-position,unused-import
-from scapy.layers.l2 import Ether  # noqa: E402  pylint: disable=wrong-import-position
-from scapy.packet import Packet  # noqa: E402  pylint: disable=wrong-import-position
 
 GRE_PROTOCOL = 47
 GRE_FLAGS_KEY = 0x2000
@@ -40,7 +40,7 @@ class Nvgre:
     @cached_property
     def packet(self) -> Packet:
         """The inner frame as scapy reads it."""
-        return Ether(self.inner)
+        return dissect(self.inner)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Frame:
 
     @cached_property
     def packet(self) -> Packet:
-        return Ether(self.data)
+        return dissect(self.data)
 
     @cached_property
     def nvgre(self) -> Nvgre | None:
@@ -86,6 +86,16 @@ class Frame:
     def __str__(self) -> str:
         way = "out" if self.outgoing else "in"
         return f"{self.interface} {way} {self.packet.summary()}"
+
+
+def dissect(data: bytes) -> Packet:
+    """An Ethernet frame as scapy reads it."""
+    # importing the layers is what makes Ether() see them
+    # pylint: disable=import-outside-toplevel,unused-import
+    from scapy.layers import inet, inet6  # noqa: F401
+    from scapy.layers.l2 import Ether
+
+    return Ether(data)
 
 
 def parse_nvgre(data: bytes, ethertype: int) -> Nvgre | None:

@@ -61,15 +61,19 @@ class Guest(ABC):
 
     def configure(self, *addresses: str, gateway: str = "", gateway6: str = "", mtu: int = 0) -> None:
         """Brings eth0 up with addresses (each with its prefix length) and default routes."""
-        lines = [f"ip link set eth0 mtu {mtu}"] if mtu else []
-        lines.append("ip link set eth0 up")
+        lines = [f"link set eth0 mtu {mtu}"] if mtu else []
+        lines.append("link set eth0 up")
         # a duplicate is looked for by tests that want to, with addresses of their own
-        lines += [f"ip addr add {a} dev eth0{' nodad' if ':' in a else ''}" for a in addresses]
+        lines += [f"addr add {a} dev eth0{' nodad' if ':' in a else ''}" for a in addresses]
         if gateway:
-            lines.append(f"ip route add default via {gateway}")
+            lines.append(f"route add default via {gateway}")
         if gateway6:
-            lines.append(f"ip -6 route add default via {gateway6} dev eth0")
-        self.run("set -e\n" + "\n".join(lines))
+            lines.append(f"-6 route add ::/0 via {gateway6} dev eth0")
+        self._ip(*lines)
+
+    def _ip(self, *lines: str) -> None:
+        """Commands of ip, in order."""
+        self.run("set -e\n" + "\n".join(f"ip {line}" for line in lines))
 
     def silence(self) -> None:
         """Takes all addresses away: from now on its kernel sends nothing on its own account."""

@@ -5,18 +5,14 @@ flow; and which way each flow went, seen on the switch. No packet is touched by 
 
 from __future__ import annotations
 
+import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
-from scapy.packet import Raw
-from scapy.utils import wrpcap
 
 from .netns import Netns
 from .peer import Peer
@@ -61,6 +57,17 @@ class Outcome:
         return not self.lost and not self.late and not self.duplicated and self.received == self.sent
 
 
+def udp_frame(source: Place, destination: Place) -> bytes:
+    """18 bytes of payload; whoever fills them in makes the checksum."""
+    udp = struct.pack("!HHHH", FIRST_PORT, 9, 26, 0) + bytes(18)
+    ends = b"".join(socket.inet_aton(place.addresses[0].split("/")[0]) for place in (source, destination))
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0) + ends
+    checksum = ~(sum(struct.unpack("!10H", ip)) % 0xFFFF) & 0xFFFF
+    ip = ip[:10] + struct.pack("!H", checksum) + ip[12:]
+    macs = b"".join(bytes.fromhex(place.mac.replace(":", "")) for place in (destination, source))
+    return macs + b"\x08\x00" + ip + udp
+
+
 class Endpoint:
     """A port that sends to its opposite and receives from it; silent until told."""
 
@@ -73,17 +80,12 @@ class Endpoint:
         self.peer: Peer | None = None
 
     def power_on(self, opposite: Place) -> None:
-        packet = (
-            Ether(src=self.place.mac, dst=opposite.mac)
-            / IP(src=self.place.addresses[0].split("/")[0], dst=opposite.addresses[0].split("/")[0])
-            / UDP(sport=FIRST_PORT, dport=9)
-            / Raw(bytes(18))
-        )
-        wrpcap(str(self._frame), [packet])
+        frame = udp_frame(self.place, opposite)
+        header = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+        self._frame.write_bytes(header + struct.pack("=IIII", 0, 0, len(frame), len(frame)) + frame)
         options = {
             "server": 1,
             "mode": "genseq+sink",
-            "socket": self.place.socket,
             "frames": self._frame,
             "flows": self.flows,
             "seq": "auto",
@@ -91,8 +93,7 @@ class Endpoint:
             "pcap-max": 1 << 40,
             "size": 1024,
         }
-        socket = options.pop("socket")
-        self.peer = Peer(self.place.host.netns, self.place.name, Path(str(socket)), options, ["--hold"])
+        self.peer = Peer(self.place.host.netns, self.place.name, self.place.socket, options, ["--hold"])
 
     def begin(self) -> None:
         """Forgets what came so far."""
@@ -181,6 +182,20 @@ class Load:
             peer.command("stop")
         return {way: self._judge(way, settle) for way in self._sending}
 
+    def wait_quiet(self, settle: float = 0.3) -> None:
+        """Stops the senders, until nothing has arrived for so long."""
+        for way in self._sending:
+            peer = self.ends[way].peer
+            assert peer
+            peer.command("stop")
+            target = self.ends["b" if way == "a" else "a"]
+            last, since = -1, time.monotonic()
+            while time.monotonic() - since < settle:
+                now = target.arrived()
+                if now != last:
+                    last, since = now, time.monotonic()
+                time.sleep(0.02)
+
     def _judge(self, way: str, settle: float) -> Outcome:
         target = self.ends["b" if way == "a" else "a"]
         sent, last, since = self.ends[way].sent(), -1, time.monotonic()
@@ -231,28 +246,31 @@ class Seen:
 
 
 class Tap:
-    """tcpdump on all ports of the switch: every packet of a load as it comes in from a host and as it goes out to
-    one.
+    """tcpdump on ports of the switch: every packet of a load as it comes in from a host and as it goes out to one.
+    Not on all, for it takes its time from what it watches.
     """
 
     _made = 0
 
-    def __init__(self, switch: Netns) -> None:
+    def __init__(self, switch: Netns, ports: Iterable[str]) -> None:
         Tap._made += 1
         name = f"tap{Tap._made}"  # a log of its own: "listening" is of this one
         self._file = switch.run.directory / f"{name}.pcap"
-        self._ports = {int(link["ifindex"]): str(link["ifname"]) for link in switch.links()}
+        with switch.entered():
+            self._ports = {socket.if_nametoindex(port): port for port in ports}
+        where = " or ".join(f"ifindex {index}" for index in self._ports)
         self._process: Process = switch.start(
             f"{switch.short}-{name}",
             ["tcpdump", "-i", "any", "-y", "LINUX_SLL2", "-n", "-Z", "root", "-U", "-s", "128", "-B", "16384"]
-            + ["-w", str(self._file), "ip proto 47"],
+            + ["-w", str(self._file), f"ip proto 47 and ({where})"],
         )
         until(lambda: "listening on" in self._process.tail(), "tcpdump listens")
 
-    def stop(self, ports: set[str]) -> list[Seen]:
-        """What passed these ports; the switch's own devices above them show it once more."""
+    def stop(self) -> list[Seen]:
+        """What passed."""
         self._process.stop(number=2)
         data = self._file.read_bytes()
+        self._file.unlink()
         found = []
         at = 24
         while at + 16 <= len(data):
@@ -261,10 +279,10 @@ class Tap:
             at += 16 + length
             if len(frame) < _WIRE_PROBE + _PROBE.size:
                 continue
-            port = self._ports.get(int.from_bytes(frame[4:8], "big"), "")
+            port = self._ports[int.from_bytes(frame[4:8], "big")]
             magic, flow, number, _ = _PROBE.unpack_from(frame, _WIRE_PROBE)
-            if magic == _MAGIC and port in ports:
-                source, destination = (".".join(map(str, frame[i : i + 4])) for i in (_SLL2 + 12, _SLL2 + 16))
+            if magic == _MAGIC:
+                source, destination = (socket.inet_ntoa(frame[i : i + 4]) for i in (_SLL2 + 12, _SLL2 + 16))
                 outgoing = frame[10] == _PACKET_OUTGOING
                 found.append(Seen(seconds * 10**6 + fraction, port, outgoing, source, destination, flow, number))
         return found

@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from .iproute import IpError, Iproute
 from .process import Process, Result, sh
 from .run import Run
 
 _CLONE_NEWNET = 0x40000000
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
 _libc = ctypes.CDLL(None, use_errno=True)
+_here = Iproute()
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,18 @@ class Netns:
         self.run = run
         self.short = short
         self.name = f"{run.id}-{short}"
-        sh(["ip", "netns", "add", self.name])
+        self._ip = Iproute(self.name)
+        _here.run(f"netns add {self.name}")
         run.defer(self.delete)
         self.ip("link set lo up")
 
     def delete(self) -> None:
         self.run.forget(self.delete)
-        sh(["ip", "netns", "delete", self.name], check=False)
+        self._ip.close()
+        try:
+            _here.run(f"netns delete {self.name}")
+        except IpError:
+            pass
 
     def sh(self, argv: list[str] | str, check: bool = True, timeout: float = 30.0) -> Result:
         """A command inside, to its end."""
@@ -67,11 +75,19 @@ class Netns:
 
     def ip(self, arguments: str, check: bool = True) -> str:
         """iproute2's ip on this namespace."""
-        return sh(f"ip -n {self.name} {arguments}", check=check).output
+        if arguments.startswith("-") or " show" in arguments:
+            return sh(f"ip -n {self.name} {arguments}", check=check).output
+        try:
+            return self._ip.run(arguments)
+        except IpError as error:
+            if check:
+                raise
+            return str(error)
 
     def batch(self, *lines: str) -> None:
-        """Several commands of iproute2's ip in one process; the first that fails ends it."""
-        sh(["ip", "-n", self.name, "-batch", "-"], stdin="\n".join(lines) + "\n")
+        """Several commands that change something; the first that fails ends it."""
+        for line in lines:
+            self._ip.run(line)
 
     def checksums_in_software(self, interface: str) -> None:
         """Frames reach captures and user space with their checksums filled in (`ethtool -K DEV tx off`)."""
@@ -98,6 +114,13 @@ class Netns:
         return Counters(
             stats["rx"]["packets"], stats["tx"]["packets"], stats["rx"]["bytes"], stats["tx"]["bytes"]
         )
+
+    def running(self, interface: str) -> bool:
+        """It is up and has a carrier (IFF_RUNNING)."""
+        request = struct.pack("16sh", interface.encode(), 0).ljust(40, b"\0")
+        with self.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+            flags = struct.unpack_from("16xh", fcntl.ioctl(handle, _SIOCGIFFLAGS, request))[0]
+        return bool(flags & _IFF_RUNNING)
 
     @contextmanager
     def entered(self) -> Iterator[None]:

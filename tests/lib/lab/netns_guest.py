@@ -29,6 +29,9 @@ class NetnsGuest(Guest):
     def start(self, script: str) -> Job:
         return _NetnsJob(self.netns, script)
 
+    def _ip(self, *lines: str) -> None:
+        self.netns.batch(*(line.removeprefix("-6 ") for line in lines))
+
     def stop(self) -> None:
         """The namespace stays until the end of the run."""
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .netns import Counters, Netns
@@ -34,10 +36,7 @@ class Cable:
 
     def plug(self) -> None:
         self.underlay.netns.ip(f"link set {self.port} up")
-        until(
-            lambda: self.host.links(self.nic)[0]["operstate"] == "UP",
-            f"carrier of {self.host.short} {self.nic}",
-        )
+        until(lambda: self.host.running(self.nic), f"carrier of {self.host.short} {self.nic}", every=0.01)
 
     def counters(self) -> Counters:
         """As the host sees them: tx left the host."""
@@ -53,13 +52,10 @@ class Underlay:
         self.mtu = mtu
         self.cables: dict[str, Cable] = {}
         # the switch looks at no IP header, even where the kernel could filter bridged frames
-        self.netns.sh(
-            [
-                "sh",
-                "-c",
-                "for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -w $f ] || echo 0 > $f; done",
-            ]
-        )
+        with self.netns.entered():
+            for setting in Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):
+                if os.access(setting, os.W_OK):
+                    setting.write_text("0")
         # no IPv6 of its own: nothing on the wire but what the hosts send
         self.netns.ip("link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
         self.netns.ip(f"link set br0 mtu {mtu} addrgenmode none up")

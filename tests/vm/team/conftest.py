@@ -15,8 +15,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 sys.dont_write_bytecode = True
 
-from lab.process import sh  # noqa: E402  pylint: disable=wrong-import-position
-from lab.programs import program  # noqa: E402  pylint: disable=wrong-import-position
 from lab.run import Run  # noqa: E402  pylint: disable=wrong-import-position
 
 LOG_TAIL = 25
@@ -48,15 +46,6 @@ def _case_run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """For one case alone."""
     with _make_run(request.node, request.node.nodeid.rpartition("/")[2]) as made:
         yield made
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _follows_devices(request: pytest.FixtureRequest) -> None:
-    """Most modules need a vswitchd that follows a team device."""
-    if Path(str(request.path)).stem in ("test_lacp", "test_independent", "test_life", "test_storm"):
-        sample = sh([program("vswitchd"), "--print-sample-config"], check=False).output
-        if not re.search(r"^#?\s*device = ", sample, re.MULTILINE):
-            pytest.skip("this vswitchd has no setting team.device")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -94,7 +94,8 @@ def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int) -> Cos
     index = fabric.teams[host].index(name)
     rest(load, RATE)
     for _ in range(times):
-        monitor, events, tap = OptionMonitor(where.netns), where.follow(), Tap(fabric.underlay.netns)
+        monitor, events = OptionMonitor(where.netns), where.follow()
+        tap = Tap(fabric.underlay.netns, fabric.ports(host))
         drops = {each.name: each.watch_drops() for each in fabric.hosts.values()}
         load.start(RATE)
         load.wait_sent(3 * load.flows)
@@ -107,7 +108,7 @@ def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int) -> Cos
         load.wait_sent(load.sent() + 3 * load.flows)
         outcomes = load.stop()
         print(f"dropped and counted: { {each: watch.since() for each, watch in drops.items()} }")
-        seen = tap.stop(set(fabric.ports(host)))
+        seen = tap.stop()
         judge(fabric, cable, host, outcomes, seen, cost)
         published = min(int(down["time"]), moved(at_host(seen, fabric, host)["a" if host == "h1" else "b"], cable))
         cost.delays.append((published - said.when) / 1000)

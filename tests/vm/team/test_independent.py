@@ -73,7 +73,7 @@ def test_row62_switch_that_forgets(fabric: TeamFabric) -> None:
     load, host = fabric.loads[1], fabric.hosts["h2"]
     rest(load, RATE // 2, "a")
     fabric.underlay.netns.ip("link set br0 type bridge ageing_time 100")
-    tap, events = Tap(fabric.underlay.netns), host.follow()
+    tap, events = Tap(fabric.underlay.netns, fabric.ports("h2")), host.follow()
     load.start(RATE // 2, ways="a")
     load.wait_sent(3 * RATE // 2)
     host.cables[1].unplug()
@@ -86,7 +86,7 @@ def test_row62_switch_that_forgets(fabric: TeamFabric) -> None:
     load.wait_sent(load.sent() + RATE)
     outcome = load.stop()["a"]
     fabric.underlay.netns.ip("link set br0 type bridge ageing_time 30000")
-    copies = Counter((p.flow, p.number) for p in tap.stop(set(fabric.ports("h2"))) if p.outgoing)
+    copies = Counter((p.flow, p.number) for p in tap.stop() if p.outgoing)
     flooded = sum(count > 1 for count in copies.values())
     print(f"{outcome}; {flooded} packets came to several NICs; moved before numbers {marks}, twice {outcome.doubled}")
     assert flooded > 0, "the switch forgot nothing: this shows nothing"

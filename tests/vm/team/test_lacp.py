@@ -54,7 +54,7 @@ def test_row62_63_lacpdus_lost_while_the_link_is_up(fabric: TeamFabric) -> None:
     host, load, cable = fabric.hosts["h1"], fabric.loads[1], fabric.hosts["h1"].cables[1]
     index = fabric.teams["h1"].index("a1")
     rest(load, RATE)
-    monitor, events, tap = OptionMonitor(host.netns), host.follow(), Tap(fabric.underlay.netns)
+    monitor, events, tap = OptionMonitor(host.netns), host.follow(), Tap(fabric.underlay.netns, fabric.ports("h1"))
     load.start(RATE)
     load.wait_sent(3 * FEW)
     fabric.aggregations["h1"].drop_lacpdus(cable.port)
@@ -64,7 +64,7 @@ def test_row62_63_lacpdus_lost_while_the_link_is_up(fabric: TeamFabric) -> None:
     fabric.aggregations["h1"].pass_lacpdus(cable.port)
     events.wait("member-state", member="a1", usable="true")
     load.wait_sent(load.sent() + 3 * FEW)
-    judge(fabric, cable, "h1", load.stop(), tap.stop(set(fabric.ports("h1"))), Cost())
+    judge(fabric, cable, "h1", load.stop(), tap.stop(), Cost())
     delay = (int(down["time"]) - off.when) / 1000
     print(f"unusable {delay:.1f} ms after enabled went false: {down['text']}")
     assert delay <= 100
