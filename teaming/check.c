@@ -37,6 +37,11 @@ static int check_members(const struct teaming_config *config, struct errbuf *err
 		for (unsigned int j = 0; j < i; j++)
 			if (strcmp(config->members[i].name, config->members[j].name) == 0)
 				return err_set(err, EEXIST, "member %s: is given twice", config->members[i].name);
+			else if (*config->members[i].relay &&
+				 strcmp(config->members[i].relay, config->members[j].relay) == 0)
+				return err_set(err, EEXIST, "member %s: relay %s is that of member %s",
+					       config->members[i].name, config->members[i].relay,
+					       config->members[j].name);
 	}
 	return 0;
 }

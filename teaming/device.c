@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/rcu.h"
 #include "teaming/ethdev.h"
 #include "teaming/team.h"
@@ -71,6 +72,34 @@ static int prepare_xdp(struct teaming *t, const struct member_spec *spec, int *r
 	return tw_xdp_claim(spec->name, if_index, t->state_dir, ret_claim, err);
 }
 
+/* The device's, kept over a reopening. Slow: the kernel makes a netdev. */
+static int need_relay(struct teaming *t, unsigned int member, const struct member_spec *spec,
+		      const struct member_info *info, struct tw_relay **ret, struct errbuf *err)
+{
+	bool have;
+
+	if (!*spec->relay)
+		return 0;
+	pthread_mutex_lock(&t->lock);
+	have = t->relay[member] && strcmp(t->relay[member]->name, spec->relay) == 0;
+	pthread_mutex_unlock(&t->lock);
+	return have ? 0 : tw_relay_open(spec->relay, &info->mac, ret, err);
+}
+
+/* Take a relay over that was made for the member. Under the lock. */
+static void keep_relay(struct teaming *t, unsigned int member, struct tw_relay *relay)
+{
+	int r;
+
+	if (!relay)
+		return;
+	tw_relay_close(t->relay[member]);
+	t->relay[member] = relay;
+	r = tw_watch_add(t, relay->fd, TW_TAG_RELAY(member));
+	if (r < 0)
+		log_warning("relay %s: nothing that the kernel sends will leave: %s", relay->name, strerror(-r));
+}
+
 static int open_locked_out(struct teaming *t, const struct member_spec *spec, const struct member_ops *ops,
 			   const struct member_config *c, struct member_dev *dev, struct member_info *info,
 			   int *ret_claim, struct errbuf *err)
@@ -94,6 +123,7 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 	CLEANUP_FREE struct member_dev *dev = calloc(1, sizeof(*dev));
 	struct member_info info = { 0 };
 	const struct member_ops *ops = NULL;
+	struct tw_relay *relay = NULL;
 	struct member_spec spec;
 	struct tw_member *m;
 	int r, claim = -1;
@@ -104,6 +134,11 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 	if (r < 0)
 		return r;
 	r = open_locked_out(t, &spec, ops, c, dev, &info, &claim, err);
+	if (r == 0) {
+		r = need_relay(t, member, &spec, &info, &relay, err);
+		if (r < 0)
+			dev->ops->close(dev);
+	}
 
 	tw_lock(t);
 	m = &t->core.members[member];
@@ -111,6 +146,7 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 	if (r == 0) {
 		t->xdp_claim[member] = claim;
 		t->punt_pool[member] = c->pool;
+		keep_relay(t, member, relay);
 		tw_member_device(&t->core, member, TAKE(dev), &info, c->mtu ? c->mtu : MTU_DEFAULT);
 		tw_team_follow(t, member);
 		tw_team_ports(t);

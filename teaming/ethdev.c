@@ -25,6 +25,7 @@ struct device {
 	struct rte_device *dev;
 	uint16_t port;
 	uint16_t max_len; /* AF_XDP: longest frame */
+	uint32_t netdev;  /* if_index of the netdev below, 0: none */
 	struct rte_mempool *pool; /* AF_XDP: its own */
 	struct tw_xdp_fds fds;	  /* AF_XDP: what the driver opened */
 };
@@ -262,6 +263,7 @@ static int configure(struct member_dev *d, const struct member_config *c, struct
 	r = rte_eth_dev_info_get(d->port_id, &info);
 	if (r < 0)
 		return err_set(err, -r, "no information about %s: %s", dev->spec.name, rte_strerror(-r));
+	dev->netdev = info.if_index;
 	if (queues) {
 		d->rxq = d->txq = queues;
 	} else {
@@ -305,7 +307,9 @@ static int ethdev_info(const struct member_dev *d, struct member_info *ret)
 	if (r < 0)
 		return r;
 	*ret = (struct member_info){
-		.max_rxq = info.max_rx_queues, .max_txq = info.max_tx_queues, .if_index = info.if_index,
+		.max_rxq = info.max_rx_queues, .max_txq = info.max_tx_queues,
+		/* What has a relay is used like a device without netdev, even if it sits on one. */
+		.if_index = *device_of(d)->spec.relay ? 0 : info.if_index,
 		.tx_capa = info.tx_offload_capa, .rx_capa = info.rx_offload_capa,
 		.socket = rte_eth_dev_socket_id(d->port_id), .all_frames = shows_all(&info),
 	};
@@ -314,11 +318,28 @@ static int ethdev_info(const struct member_dev *d, struct member_info *ret)
 	return 0;
 }
 
+/* Drivers on a netdev may call their link up whatever happens to it (AF_PACKET, AF_XDP): the netdev is asked. */
+static int netdev_link(uint32_t if_index, bool *ret_up, uint32_t *ret_speed)
+{
+	char name[IF_NAMESIZE];
+	int r = if_indextoname(if_index, name) ? tw_netdev_running(name) : 0;
+
+	if (r < 0)
+		return r;
+	*ret_up = r;
+	*ret_speed = r ? tw_ethtool_speed(name) : 0;
+	return 0;
+}
+
 static int ethdev_link(const struct member_dev *d, bool *ret_up, uint32_t *ret_speed)
 {
+	const struct device *dev = device_of(d);
 	struct rte_eth_link link;
-	int r = rte_eth_link_get_nowait(d->port_id, &link);
+	int r;
 
+	if (dev->netdev)
+		return netdev_link(dev->netdev, ret_up, ret_speed);
+	r = rte_eth_link_get_nowait(d->port_id, &link);
 	if (r < 0)
 		return r;
 	*ret_up = link.link_status == RTE_ETH_LINK_UP;

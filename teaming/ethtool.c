@@ -29,22 +29,48 @@ static int ethtool(const char *name, void *command)
 	return request(name, SIOCETHTOOL, &ifr);
 }
 
-uint32_t tw_ethtool_speed(const char *name)
+union link_settings {
+	struct ethtool_link_settings base;
+	uint32_t space[sizeof(struct ethtool_link_settings) / 4 + 3 * 127]; /* three masks behind it */
+};
+
+static int get_link_settings(const char *name, union link_settings *s)
 {
-	union {
-		struct ethtool_link_settings base;
-		uint32_t space[sizeof(struct ethtool_link_settings) / 4 + 3 * 127]; /* three masks behind it */
-	} s = { .base.cmd = ETHTOOL_GLINKSETTINGS };
 	int8_t words;
+	int r;
 
 	/* The first request only says, negated, how long the masks are. */
-	if (ethtool(name, &s) < 0 || s.base.link_mode_masks_nwords >= 0)
-		return 0;
-	words = (int8_t)-s.base.link_mode_masks_nwords;
-	s.base = (struct ethtool_link_settings){ .cmd = ETHTOOL_GLINKSETTINGS, .link_mode_masks_nwords = words };
-	if (ethtool(name, &s) < 0 || s.base.speed == (uint32_t)SPEED_UNKNOWN)
+	*s = (union link_settings){ .base.cmd = ETHTOOL_GLINKSETTINGS };
+	r = ethtool(name, s);
+	if (r < 0)
+		return r;
+	if (s->base.link_mode_masks_nwords >= 0)
+		return -EOPNOTSUPP;
+	words = (int8_t)-s->base.link_mode_masks_nwords;
+	s->base = (struct ethtool_link_settings){ .cmd = ETHTOOL_GLINKSETTINGS, .link_mode_masks_nwords = words };
+	return ethtool(name, s);
+}
+
+uint32_t tw_ethtool_speed(const char *name)
+{
+	union link_settings s;
+
+	if (get_link_settings(name, &s) < 0 || s.base.speed == (uint32_t)SPEED_UNKNOWN)
 		return 0;
 	return s.base.speed;
+}
+
+int tw_ethtool_set_speed(const char *name, uint32_t speed)
+{
+	union link_settings s;
+	int r = get_link_settings(name, &s);
+
+	if (r < 0)
+		return r;
+	s.base.cmd = ETHTOOL_SLINKSETTINGS;
+	s.base.speed = speed;
+	s.base.duplex = DUPLEX_FULL;
+	return ethtool(name, &s);
 }
 
 unsigned int tw_ethtool_rx_queues(const char *name)
@@ -67,6 +93,14 @@ int tw_ethtool_no_merging(const char *name)
 		r = ethtool(name, &flags) < 0 ? -EIO : r;
 	}
 	return r;
+}
+
+int tw_netdev_running(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = 0 };
+	int r = request(name, SIOCGIFFLAGS, &ifr);
+
+	return r < 0 ? r : (ifr.ifr_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
 }
 
 int tw_netdev_mtu(const char *name)

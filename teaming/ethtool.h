@@ -9,6 +9,9 @@
 /* Speed in Mbit/s, 0 when unknown. */
 uint32_t tw_ethtool_speed(const char *name);
 
+/* Have a device that has no speed of its own (TAP) report this one, full duplex. @return 0 or -errno. */
+int tw_ethtool_set_speed(const char *name, uint32_t speed);
+
 /* Receive queues of the device, at least 1. */
 unsigned int tw_ethtool_rx_queues(const char *name);
 
@@ -18,6 +21,9 @@ unsigned int tw_ethtool_rx_queues(const char *name);
  * @return 0 or -errno.
  */
 int tw_ethtool_no_merging(const char *name);
+
+/* @return 1 up with a carrier, 0 not, -errno. */
+int tw_netdev_running(const char *name);
 
 /* @return MTU, or -errno. */
 int tw_netdev_mtu(const char *name);

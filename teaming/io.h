@@ -48,10 +48,17 @@ int tw_io_packet_open(uint32_t if_index, struct tw_io **ret);
 /* A punt member. @param pool the workers take buffers from it for frames that go out. @return 0 or -errno. */
 int tw_io_punt_open(struct rte_mempool *pool, struct tw_io **ret);
 /*
- * The workers' ends. rx takes from the front as long as it is ARP, ICMP or ICMPv6 and there is room. @return
+ * The workers' ends. rx takes from the front what is ARP, ICMP or ICMPv6 as long as there is room. @return
  * how many. tx, of one worker per member, also frees what teamwatch has read.
  */
 uint16_t tw_io_punt_rx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n);
+/*
+ * From now on rx takes what a relay wants, too: link-local frames, which recv() gives first, and while there is plenty
+ * of room what is sent to this MAC or to a group. @param mac NULL: no longer. teamwatch.
+ */
+void tw_io_punt_relay(struct tw_io *io, const struct mac *mac);
+/* Is most of the room for frames that go out still free? teamwatch. */
+bool tw_io_punt_quiet(const struct tw_io *io);
 uint16_t tw_io_punt_tx(struct tw_io *io, struct rte_mbuf **pkts, uint16_t n);
 
 /*

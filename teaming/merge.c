@@ -32,16 +32,36 @@ struct tw_config_copy *tw_config_copy(const struct teaming_config *config)
 	return c;
 }
 
+/* A device that has a relay is known to the team by it; any other by its own name. */
+static const char *port_name(const struct member_spec *m)
+{
+	return *m->relay ? m->relay : m->name;
+}
+
+static bool is_listed(char ports[][IFNAMSIZ], unsigned int n_ports, const char *name)
+{
+	for (unsigned int i = 0; i < n_ports; i++)
+		if (strcmp(ports[i], name) == 0)
+			return true;
+	return false;
+}
+
 unsigned int tw_config_merge(const struct teaming_config *config, char ports[][IFNAMSIZ], unsigned int n_ports,
 			     struct member_spec *ret)
 {
+	unsigned int n = n_ports;
+
 	for (unsigned int i = 0; i < n_ports; i++) {
 		object_default(OBJECT_MEMBER, &ret[i]);
 		str_copy(ret[i].name, sizeof(ret[i].name), ports[i]);
 		ret[i].type = config->member_type;
 		for (unsigned int k = 0; k < config->n_members; k++)
-			if (strcmp(config->members[k].name, ports[i]) == 0)
+			if (strcmp(port_name(&config->members[k]), ports[i]) == 0)
 				ret[i] = config->members[k];
 	}
-	return n_ports;
+	/* A relay is made when its device is opened, so the device cannot wait for the relay to be a port. */
+	for (unsigned int k = 0; k < config->n_members && n < TEAM_MEMBERS; k++)
+		if (*config->members[k].relay && !is_listed(ports, n_ports, config->members[k].relay))
+			ret[n++] = config->members[k];
+	return n;
 }

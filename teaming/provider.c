@@ -19,7 +19,8 @@ void tw_team_follow(struct teaming *t, unsigned int m)
 	else
 		/* In a team every member has a netdev: a DPDK device's own, or one that relays for it. */
 		t->pops->follow(t->provider, m,
-				mem->spec.type == MEMBER_DPDK && !t->pops->list ? NULL : mem->spec.name,
+				mem->spec.type == MEMBER_DPDK && !t->pops->list ? NULL :
+				*mem->spec.relay ? mem->spec.relay : mem->spec.name,
 				mem->dev ? mem->info.if_index : 0);
 }
 
@@ -34,6 +35,23 @@ static void ask_driver(const struct tw_member *mem, struct provider_port *ret)
 		up = true;
 	ret->link = up;
 	ret->speed = up ? speed : 0;
+}
+
+/* Link and speed are the device's own; what the team says is said of the relay. */
+static void ask_both(struct teaming *t, const struct tw_member *mem, struct provider_port *port)
+{
+	struct provider_port relay = *port;
+
+	*port = (struct provider_port){ 0 };
+	if (!mem->dev)
+		return;
+	ask_driver(mem, port);
+	memcpy(port->name, mem->spec.relay, sizeof(port->name));
+	if (!t->pops->list)
+		return;
+	port->admin_up = relay.admin_up || !relay.if_index;
+	port->enabled = relay.enabled;
+	port->why = relay.if_index ? relay.why : "its relay is not a port of the team";
 }
 
 /*
@@ -72,8 +90,11 @@ void tw_team_ports(struct teaming *t)
 		if (!mem->used)
 			continue;
 		t->pops->port(t->provider, m, &port);
-		if (!port.if_index && mem->dev && !mem->info.if_index)
+		if (*mem->spec.relay)
+			ask_both(t, mem, &port);
+		else if (!port.if_index && mem->dev && !mem->info.if_index)
 			ask_driver(mem, &port);
+		tw_relay_follow(t, m, &port);
 		tw_member_port(&t->core, m, &port);
 	}
 	tell_twins(t);

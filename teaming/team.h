@@ -8,6 +8,7 @@
 #include "teaming/core.h"
 #include "teaming/io.h"
 #include "teaming/provider.h"
+#include "teaming/relay.h"
 #include "teaming/tc_drop.h"
 
 struct tw_retired {
@@ -33,6 +34,7 @@ struct teaming {
 	uint32_t io_if_index[TEAM_MEMBERS]; /* of the packet socket, 0: none or rings */
 	int xdp_claim[TEAM_MEMBERS];
 	struct tw_tc_drop tc_drop[TEAM_MEMBERS];
+	struct tw_relay *relay[TEAM_MEMBERS];
 	bool filter_stale; /* addresses or MACs changed: sockets have to be told */
 	struct rte_mempool *punt_pool[TEAM_MEMBERS]; /* the device's, for frames that go out by rings */
 	struct tw_timer punt_timer, link_timer;
@@ -83,7 +85,7 @@ struct tw_config_copy {
 /* @return NULL: no memory. Freed by free(). */
 struct tw_config_copy *tw_config_copy(const struct teaming_config *config);
 /*
- * One member per port: as configured under that name, else by default.
+ * One member per port: as configured under that name, else by default; and those whose relay is not a port yet.
  * @param ret room for TEAM_MEMBERS. @return how many.
  */
 unsigned int tw_config_merge(const struct teaming_config *config, char ports[][IFNAMSIZ], unsigned int n_ports,
@@ -95,6 +97,7 @@ void tw_watch_stop(struct teaming *t);
 void tw_watch_wake(struct teaming *t);
 int tw_watch_add(struct teaming *t, int fd, uint64_t tag);
 #define TW_TAG_MEMBER(m) (16 + (uint64_t)(m))
+#define TW_TAG_RELAY(m)	 (TW_TAG_MEMBER(TEAM_MEMBERS) + (uint64_t)(m))
 
 /* sockets.c */
 void tw_sockets_sync(struct teaming *t);

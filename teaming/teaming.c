@@ -125,6 +125,7 @@ void tw_team_settle(struct teaming *t)
 	tw_settle(&t->core);
 	tw_sockets_sync(t);
 	tw_tc_drop_sync(t);
+	tw_relays_sync(t);
 }
 
 void tw_unlock(struct teaming *t)
@@ -247,6 +248,8 @@ void teaming_free(struct teaming *t)
 	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
 		teaming_member_close(t, m);
 	tw_sockets_close(t);
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
+		tw_relay_close(t->relay[m]);
 	if (t->provider)
 		t->pops->free(t->provider);
 	tw_fini(&t->core);

@@ -81,7 +81,10 @@ static void handle(struct teaming *t, const struct epoll_event *ev)
 		drain(t->wake);
 		break;
 	default:
-		tw_sockets_read(t, (unsigned int)(ev->data.u64 - TW_TAG_MEMBER(0)));
+		if (ev->data.u64 >= TW_TAG_RELAY(0))
+			tw_relay_outward(t, (unsigned int)(ev->data.u64 - TW_TAG_RELAY(0)));
+		else
+			tw_sockets_read(t, (unsigned int)(ev->data.u64 - TW_TAG_MEMBER(0)));
 		break;
 	}
 }

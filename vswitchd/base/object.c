@@ -156,6 +156,8 @@ static const struct field member_fields[] = {
 	  .text = "How frames reach the switch." },
 	{ "devargs", FIELD_STRING, AT(member_spec, devargs),
 	  .text = "PCI address or DPDK device string, for type dpdk." },
+	{ "relay", FIELD_STRING, AT(member_spec, relay),
+	  .text = "Type dpdk: TAP device that is a port of the team in the device's place; made where missing." },
 	{ "speed", FIELD_UINT, AT(member_spec, speed),
 	  .text = "Speed in Mbit/s; 0 takes the kernel's." },
 	{ "queues", FIELD_UINT, AT(member_spec, queues), .min = 0, .max = 128,

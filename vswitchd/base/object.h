@@ -129,6 +129,7 @@ struct member_spec {
 	char name[ID_SIZE];	   /* netdev, or a name of the user's for MEMBER_DPDK */
 	uint8_t type;		   /* enum member_type */
 	char devargs[DEVARGS_SIZE]; /* MEMBER_DPDK: PCI address or vdev string */
+	char relay[16];		   /* MEMBER_DPDK: TAP netdev that stands for the device in a team; "": none */
 	uint32_t speed;		   /* Mbit/s; 0: the kernel's */
 	uint16_t queues;	   /* rx queues; 0: derived */
 };

@@ -241,6 +241,10 @@ static int check_member(const struct member_spec *m, struct errbuf *err)
 		return err_set(err, EINVAL, "devargs: a member of type dpdk needs them");
 	if (m->type != MEMBER_DPDK && *m->devargs)
 		return err_set(err, EINVAL, "devargs: only a member of type dpdk has them");
+	if (m->type != MEMBER_DPDK && *m->relay)
+		return err_set(err, EINVAL, "relay: only a member of type dpdk has one, others have a network device");
+	if (strpbrk(m->relay, "/: \t%") || strcmp(m->relay, ".") == 0 || strcmp(m->relay, "..") == 0)
+		return err_set(err, EINVAL, "relay: '%s': no network device can have that name", m->relay);
 	if (m->type != MEMBER_DPDK && strlen(m->name) > 15)
 		return err_set(err, EINVAL,
 			       "name: '%s' is longer than a network device's, allowed: 15 characters",
