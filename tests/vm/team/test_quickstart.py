@@ -21,33 +21,38 @@ RUNNING = "Everything is left running"
 
 
 @pytest.fixture(name="demo")
-def _demo() -> Iterator[subprocess.Popen[str]]:
+def _demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """What packaging/quickstart runs once packages and programs are there; guests that need no emulation in an
     emulated machine.
     """
     argv = [sys.executable, "-m", "lab.quickstart", "--built", "--light", "--keep"]
     with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+        argv,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as demo:
         yield demo
         demo.kill()
 
 
-def left_over() -> dict[str, str]:
+def left_over(temporary: Path) -> dict[str, str]:
     """What a quickstart may have made and not removed."""
     teamds = [path.parent.name for path in Path("/proc").glob("[0-9]*/comm") if path.read_text() == "teamd\n"]
     return {
         "namespaces": sh("ip netns list").output,
         "teamd": " ".join(teamds),
-        "files": " ".join(str(path) for where in (RUN_DIRECTORY, BASE, Path("/tmp")) for path in where.glob("*")),
+        "files": " ".join(str(path) for where in (RUN_DIRECTORY, BASE, temporary) for path in where.glob("*")),
     }
 
 
-def test_row61_62_quickstart_with_a_real_team(demo: subprocess.Popen[str]) -> None:
+def test_row61_62_quickstart_with_a_real_team(demo: subprocess.Popen[str], tmp_path: Path) -> None:
     """It uses teamd's activebackup team with both NICs of each host, shows a cable pulled and put back, and Ctrl-C
     leaves nothing.
     """
-    before = left_over()
+    before = left_over(tmp_path)
     assert demo.stdout
     seen = ""
     for line in demo.stdout:
@@ -55,7 +60,7 @@ def test_row61_62_quickstart_with_a_real_team(demo: subprocess.Popen[str]) -> No
         seen += line
         if RUNNING in line:
             break
-    while_running = left_over()
+    while_running = left_over(tmp_path)
     os.killpg(demo.pid, signal.SIGINT)
     rest = demo.communicate(timeout=30)[0]
     assert demo.returncode == 128 + signal.SIGINT and "everything is removed" in rest, rest
@@ -71,4 +76,4 @@ def test_row61_62_quickstart_with_a_real_team(demo: subprocess.Popen[str]) -> No
     ):
         assert f" ok  {claim}" in seen, claim
     assert len(while_running["teamd"].split()) == 2, while_running
-    assert left_over() == before
+    assert left_over(tmp_path) == before
