@@ -126,6 +126,8 @@ static int on_later(sd_event_source *s, void *userdata)
 	unsigned int what = m->later;
 
 	m->later = 0;
+	if (what & LATER_SELF)
+		balance_update_self(m, true);
 	if (what & LATER_REMOTES)
 		team_update_remotes(m);
 	if (what & LATER_MTU)

@@ -71,15 +71,16 @@ static void tell_weights(struct manager *m, const struct host_spec *self)
 	manager_emit(m, EVENT_PA_WEIGHTS, "weights", text, NULL);
 }
 
-void balance_update_self(struct manager *m)
+void balance_update_self(struct manager *m, bool again)
 {
 	const struct field *rows = object_types[OBJECT_HOST].fields;
 	struct host_spec self;
 	struct errbuf err;
-	bool known = m->self.id[0];
+	bool changed;
 
 	make_self(m, &self);
-	if (known && field_equal(rows, &self, &m->self))
+	changed = !m->self.id[0] || !field_equal(rows, &self, &m->self);
+	if (!changed && !again)
 		return;
 	m->self = self;
 	if (!self.n_pas) {
@@ -89,5 +90,6 @@ void balance_update_self(struct manager *m)
 	/* An administrator's word of this host goes first. */
 	if (policy_set(m->policy, OBJECT_HOST, &self, ORIGIN_LEARNED, &err) < 0)
 		log_debug("own host object: %s", err.text);
-	tell_weights(m, &self);
+	if (changed)
+		tell_weights(m, &self);
 }

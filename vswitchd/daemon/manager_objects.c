@@ -35,7 +35,7 @@ static void host_changed(struct manager *m, const struct host_spec *host)
 
 	if (index == HOST_NONE || datapath_host_update(m->datapath, index) < 0)
 		manager_later(m, LATER_TUNNELS);
-	manager_later(m, LATER_REMOTES);
+	manager_later(m, LATER_REMOTES | (strcmp(host->id, m->settings.host_id) == 0 ? LATER_SELF : 0));
 }
 
 int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec, enum origin origin,

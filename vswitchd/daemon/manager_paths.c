@@ -83,7 +83,7 @@ void team_on_event(const struct teaming_event *ev, void *arg)
 
 	switch (ev->type) {
 	case TEAMING_VIEW:
-		balance_update_self(m);
+		balance_update_self(m, false);
 		manager_later(m, LATER_MTU);
 		break;
 	case TEAMING_PATHS:

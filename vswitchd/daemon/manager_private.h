@@ -52,6 +52,7 @@ struct member_ctl {
 #define LATER_MTU     0x08 /* provider MTU from the members */
 #define LATER_READY   0x10 /* are ports and policy up? */
 #define LATER_PLAIN   0x20 /* teaming: MACs of the plain segment */
+#define LATER_SELF    0x40 /* policy: this host's own object */
 
 struct manager {
 	struct settings settings;
@@ -159,8 +160,11 @@ struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
 /* Measure what goes out, from now on. @return 0 or -errno. */
 int balance_start(struct manager *m);
 void balance_stop(struct manager *m);
-/* This host's object, with the weights of its addresses: after every change of the team. */
-void balance_update_self(struct manager *m);
+/*
+ * This host's object, with the weights of its addresses: after every change of the team.
+ * @param again also without a change: an administrator's object of this host may have gone.
+ */
+void balance_update_self(struct manager *m, bool again);
 
 /* ---- manager_paths.c ---- */
 

@@ -246,7 +246,7 @@ static int configure(struct manager *m, struct object_list lists[3], struct errb
 	m->provider_routes = lists[2];
 	memset(lists, 0, 3 * sizeof(lists[0]));
 	forget_members(m);
-	balance_update_self(m);
+	balance_update_self(m, false);
 	return 0;
 }
 

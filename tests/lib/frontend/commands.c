@@ -165,6 +165,37 @@ static int run_rate(struct peer *peer, struct peer_port *p, const char *arg, str
 	return 0;
 }
 
+static int run_flows(struct peer *peer, struct peer_port *p, const char *arg, struct json *j)
+{
+	int err = 0;
+
+	(void)peer, (void)j;
+	worker_pause(p->worker);
+	for (unsigned int i = 0; !err && i < p->n_modes; i++)
+		if (p->mode[i].ops->set_flows)
+			err = p->mode[i].ops->set_flows(p->mode[i].priv, arg);
+	p->hot = true;
+	worker_resume(p->worker);
+	return err;
+}
+
+static int run_pause(struct peer *peer, struct peer_port *p, const char *arg, struct json *j)
+{
+	char *end;
+	uint64_t ms = strtoull(arg, &end, 0);
+
+	(void)peer, (void)j;
+	if (*end || end == arg || ms >= 1000)
+		return -EINVAL;
+	worker_pause(p->worker);
+	for (unsigned int i = 0; i < p->n_modes; i++)
+		if (p->mode[i].ops->set_pause)
+			p->mode[i].ops->set_pause(p->mode[i].priv, ms);
+	p->hot = true;
+	worker_resume(p->worker);
+	return 0;
+}
+
 static int run_queues(struct peer *peer, struct peer_port *p, const char *arg, struct json *j)
 {
 	int err;
@@ -260,6 +291,8 @@ static const struct command commands[] = {
 	{ "stop", false, run_stop, "generators pause" },
 	{ "reset", false, run_reset, "figures to zero, counts and sequences anew" },
 	{ "rate", true, run_rate, "RATE packets per second, 0 without limit" },
+	{ "flows", true, run_flows, "N,N...|all, the flows that genseq sends" },
+	{ "pause", true, run_pause, "MS of silence in every second, genseq" },
 	{ "queues", true, run_queues, "N queue pairs enabled from now on" },
 	{ "memory", false, run_memory, "send the memory table again while running" },
 	{ "rarp", false, run_rarp, "[MAC], SEND_RARP as after a migration" },

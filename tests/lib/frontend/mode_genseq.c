@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_RATE = 1000 };
+enum { DEFAULT_RATE = 1000, CHOSEN_MAX = 64 };
 
 struct genseq {
 	struct peer_port *port;
@@ -20,7 +20,10 @@ struct genseq {
 	uint16_t base_port;
 	uint32_t rest_sum; /* checksum's sum over all that does not change */
 	uint32_t flows;
-	uint32_t next_flow;
+	uint32_t next; /* of those that are sent */
+	uint32_t chosen[CHOSEN_MAX]; /* flows that are sent */
+	uint32_t n_chosen;	     /* 0: all */
+	uint64_t pause;		     /* ns of every second */
 	uint32_t *seq; /* by flow */
 	bool blocked;
 	bool told;
@@ -132,17 +135,27 @@ static void fill(struct genseq *g, uint32_t flow)
 	u[7] = (uint8_t)sum;
 }
 
+static uint32_t next_flow(const struct genseq *g)
+{
+	return g->n_chosen ? g->chosen[g->next] : g->next;
+}
+
+static bool pausing(const struct genseq *g, uint64_t now)
+{
+	return now % PACE_NS_PER_S < g->pause;
+}
+
 static unsigned int genseq_poll(void *priv, uint64_t now)
 {
 	struct genseq *g = priv;
 	unsigned int n, sent = 0;
 
 	g->blocked = false;
-	if (!g->port->running)
+	if (!g->port->running || pausing(g, now))
 		return 0;
 	n = pace_allowed(&g->pace, now, VHU_BURST);
 	while (sent < n) {
-		uint32_t flow = g->next_flow;
+		uint32_t flow = next_flow(g);
 
 		fill(g, flow);
 		if (!vhu_tx(vhu_port_txq(g->port->vhu, flow % g->port->vhu->enabled), &g->frames.frame[0],
@@ -151,7 +164,7 @@ static unsigned int genseq_poll(void *priv, uint64_t now)
 			break;
 		}
 		g->seq[flow]++;
-		g->next_flow = flow + 1 < g->flows ? flow + 1 : 0;
+		g->next = (g->next + 1) % (g->n_chosen ? g->n_chosen : g->flows);
 		sent++;
 	}
 	g->pace.sent += sent;
@@ -166,14 +179,18 @@ static bool genseq_arm(void *priv)
 {
 	struct genseq *g = priv;
 
-	return g->blocked && vhu_arm(vhu_port_txq(g->port->vhu, g->next_flow % g->port->vhu->enabled));
+	return g->blocked && vhu_arm(vhu_port_txq(g->port->vhu, next_flow(g) % g->port->vhu->enabled));
 }
 
 static uint64_t genseq_deadline(void *priv)
 {
 	const struct genseq *g = priv;
 
-	return g->blocked || !g->port->running ? UINT64_MAX : pace_deadline(&g->pace);
+	uint64_t now = now_ns();
+
+	if (g->blocked || !g->port->running)
+		return UINT64_MAX;
+	return pausing(g, now) ? now - now % PACE_NS_PER_S + g->pause : pace_deadline(&g->pace);
 }
 
 static void genseq_report(void *priv, struct json *j)
@@ -191,7 +208,7 @@ static void genseq_reset(void *priv)
 	struct genseq *g = priv;
 
 	g->pace.sent = 0;
-	g->next_flow = 0;
+	g->next = 0;
 	g->told = false;
 	memset(g->seq, 0, g->flows * sizeof(*g->seq));
 	pace_restart(&g->pace, now_ns());
@@ -205,6 +222,35 @@ static void genseq_set_rate(void *priv, uint64_t rate)
 	pace_restart(&g->pace, now_ns());
 }
 
+static int genseq_set_flows(void *priv, const char *list)
+{
+	uint32_t chosen[CHOSEN_MAX], n = 0;
+	struct genseq *g = priv;
+	char *end;
+
+	if (strcmp(list, "all") != 0) {
+		do {
+			uint64_t flow = strtoull(list, &end, 10);
+
+			if (end == list || (*end && *end != ',') || n == CHOSEN_MAX || flow >= g->flows)
+				return -EINVAL;
+			chosen[n++] = (uint32_t)flow;
+			list = end + 1;
+		} while (*end);
+	}
+	memcpy(g->chosen, chosen, n * sizeof(chosen[0]));
+	g->n_chosen = n;
+	g->next = 0;
+	return 0;
+}
+
+static void genseq_set_pause(void *priv, uint64_t ms)
+{
+	struct genseq *g = priv;
+
+	g->pause = ms * 1000000;
+}
+
 const struct mode_ops mode_genseq = {
 	.name = "genseq",
 	.open = genseq_open,
@@ -216,4 +262,6 @@ const struct mode_ops mode_genseq = {
 	.report = genseq_report,
 	.reset = genseq_reset,
 	.set_rate = genseq_set_rate,
+	.set_flows = genseq_set_flows,
+	.set_pause = genseq_set_pause,
 };

@@ -40,6 +40,9 @@ struct mode_ops {
 	void (*reset)(void *priv);
 	/* "rate N" while running; optional. */
 	void (*set_rate)(void *priv, uint64_t rate);
+	/* "flows LIST" and "pause MS", likewise; -EINVAL for a list that is none. */
+	int (*set_flows)(void *priv, const char *list);
+	void (*set_pause)(void *priv, uint64_t ms);
 	/* A new connection is for connected() alone, without handshake, and closed afterwards; control
 	 * thread. Optional. */
 	bool (*owns_connection)(void *priv);

@@ -5,6 +5,8 @@ flow; and which way each flow went, seen on the switch. No packet is touched by 
 
 from __future__ import annotations
 
+import re
+import signal
 import socket
 import struct
 import time
@@ -266,8 +268,15 @@ class Tap:
         )
         until(lambda: "listening on" in self._process.tail(), "tcpdump listens")
 
+    def _drained(self) -> bool:
+        """The kernel hands packets on in blocks, the last one up to a second late; tcpdump leaves without it."""
+        self._process.send_signal(signal.SIGUSR1)
+        said = re.findall(r"(\d+) packets? captured, (\d+) packets? received by filter", self._process.tail())
+        return bool(said) and said[-1][0] == said[-1][1]
+
     def stop(self) -> list[Seen]:
         """What passed."""
+        until(self._drained, "tcpdump has seen all that passed")
         self._process.stop(number=2)
         data = self._file.read_bytes()
         self._file.unlink()
