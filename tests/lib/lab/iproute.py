@@ -39,10 +39,14 @@ class Iproute:
         """
         with self._lock:
             fresh = self._popen is None
-            output, failed = self._ask(line)
-            if failed and not fresh:
-                self._end()
+            try:
                 output, failed = self._ask(line)
+                if failed and not fresh:
+                    self._end()
+                    output, failed = self._ask(line)
+            except BaseException:  # interrupted, it may owe an answer that nobody reads
+                self._end()
+                raise
             if failed or " name " in line:
                 self._end()
             if failed:
@@ -56,8 +60,13 @@ class Iproute:
     def _ask(self, line: str) -> tuple[str, bool]:
         """Output, whether it failed. A second line that is no command fails behind it."""
         if self._popen is None:
+            # a session of its own: it is still needed after a Ctrl-C
             self._popen = subprocess.Popen(  # pylint: disable=consider-using-with
-                self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                self._argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             self._commands, self._buffer = 0, b""
         assert self._popen.stdin
@@ -84,11 +93,11 @@ class Iproute:
         return output
 
     def _end(self) -> None:
-        if self._popen is None:
+        popen, self._popen = self._popen, None
+        if popen is None:
             return
-        assert self._popen.stdin and self._popen.stdout
-        self._popen.stdin.close()
-        self._popen.stdout.close()
-        self._popen.kill()
-        self._popen.wait()
-        self._popen = None
+        assert popen.stdin and popen.stdout
+        popen.stdin.close()
+        popen.stdout.close()
+        popen.kill()
+        popen.wait()
