@@ -8,9 +8,11 @@
 #include <rte_flow.h>
 
 #include "base/drivers.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "teaming/ethdev.h"
 #include "teaming/ethtool.h"
+#include "teaming/packet_filter.h"
 #include "teaming/xdp.h"
 #include "teaming/xdp_fds.h"
 #include "teaming/xdp_pool.h"
@@ -131,7 +133,10 @@ static int probe_packet(struct device *dev, const struct member_config *c, uint1
 	snprintf(devargs, sizeof(devargs), "net_af_packet_vsw%u,iface=%s,qpairs=%u,framesz=%u,blocksz=%u,framecnt=%u",
 		 next_number(), dev->spec.name, queues, frame, RTE_MAX(frame, 4096u), RING_FRAMES);
 	*ret_queues = queues;
-	return probe(dev, devargs, err);
+	r = probe(dev, devargs, err);
+	if (r == 0 && tw_packet_refuse_outgoing(if_nametoindex(dev->spec.name)) < 0)
+		log_debug("%s: what the host sends by it counts as received", dev->spec.name);
+	return r;
 }
 
 /* All receive queues of the NIC, or NVGRE that it puts into others would go to the kernel. */

@@ -190,11 +190,11 @@ class Fabric:
         for host in self.hosts.values():
             host.wait_provider_addresses()
         for host in self.hosts.values():
-            self._wait_neighbours(host)
+            self.wait_neighbours(host)
         for place, guest in self._guests:
             self.finish(place, guest, configure)
 
-    def _wait_neighbours(self, host: Host) -> None:
+    def wait_neighbours(self, host: Host) -> None:
         """Until it knows the way to all good provider addresses of the other hosts."""
         wanted = {
             address

@@ -49,6 +49,7 @@ class Host:
             "records": [],
         }
         self.program = "vswitchd"
+        self.wrapper: list[str] = []  # a command that starts it, as "setpriv ... --"
         self.control = self.run_directory / "control"
         self.process: Process | None = None
         self.notify: NotifySocket | None = None
@@ -75,7 +76,7 @@ class Host:
         self._run.defer(self.notify.close)
         self.process = self.netns.start(
             f"{self.name}-vswitchd",
-            [program(self.program), "--config", str(self.write_config())],
+            [*self.wrapper, program(self.program), "--config", str(self.write_config())],
             env={
                 "NOTIFY_SOCKET": str(self.notify.path),
                 "VSWITCHD_XDP_PROG": str(build_directory() / "teaming/nvgre.bpf.o"),

@@ -92,7 +92,7 @@ class TeamHosts(Fabric):
             self.wait_usable(host.name, *self.nics)
             until(lambda h=host: at_home(h.team()), f"addresses of {host.name} are at home")  # type: ignore[misc]
         for host in self.hosts.values():
-            self._wait_neighbours(host)
+            self.wait_neighbours(host)
 
     def wait_usable(self, host: str, *members: str, timeout: float = 20.0) -> None:
         """Until exactly these members are."""
