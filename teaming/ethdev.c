@@ -244,7 +244,7 @@ static int start(struct member_dev *d, const struct member_config *c, const stru
 	dev->started = true;
 	d->tx_offloads = conf.txmode.offloads;
 	/* PAs have MACs of their own; on a netdev the neighbour socket puts them into the filter. */
-	if (!info->if_index) {
+	if (!info->if_index || *dev->spec.relay) {
 		(void)rte_eth_promiscuous_enable(d->port_id);
 		(void)rte_eth_allmulticast_enable(d->port_id);
 	}

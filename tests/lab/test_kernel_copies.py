@@ -71,8 +71,8 @@ def test_kernel_gets_no_copy(new_fabric: Callable[..., Fabric], family: int) -> 
 
 
 def test_left_over_is_replaced(new_fabric: Callable[..., Fabric]) -> None:
-    """After kill -9 the filter is still there: the next start takes it over, or away when it is not wanted any more. What
-    others have put there stays.
+    """After kill -9 the filter is still there: the next start takes it over, or away when it is not wanted any more.
+    What others have put there stays.
     """
     fabric = new_fabric(nics=1)
     host, b = shared(fabric, 4)

@@ -41,7 +41,8 @@ static struct tw_relay pure(void)
 
 static void inward_for_the_kernel_only(void **state)
 {
-	static const struct mac lldp = { { 0x01, 0x80, 0xc2, 0, 0, 0x0e } }, gmrp = { { 0x01, 0x80, 0xc2, 0, 0, 0x20 } };
+	static const struct mac lldp = { { 0x01, 0x80, 0xc2, 0, 0, 0x0e } };
+	static const struct mac gmrp = { { 0x01, 0x80, 0xc2, 0, 0, 0x20 } };
 	struct tw_relay r = pure();
 	uint8_t buf[256];
 	const struct {
