@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "teaming/ethdev.h"
+#include "teaming/ethdev_bifurcated.h"
 #include "teaming/ethtool.h"
 #include "teaming/packet_filter.h"
 #include "teaming/xdp.h"
@@ -23,7 +24,7 @@
 
 struct device {
 	struct member_spec spec;
-	bool probed, started;
+	bool probed, started, bifurcated;
 	struct rte_device *dev;
 	uint16_t port;
 	uint16_t max_len; /* AF_XDP: longest frame */
@@ -62,10 +63,14 @@ static int probe(struct device *dev, const char *devargs, struct errbuf *err)
 	struct rte_eth_dev_info info;
 	int r = drivers_for_device(devargs, err);
 
+	if (r == 0)
+		r = tw_bifurcated_check(devargs, false, err);
 	if (r < 0)
 		return r;
 	r = rte_dev_probe(devargs);
 	/* PCI devices of the configuration may have been opened when DPDK was started. */
+	if (r < 0 && r != -EEXIST && tw_bifurcated_check(devargs, true, err) < 0)
+		return r;
 	if (r < 0 && r != -EEXIST)
 		return err_set(err, r == -1 ? ENODEV : -r, "DPDK cannot open '%s'", devargs);
 	r = find_port(devargs, &dev->port);
@@ -251,6 +256,20 @@ static int start(struct member_dev *d, const struct member_config *c, const stru
 	return 0;
 }
 
+/* Without it the driver would take everything away from the kernel, LACPDUs too. Has to come before configuration. */
+static int isolate(struct device *dev, const struct rte_eth_dev_info *info, struct errbuf *err)
+{
+	struct rte_flow_error e = { 0 };
+
+	if (!info->if_index || !tw_bifurcated(info->driver_name))
+		return 0;
+	if (rte_flow_isolate(dev->port, 1, &e) < 0)
+		return err_set(err, ENOTSUP, "%s cannot be shared with the kernel (isolated mode: %s): use type af-xdp",
+			       dev->spec.name, e.message ? e.message : rte_strerror(rte_errno));
+	dev->bifurcated = true;
+	return 0;
+}
+
 static int configure(struct member_dev *d, const struct member_config *c, struct errbuf *err)
 {
 	struct device *dev = device_of(d);
@@ -269,6 +288,9 @@ static int configure(struct member_dev *d, const struct member_config *c, struct
 	if (r < 0)
 		return err_set(err, -r, "no information about %s: %s", dev->spec.name, rte_strerror(-r));
 	dev->netdev = info.if_index;
+	r = isolate(dev, &info, err);
+	if (r < 0)
+		return r;
 	if (queues) {
 		d->rxq = d->txq = queues;
 	} else {
@@ -317,6 +339,7 @@ static int ethdev_info(const struct member_dev *d, struct member_info *ret)
 		.if_index = *device_of(d)->spec.relay ? 0 : info.if_index,
 		.tx_capa = info.tx_offload_capa, .rx_capa = info.rx_offload_capa,
 		.socket = rte_eth_dev_socket_id(d->port_id), .all_frames = shows_all(&info),
+		.bifurcated = device_of(d)->bifurcated,
 	};
 	if (rte_eth_macaddr_get(d->port_id, &mac) == 0)
 		memcpy(&ret->mac, &mac, sizeof(ret->mac));

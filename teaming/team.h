@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "teaming/core.h"
+#include "teaming/ethdev_bifurcated.h"
 #include "teaming/io.h"
 #include "teaming/provider.h"
 #include "teaming/relay.h"
@@ -35,6 +36,7 @@ struct teaming {
 	int xdp_claim[TEAM_MEMBERS];
 	struct tw_tc_drop tc_drop[TEAM_MEMBERS];
 	struct tw_relay *relay[TEAM_MEMBERS];
+	struct tw_steer steer[TEAM_MEMBERS];
 	bool filter_stale; /* addresses or MACs changed: sockets have to be told */
 	struct rte_mempool *punt_pool[TEAM_MEMBERS]; /* the device's, for frames that go out by rings */
 	struct tw_timer punt_timer, link_timer;

@@ -126,6 +126,7 @@ void tw_team_settle(struct teaming *t)
 	tw_sockets_sync(t);
 	tw_tc_drop_sync(t);
 	tw_relays_sync(t);
+	tw_steer_sync(t);
 }
 
 void tw_unlock(struct teaming *t)

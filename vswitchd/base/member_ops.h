@@ -23,6 +23,7 @@ struct member_info {
 	uint32_t if_index;    /* of the netdev below, 0: none (neighbour I/O by punt rings) */
 	uint64_t tx_capa, rx_capa; /* RTE_ETH_*_OFFLOAD_* as the driver claims; believed only by offload/ */
 	int socket;
+	bool bifurcated; /* rx brings what flow rules name, and nothing without them; the netdev gets the rest */
 	bool all_frames; /* rx brings every frame the netdev sees (AF_PACKET), own transmissions too */
 	struct mac mac;
 };
@@ -58,7 +59,10 @@ struct member_ops {
 	uint16_t (*rx)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);
 	uint16_t (*tx)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);
 	uint16_t (*prepare)(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n);
-	/* offload/ only, portctl thread. NULL: not supported. */
+	/*
+	 * offload/ on the portctl thread, and teamwatch for bifurcated devices, between configure and close. NULL: not
+	 * supported.
+	 */
 	struct rte_flow *(*flow_create)(const struct member_dev *d, const struct rte_flow_item *pattern,
 					const struct rte_flow_action *actions, struct errbuf *err);
 	int (*flow_destroy)(const struct member_dev *d, struct rte_flow *flow);
