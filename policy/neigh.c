@@ -274,3 +274,36 @@ void policy_neigh_egress(const struct policy *p, const struct policy_port *port,
 	else if (msg.eth_dst == s->gateway_mac)
 		meta_drop(meta, DROP_NO_RECORD);
 }
+
+bool policy_neigh_tell(const struct policy *p, const struct policy_port *port, const struct ip_addr *target,
+		       struct rte_mbuf *m)
+{
+	const struct policy_subnet *s = policy_subnet(p, port->vsid);
+	struct neigh_msg msg = { .op = NEIGH_REQUEST, .v6 = target->family == 6, .group = true, .target = *target };
+	struct pkt_meta *meta = pkt_meta(m);
+	const struct policy_record *rec;
+	uint32_t index;
+
+	memset(meta, 0, sizeof(*meta));
+	if (!s || s->external || !port->n_macs)
+		return false;
+	msg.eth_src = mac_load(&port->macs[0]);
+	/* RFC 5227 3: target and sender are the same. ND: to all nodes, as nobody has asked (RFC 4861 7.2.6). */
+	msg.sender = msg.v6 ? (struct ip_addr){ .family = 6 } : *target;
+	if (subnet_is_gateway(s, target)) {
+		answer(m, &msg, s->gateway_mac, true);
+	} else {
+		index = policy_ca_lookup(p, s->vsid, target);
+		rec = index == REC_NONE ? NULL : policy_record(p, index);
+		if (!rec || rec->port == port->index || is_port_mac(port, mac_load(&rec->mac)))
+			return false;
+		answer(m, &msg, mac_load(&rec->mac), false);
+	}
+	if (meta->verdict != VERDICT_REPLY)
+		return false;
+	meta->vsid_in = meta->vsid_out = port->vsid;
+	meta->verdict = VERDICT_LOCAL;
+	meta->dst = port->index;
+	meta->src = PORT_WIRE;
+	return true;
+}

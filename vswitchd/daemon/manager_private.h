@@ -155,6 +155,11 @@ void team_stop(struct manager *m); /* at the end: close all */
 /* What is known of a member's device by name; made if wanted. NULL: none. */
 struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
 
+/* ---- manager_neigh.c ---- */
+
+/* Tell a guest its gateways and neighbours unasked: when its port has become active. */
+void ports_tell_neighbours(struct manager *m, uint16_t index);
+
 /* ---- manager_balance.c ---- */
 
 /* Measure what goes out, from now on. @return 0 or -errno. */

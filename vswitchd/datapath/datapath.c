@@ -41,7 +41,8 @@ static struct worker *worker_new(struct datapath *dp, unsigned int id)
 	w->id = id;
 	w->last_host = HOST_NONE;
 	w->out = calloc(POLICY_MAX_PORTS, sizeof(w->out[0]));
-	if (!w->out) {
+	if (!w->out || inject_init(w) < 0) {
+		free(w->out);
 		free(w);
 		return NULL;
 	}
@@ -123,6 +124,7 @@ void datapath_free(struct datapath *dp)
 	for (unsigned int i = 0; i < dp->n_workers && dp->workers[i]; i++) {
 		free((void *)(uintptr_t)dp->workers[i]->plan);
 		free(dp->workers[i]->out);
+		inject_free(dp->workers[i]);
 		free(dp->workers[i]);
 	}
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)

@@ -20,6 +20,7 @@ struct datapath;
 struct policy;
 struct teaming;
 struct rte_mempool;
+struct rte_mbuf;
 
 #define DATAPATH_MAX_WORKERS 64
 
@@ -57,6 +58,12 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
 
 /* No worker touches the port's queues any more when this returns (one grace period). Main thread. */
 void datapath_port_detach(struct datapath *dp, uint16_t port);
+
+/*
+ * Hand a frame to the guest of a port: meta->dst; vsid_out must be the port's. The buffer is the workers' when it was
+ * taken. Main thread. @return 0; -ENOENT (port is not attached), -ENOBUFS (too many at once): m stays the caller's.
+ */
+int datapath_inject(struct datapath *dp, struct rte_mbuf *m);
 
 /*
  * Members were opened or closed (teaming published them): give their rx queues to workers anew. Before a device is

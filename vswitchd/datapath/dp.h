@@ -10,6 +10,7 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 #include <rte_spinlock.h>
 
 #include "base/encap_ops.h"
@@ -94,6 +95,7 @@ struct worker {
 	unsigned int id, lcore;
 	bool stop;		    /* written by main, read by the worker */
 	const struct plan *plan;    /* published by main */
+	struct rte_ring *inject;    /* written by main, read by the worker */
 
 	/* from here on: the worker's own */
 	const struct team_view *view; /* of this turn */
@@ -185,6 +187,11 @@ bool copies_seen(struct datapath *dp, uint8_t member, const struct rte_mbuf *m);
 
 /* ingress.c */
 void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
+
+/* inject.c: what main has for ports. */
+int inject_init(struct worker *w);
+void inject_free(struct worker *w);
+void inject_burst(struct worker *w);
 
 /* local.c: gather for a port (takes the mbuf), and copy everything gathered into the guests' rings. */
 void local_enqueue(struct worker *w, uint16_t port, struct rte_mbuf *m);

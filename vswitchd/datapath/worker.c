@@ -205,6 +205,8 @@ unsigned int worker_turn(struct worker *w)
 	w->knobs = rcu_dereference(w->dp->knobs);
 	n = poll_members(w, plan);
 	n += poll_ports(w, plan);
+	if (unlikely(!rte_ring_empty(w->inject)))
+		inject_burst(w);
 	egress_flush(w);
 	local_flush(w);
 	if (w->n_free)
