@@ -267,10 +267,10 @@ void policy_ingress_burst(const struct policy *p, struct rte_mbuf **pkts, uint16
 /* ---- ARP, ND (policy/neigh.c) ---- */
 
 /*
- * Tell a VM unasked what the proxy would answer it: m becomes a gratuitous ARP reply or an unsolicited advertisement for
- * a gateway address or a known CA of its subnet, to be delivered to the port. A VM takes it only where it has an entry
- * already, be it one that waits for an answer. @param m a buffer of our own, content does not matter. @return false:
- * nobody known, or the VM itself. Main, or a read section.
+ * Tell a VM unasked what the proxy would answer it: m becomes a gratuitous ARP reply or an unsolicited advertisement
+ * for a gateway address or a known CA of its subnet, to be delivered to the port. A VM takes it only where it has an
+ * entry already, be it one that waits for an answer. @param m a buffer of our own, content does not matter. @return
+ * false: nobody known, or the VM itself. Main, or a read section.
  */
 bool policy_neigh_tell(const struct policy *p, const struct policy_port *port, const struct ip_addr *target,
 		       struct rte_mbuf *m);

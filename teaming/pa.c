@@ -283,7 +283,7 @@ void tw_pa_placed(struct tw_core *c, struct tw_pa *pa, uint8_t before)
 	/* A cooperating switch has one logical port for all members: nothing to tell it. */
 	if (tw_independent(c) || before == TEAM_NO_MEMBER)
 		start_announcing(c, pa);
-	if (before != TEAM_NO_MEMBER)
+	if (before != TEAM_NO_MEMBER && tw_independent(c))
 		tw_event(c, TEAMING_PA, pa->now, pa, "%s moved from %s to %s", format_ip(&pa->spec.address, text),
 			 c->members[before].spec.name, c->members[pa->now].spec.name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest whose front-end lost us saw its link go down, and what it asked meanwhile is lost: Linux asks again only after
- * a second of its own. So a port that becomes active is told what the proxy would have answered.
+ * A guest whose front-end lost us saw its link go down, and what it asked meanwhile is lost: Linux asks again only
+ * after a second of its own. So a port that becomes active is told what the proxy would have answered.
  */
 #include <rte_mbuf.h>
 
