@@ -154,7 +154,7 @@ static bool stands(const struct tw_select *s, const struct tw_exchange *x)
 	       tw_select_settled(s, x->quiet);
 }
 
-/* Exchanges that workers could not make in a whole round, because a bucket's traffic never paused. */
+/* Exchanges that workers could not make in a whole round, because the busy bucket's traffic never paused. */
 static void conclude(struct tw_core *c, const uint64_t *waiting)
 {
 	struct tw_rebalance *r = &c->rebalance;
@@ -162,11 +162,11 @@ static void conclude(struct tw_core *c, const uint64_t *waiting)
 	for (unsigned int i = 0; i < r->n_open; i++) {
 		const struct tw_exchange *x = &r->open[i];
 
-		if (!stands(&c->select, x) || !(in(waiting, x->busy) || in(waiting, x->quiet)))
+		/* The quiet one may take its time. */
+		if (!stands(&c->select, x) || !in(waiting, x->busy))
 			continue;
 		if (r->force) {
 			tw_select_hurry(&c->select, x->busy);
-			tw_select_hurry(&c->select, x->quiet);
 			c->dirty |= TW_DIRTY_VIEW;
 			tw_event(c, TEAMING_REBALANCE, x->to, NULL, "bucket %u never pauses: moved to %s all the same",
 				 x->busy, c->members[x->to].spec.name);
