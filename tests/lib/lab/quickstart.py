@@ -328,6 +328,7 @@ def main() -> int:
                     "sudo",
                     "env",
                     f"PYTHONPATH={os.environ['PYTHONPATH']}",
+                    f"VSWITCHD_BUILD={build_directory()}",
                     "PYTHONDONTWRITEBYTECODE=1",
                     sys.executable,
                     "-m",
