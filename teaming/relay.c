@@ -188,6 +188,7 @@ void tw_relays_sync(struct teaming *t)
 			tw_relay_close(r); /* closing takes it out of epoll */
 			t->relay[m] = r = NULL;
 		}
+		/* At once: closing takes a while, in which teamd could count on it. */
 		if (r && !mem->dev)
 			tw_relay_link(r, false, 0);
 		tell_workers(t, m);

@@ -141,7 +141,8 @@ int teaming_check(const struct teaming_config *config, struct errbuf *err);
  * netdev is gone or another, when its configuration changed, and when the member was removed.
  *
  * AF_PACKET: one queue pair per max(rxq, txq, spec.queues), because each is a socket that gets its share. AF_XDP: one
- * per receive queue of the NIC, buffers of its own. Offloads are masked with what the driver has.
+ * per receive queue of the NIC, buffers of its own. Offloads are masked with what the driver has. A relay is made, or
+ * taken over, with the first opening, and kept until the member or its relay is configured away, or teaming_free().
  * @return 0; -ENODEV, -EBUSY, -EEXIST (foreign XDP program), -EMSGSIZE (MTU does not fit the buffers), -EALREADY...
  */
 int teaming_member_open(struct teaming *t, unsigned int member, const struct member_config *c, struct errbuf *err);
