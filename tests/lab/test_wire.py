@@ -380,7 +380,6 @@ def test_row26_path_mtu_discovery(new_fabric: MAKE, run: Run) -> None:
     assert all(len(f.data) <= 1514 for f in wire.frames(lambda f: f.nvgre))
 
 
-@pytest.mark.xfail(strict=True, reason="packets without DF are dropped as too-big, not fragmented yet")
 @pytest.mark.parametrize("family", [4, 6])
 def test_row27_no_outer_fragments(new_fabric: MAKE, run: Run, family: int) -> None:
     """A big packet without DF is fragmented inside the tunnel, never outside; it arrives whole."""

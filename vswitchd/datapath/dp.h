@@ -160,6 +160,10 @@ void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uin
 bool egress_fits(const struct worker *w, const struct rte_mbuf *m, uint16_t host);
 /* encapsulate and gather packets with VERDICT_REMOTE (also flood's copies); they fit. */
 void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
+/* fragment.c: may a packet that does not fit be cut? */
+bool fragment_may(const struct pkt_meta *meta);
+/* Cut it into IP packets of at most mtu bytes, and send those. Takes the mbuf. */
+void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu);
 /* give gathered packets of every member to its device */
 void egress_flush(struct worker *w);
 /* gather one frame for a member */

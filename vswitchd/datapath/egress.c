@@ -258,6 +258,12 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 				remote[k++] = m;
 				continue;
 			}
+			if (fragment_may(meta)) {
+				egress_remote(w, remote, k); /* nothing is overtaken */
+				k = 0;
+				fragment_packet(w, m, mtu);
+				continue;
+			}
 			meta_drop(meta, DROP_TOO_BIG);
 			answer_drop(w, rxq, s, m, mtu);
 			worker_drop(w, meta->src, m, DROP_TOO_BIG);

@@ -16,6 +16,7 @@
 	X(LOOKUP, "lookup", "destination by (VSID, MAC)")                                      \
 	X(ROUTE, "route", "distributed router: longest prefix, record, MAC and TTL rewrite")   \
 	X(FLOOD, "flood", "copies to local members and one per remote member host")            \
+	X(FRAGMENT, "fragment", "IPv4 without DF that does not fit, cut into pieces that do")   \
 	X(ENCAP, "encap", "template, member and provider addresses by flow; outer header")     \
 	X(WIRE_TX, "wire-tx", "handed to a team member")                                       \
 	X(WIRE_RX, "wire-rx", "burst from a team member; outer headers validated")             \
