@@ -89,6 +89,8 @@ class TeamHosts(Fabric):
                 if host.name in self.aggregations:
                     self.aggregations[host.name].pass_lacpdus(cable.port)
             self.underlay.netns.batch(*(f"link set {cable.port} up" for cable in host.cables))
+            if host.name in self.aggregations:
+                until(self.aggregations[host.name].complete, f"the switch uses all ports to {host.name}", 20)
             self.wait_usable(host.name, *self.nics)
             until(lambda h=host: at_home(h.team()), f"addresses of {host.name} are at home")  # type: ignore[misc]
         for host in self.hosts.values():

@@ -6,6 +6,7 @@ aggregation. Needs a kernel with the module `team` (tests/vm).
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Mapping, Sequence
@@ -181,6 +182,16 @@ class Aggregation:
         if self.teamd:
             self.teamd.wait_complete()
         self.netns.ip(f"link set {self.device} addrgenmode none master br0 up")
+
+    def complete(self) -> bool:
+        """By LACP all ports collect and distribute."""
+        if self.teamd:
+            return self.teamd.enabled() == set(self.ports)
+        with self.netns.entered():
+            text = Path(f"/proc/thread-self/net/bonding/{self.device}").read_text()
+        # each port's, of the actor and of the partner (IEEE 802.1AX: bits 4 and 5)
+        states = [int(state) for state in re.findall(r"port state: (\d+)", text)]
+        return len(states) == 2 * len(self.ports) and all(state & 0x30 == 0x30 for state in states)
 
     def drop_lacpdus(self, port: str) -> None:
         """No LACPDU leaves by this port any more; everything else does."""

@@ -13,9 +13,12 @@ from lab.team_fabric import TeamFabric
 RATE = 1000
 
 
-@pytest.fixture(name="fabric", params=["af-packet", "af-xdp"])
-def _fabric(case_run: Run, request: pytest.FixtureRequest) -> Iterator[TeamFabric]:
-    fabric = TeamFabric(case_run, provider="static", member_type=request.param)
+@pytest.fixture(name="fabric")
+def _fabric(case_run: Run) -> Iterator[TeamFabric]:
+    """h1 has members of type af-packet, h2 of af-xdp."""
+    fabric = TeamFabric(case_run, provider="static")
+    for member in fabric.hosts["h2"].config["members"]:
+        member["type"] = "af-xdp"
     fabric.start()
     yield fabric
     fabric.stop()
