@@ -25,6 +25,12 @@ uint8_t tw_mode(uint8_t configured)
 	return configured == TEAM_AUTO ? TEAM_INDEPENDENT : configured;
 }
 
+/* Is a's relay a name in the team that b has? */
+static bool clash(const struct member_spec *a, const struct member_spec *b)
+{
+	return *a->relay && (strcmp(a->relay, b->relay) == 0 || strcmp(a->relay, b->name) == 0);
+}
+
 static int check_members(const struct teaming_config *config, struct errbuf *err)
 {
 	if (config->n_members > TEAM_MEMBERS)
@@ -37,11 +43,10 @@ static int check_members(const struct teaming_config *config, struct errbuf *err
 		for (unsigned int j = 0; j < i; j++)
 			if (strcmp(config->members[i].name, config->members[j].name) == 0)
 				return err_set(err, EEXIST, "member %s: is given twice", config->members[i].name);
-			else if (*config->members[i].relay &&
-				 strcmp(config->members[i].relay, config->members[j].relay) == 0)
-				return err_set(err, EEXIST, "member %s: relay %s is that of member %s",
-					       config->members[i].name, config->members[i].relay,
-					       config->members[j].name);
+			else if (clash(&config->members[i], &config->members[j]) ||
+				 clash(&config->members[j], &config->members[i]))
+				return err_set(err, EEXIST, "member %s: its relay or name is a relay of member %s, too",
+					       config->members[i].name, config->members[j].name);
 	}
 	return 0;
 }

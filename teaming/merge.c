@@ -32,36 +32,41 @@ struct tw_config_copy *tw_config_copy(const struct teaming_config *config)
 	return c;
 }
 
-/* A device that has a relay is known to the team by it; any other by its own name. */
-static const char *port_name(const struct member_spec *m)
+/* A device that has a relay is known to the team by it. One name is one member, so its own counts as well. */
+static bool is_for(const struct member_spec *m, const char *port)
 {
-	return *m->relay ? m->relay : m->name;
+	return (*m->relay && strcmp(m->relay, port) == 0) || strcmp(m->name, port) == 0;
 }
 
-static bool is_listed(char ports[][IFNAMSIZ], unsigned int n_ports, const char *name)
+/* Names are of one member only, even if both a device and its relay are ports. */
+static void add(const struct member_spec *m, struct member_spec *ret, unsigned int *n)
 {
-	for (unsigned int i = 0; i < n_ports; i++)
-		if (strcmp(ports[i], name) == 0)
-			return true;
-	return false;
+	for (unsigned int i = 0; i < *n; i++)
+		if (strcmp(ret[i].name, m->name) == 0)
+			return;
+	if (*n < TEAM_MEMBERS)
+		ret[(*n)++] = *m;
 }
 
 unsigned int tw_config_merge(const struct teaming_config *config, char ports[][IFNAMSIZ], unsigned int n_ports,
 			     struct member_spec *ret)
 {
-	unsigned int n = n_ports;
+	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < n_ports; i++) {
-		object_default(OBJECT_MEMBER, &ret[i]);
-		str_copy(ret[i].name, sizeof(ret[i].name), ports[i]);
-		ret[i].type = config->member_type;
+		struct member_spec m;
+
+		object_default(OBJECT_MEMBER, &m);
+		str_copy(m.name, sizeof(m.name), ports[i]);
+		m.type = config->member_type;
 		for (unsigned int k = 0; k < config->n_members; k++)
-			if (strcmp(port_name(&config->members[k]), ports[i]) == 0)
-				ret[i] = config->members[k];
+			if (is_for(&config->members[k], ports[i]))
+				m = config->members[k];
+		add(&m, ret, &n);
 	}
 	/* A relay is made when its device is opened, so the device cannot wait for the relay to be a port. */
-	for (unsigned int k = 0; k < config->n_members && n < TEAM_MEMBERS; k++)
-		if (*config->members[k].relay && !is_listed(ports, n_ports, config->members[k].relay))
-			ret[n++] = config->members[k];
+	for (unsigned int k = 0; k < config->n_members; k++)
+		if (*config->members[k].relay)
+			add(&config->members[k], ret, &n);
 	return n;
 }

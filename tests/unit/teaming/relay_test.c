@@ -397,6 +397,26 @@ static void waits_for_the_team(void **state)
 	assert_string_equal(st[0].netdev, "r0");
 }
 
+/* The team knows a device by its relay, and one that it does not know yet is a member as well. */
+static void ports_and_relays_become_members(void **state)
+{
+	struct member_spec specs[] = { { .name = "nic0", .type = MEMBER_DPDK, .devargs = "a", .relay = "r0" },
+				       { .name = "nic1", .type = MEMBER_DPDK, .devargs = "b", .relay = "r1" } };
+	struct teaming_config c = { .n_members = 2, .members = specs, .member_type = MEMBER_AF_XDP };
+	char ports[TEAM_MEMBERS][IFNAMSIZ] = { "eth0", "r1", "nic0" };
+	static struct member_spec got[TEAM_MEMBERS];
+
+	assert_int_equal(tw_config_merge(&c, ports, 2, got), 3);
+	assert_true(!strcmp(got[0].name, "eth0") && got[0].type == MEMBER_AF_XDP);
+	assert_true(!strcmp(got[1].name, "nic1") && got[1].type == MEMBER_DPDK);
+	assert_true(!strcmp(got[2].name, "nic0") && !strcmp(got[2].relay, "r0"));
+	/* a port that is called as the device is: names are of one member only */
+	assert_int_equal(tw_config_merge(&c, ports, 3, got), 3);
+	assert_true(!strcmp(got[2].name, "nic0") && !strcmp(got[2].relay, "r0"));
+	strcpy(ports[0], "r0");
+	assert_int_equal(tw_config_merge(&c, ports, 3, got), 2);
+}
+
 static void two_members_with_one_relay(void **state)
 {
 	struct member_spec two[2] = { { .name = "m0", .type = MEMBER_DPDK, .devargs = "a", .relay = "r0" },
@@ -405,9 +425,11 @@ static void two_members_with_one_relay(void **state)
 	struct errbuf err = { "" };
 
 	assert_int_equal(teaming_check(&c, &err), -EEXIST);
-	assert_string_equal(err.text, "member m1: relay r0 is that of member m0");
+	assert_string_equal(err.text, "member m1: its relay or name is a relay of member m0, too");
 	*two[1].relay = '\0';
 	assert_int_equal(teaming_check(&c, &err), 0);
+	str_copy(two[1].name, sizeof(two[1].name), "r0");
+	assert_int_equal(teaming_check(&c, &err), -EEXIST);
 	two[1] = (struct member_spec){ .name = "m1", .relay = "r1" };
 	assert_int_equal(teaming_check(&c, &err), -EINVAL);
 }
@@ -437,6 +459,7 @@ int main(void)
 		cmocka_unit_test(lacpdus_overtake),
 		cmocka_unit_test(too_long_for_a_buffer),
 		cmocka_unit_test(two_members_with_one_relay),
+		cmocka_unit_test(ports_and_relays_become_members),
 		WHOLE(carrier_and_mac_are_the_devices),
 		WHOLE(one_that_is_there_is_taken_and_left),
 		WHOLE(what_cannot_be_had_is_named),
