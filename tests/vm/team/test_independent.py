@@ -96,7 +96,7 @@ def test_row61_62_failover(fabric: TeamFabric) -> None:
     """
     home = {pa["home"]: pa["mac"] for pa in fabric.hosts["h2"].team()["provider-addresses"]}
     fdb = fabric.underlay.watch_fdb()
-    cost = flap(fabric, fabric.loads[1], "h2", 0, times=3)
+    cost = flap(fabric, fabric.loads[1], "h2", 0, times=3, quiet=3)
     moved = fdb.stop()
     print(f"the switch learned anew: {[(entry.mac, entry.port) for entry in moved]}")
     assert {entry.mac for entry in moved} == {home["a0"]}
