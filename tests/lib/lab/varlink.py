@@ -42,6 +42,10 @@ class Connection:
     def stream(self, method: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """All replies of a method that gives many."""
         self.send(method, parameters, more=True)
+        yield from self.replies(method)
+
+    def replies(self, method: str) -> Iterator[dict[str, Any]]:
+        """Of a call that was sent with `more`."""
         continues = True
         while continues:
             reply, continues = self._reply(method)
@@ -86,6 +90,7 @@ class Events:
         self._changed = threading.Condition()
         self._connection = Connection(path)
         self._connection.settimeout(None)
+        self._connection.send("Events", {"follow": True}, more=True)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         # the daemon takes calls in the order they come: once it answers this one, it has the other
@@ -119,7 +124,7 @@ class Events:
 
     def _read(self) -> None:
         try:
-            for reply in self._connection.stream("Events", follow=True):
+            for reply in self._connection.replies("Events"):
                 with self._changed:
                     self._seen.append(_flat(reply.get("event", reply)))
                     self._changed.notify_all()
