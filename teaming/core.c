@@ -145,8 +145,10 @@ static void set_members(struct tw_core *c, const struct teaming_config *config)
 static void remove_pas(struct tw_core *c, const struct teaming_config *config)
 {
 	for (unsigned int i = 0; i < LOCAL_PAS; i++)
-		if (c->pas[i].used && !find_config_pa(config, &c->pas[i].spec.address))
+		if (c->pas[i].used && !find_config_pa(config, &c->pas[i].spec.address)) {
 			tw_pa_stop(c, &c->pas[i]);
+			c->home_members = 0;
+		}
 }
 
 static void set_pa(struct tw_core *c, const struct pa_spec *configured, unsigned int order)
@@ -168,6 +170,8 @@ static void set_pa(struct tw_core *c, const struct pa_spec *configured, unsigned
 		pa->spec = spec;
 		tw_pa_start(c, pa, tw_state_has(c->trusted, c->n_trusted, &spec));
 	} else {
+		if (c->pa_order[order] != i || strcmp(c->pas[i].spec.member, spec.member) != 0)
+			c->home_members = 0;
 		c->pas[i].spec = spec;
 	}
 	c->pa_order[order] = (uint16_t)i;

@@ -139,7 +139,7 @@ struct tw_core {
 	struct tw_member members[TEAM_MEMBERS];
 	struct tw_pa pas[LOCAL_PAS];
 	uint16_t pa_order[LOCAL_PAS], n_pas; /* slots in the order of the configuration */
-	uint32_t home_members;		     /* mask of those that the homes were chosen from */
+	uint32_t home_members;		     /* mask of those that the homes were chosen from; 0: choose anew */
 	struct provider_route_spec *routes;
 	unsigned int n_routes;
 	struct tw_subnet subnets[LOCAL_PAS];

@@ -192,6 +192,7 @@ void tw_member_free_slot(struct tw_core *c, unsigned int i)
 {
 	tw_timer_cancel(&c->timers, &c->members[i].hold);
 	c->members[i] = (struct tw_member){ 0 };
+	c->home_members &= ~(1u << i); /* the next one here is another */
 	c->dirty |= TW_DIRTY_VIEW;
 }
 

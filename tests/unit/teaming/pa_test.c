@@ -385,6 +385,26 @@ static void homes_follow_the_configuration(void **state)
 	assert_int_equal(w.view->members[2].pa4, w.core.pa_order[0]);
 }
 
+/* A removed address leaves no member empty-handed, and a pin that is taken away no trace. HNV row 62. */
+static void homes_are_chosen_anew_when_addresses_change(void **state)
+{
+	static const uint8_t fresh[] = { 0, 1, 0, 1 };
+
+	w.config.n_members = 2;
+	world_ready(&w);
+	strcpy(w.pas[1].member, "m0");
+	world_configure(&w, NULL, 0);
+	strcpy(w.pas[1].member, "");
+	world_configure(&w, NULL, 0);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(view_of(i)->home, fresh[i]);
+	w.pas[1] = w.pas[2];
+	w.config.n_pas = 2;
+	world_configure(&w, NULL, 0);
+	assert_int_equal(view_of(0)->home, 0);
+	assert_int_equal(view_of(1)->home, 1);
+}
+
 /* A NIC that leaves its team loses its link first: its address moves then, and not again with the configuration. */
 static void an_address_moves_once_when_its_member_leaves(void **state)
 {
@@ -701,6 +721,7 @@ int main(void)
 		TEST(without_hold_down_at_the_start_and_when_nothing_else_is_left, setup2),
 		TEST(every_address_is_heard_at_least_every_60_s, setup2),
 		TEST(homes_follow_the_configuration, setup3),
+		TEST(homes_are_chosen_anew_when_addresses_change, setup4),
 		TEST(an_address_moves_once_when_its_member_leaves, setup4),
 		TEST(inbound_weights_follow_speeds_not_links, setup4),
 		TEST(families_are_spread_each_for_itself, setup3),
