@@ -11,9 +11,10 @@
 static_assert(COPIES == 1 << 12, "the top bits of a signature are its place");
 static_assert(TEAM_MEMBERS < 256, "a member fits the low byte");
 
-bool copies_seen(struct datapath *dp, uint8_t member, const struct rte_mbuf *m)
+bool copies_seen(struct datapath *dp, const struct team_pa_view *pa, uint8_t member, const struct rte_mbuf *m)
 {
-	uint32_t high = m->pkt_len, low = 0;
+	/* By the move: a frame without an ID of its own looks like one that came during an earlier move. */
+	uint32_t high = m->pkt_len ^ (uint32_t)pa->prev_until, low = (uint32_t)(pa->prev_until >> 32);
 	uint64_t mine, last;
 
 	rte_jhash_2hashes(rte_pktmbuf_mtod(m, const void *), m->data_len, &high, &low);

@@ -184,10 +184,10 @@ static inline uint8_t flowlet_member(struct worker *w, unsigned int bucket)
 }
 
 /*
- * copies.c: was the same frame taken from another member lately? Only for addresses that have just moved: it writes
- * memory that workers share.
+ * copies.c: was the same frame taken from another member since the address moved? Only while a move is fresh: it
+ * writes memory that workers share.
  */
-bool copies_seen(struct datapath *dp, uint8_t member, const struct rte_mbuf *m);
+bool copies_seen(struct datapath *dp, const struct team_pa_view *pa, uint8_t member, const struct rte_mbuf *m);
 
 /* ingress.c */
 void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);

@@ -23,7 +23,7 @@ static inline enum drop_reason at_home(struct worker *w, const struct team_pa_vi
 		return DROP_NONE;
 	if (unlikely(pa->now != member && !(moved && pa->prev == member)))
 		return DROP_NOT_HOME;
-	return unlikely(moved) && copies_seen(w->dp, member, m) ? DROP_FLOODED_COPY : DROP_NONE;
+	return unlikely(moved) && copies_seen(w->dp, pa, member, m) ? DROP_FLOODED_COPY : DROP_NONE;
 }
 
 /* Asked once for a run of packets from one source. */

@@ -223,6 +223,23 @@ static void a_frame_flooded_to_both_homes_comes_once(void **state)
 	assert_int_equal(drops_of(DROP_NOT_HOME), 2);
 }
 
+/* Frames without an ID of their own, ARP among them, look the same for hours: a later move knows none of before. */
+static void a_frame_of_an_earlier_move_is_no_copy(void **state)
+{
+	uint8_t buf[SIZE];
+
+	world.view.pas[0].prev = 1;
+	world.view.pas[0].prev_until = UINT64_MAX - 1;
+	wire_brings(1, tunnel(buf, 0, 21, 5001, mac_a, mac_far, IP_FAR, IP_A));
+	world_turn();
+	assert_int_equal(world.ports[A].n_got, 1);
+	world.view.pas[0].prev_until = UINT64_MAX;
+	wire_brings(0, tunnel(buf, 0, 21, 5001, mac_a, mac_far, IP_FAR, IP_A));
+	world_turn();
+	assert_int_equal(world.ports[A].n_got, 1);
+	assert_int_equal(drops_of(DROP_FLOODED_COPY), 0);
+}
+
 /* A bucket that is moved for balance waits for a pause; one that lost its member does not. HNV row 64. */
 static void a_bucket_moves_in_a_pause(void **state)
 {
@@ -548,6 +565,7 @@ int main(void)
 		T(wire_drops_have_names),
 		T(previous_home_is_accepted_for_a_while),
 		T(a_frame_flooded_to_both_homes_comes_once),
+		T(a_frame_of_an_earlier_move_is_no_copy),
 		T(a_bucket_moves_in_a_pause),
 		T(row18_gateway_answers_echo),
 		T(row26_too_big_is_told),
