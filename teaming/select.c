@@ -238,6 +238,9 @@ unsigned int tw_select_update(struct tw_select *s, const uint32_t weight[TEAM_ME
 	if (changed)
 		update_homes(s, weight, members);
 	changed |= carries ^ s->carries;
+	/* A worker may still send by the member that is no good any more, which has its link but perhaps no address. */
+	if (s->carries & ~carries)
+		memset(s->patient, 0, sizeof(s->patient));
 	memcpy(s->weight, weight, sizeof(s->weight));
 	s->carries = carries;
 
