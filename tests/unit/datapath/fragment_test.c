@@ -107,6 +107,28 @@ static void options_are_kept(void **state)
 		assert_int_not_equal(second[i], 7);
 }
 
+/* Lengths that lie, and all the room that there is: the guest writes them. */
+static void hostile_options_do_no_harm(void **state)
+{
+	static const uint8_t hostile[][40] = {
+		{ 0x94, 0 }, { 0x94, 1 }, { 0x94, 41 }, { 0x94, 255 }, { 0x94, 40 }, { 0x94, 39 }, { 7, 0 }, { 7, 255 },
+		{ 0x94, 38, [38] = 0x94, [39] = 2 }, { 0x94, 39, [39] = 0x94 }, { [39] = 0x94 },
+	};
+	uint8_t nops[40];
+
+	for (unsigned int i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+		memset(nops, 1, sizeof(nops));
+		options = hostile[i];
+		options_len = 40;
+		check(1600, 0, 700);
+		options = nops;
+		memcpy(nops + 36, hostile[i], 4);
+		check(1600, 0, 700);
+	}
+	options = NULL;
+	options_len = 0;
+}
+
 static void order_is_kept(void **state)
 {
 	uint8_t buf[SIZE];
@@ -146,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(pieces_make_the_whole),
 		T(options_are_kept),
+		T(hostile_options_do_no_harm),
 		T(order_is_kept),
 		T(without_buffers_it_is_a_named_drop),
 	};
