@@ -26,7 +26,7 @@ struct tw_select {
 	uint8_t now[TEAM_BUCKETS];
 	uint32_t weight[TEAM_MEMBERS]; /* 0: not of the team */
 	uint32_t carries;	       /* mask */
-	uint64_t patient[TEAM_BUCKETS / 64]; /* bit: the last move of the bucket was an exchange, and nobody ceased to carry since: no hurry */
+	uint64_t patient[TEAM_BUCKETS / 64]; /* bit: exchanged last, and nobody ceased to carry since: no hurry */
 };
 
 void tw_select_init(struct tw_select *s);
