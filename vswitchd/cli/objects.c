@@ -101,11 +101,11 @@ static int bad_argument(const struct command *cmd, const char *what)
 	for (const struct field *f = object_types[cmd->kind].fields; f->name && used < sizeof(names); f++) {
 		if (f->flags & FIELD_STATE)
 			continue;
-		if (f->type == FIELD_STRUCT || field_allowed(f, allowed, sizeof(allowed)) < 0)
+		if (field_allowed(f, allowed, sizeof(allowed)) < 0)
 			*allowed = 0;
 		used += (size_t)snprintf(names + used, sizeof(names) - used, "\n  %s=%s%s%s%s", f->name,
 					 f->max_items ? "[" : "", allowed, f->max_items ? ",...]" : "",
-					 f->flags & (FIELD_KEY | FIELD_REQUIRED) ? "  (required)" : "");
+					 f->flags & FIELD_REQUIRED ? "  (required)" : "");
 	}
 	return cli_error(-EINVAL, "%s\nmembers of a %s:%s", what, object_types[cmd->kind].name, names);
 }
