@@ -13,6 +13,8 @@
 #include "teaming/xdp.h"
 
 #define MTU_DEFAULT 1500
+#define BATCH	    32
+#define FORGET_MAX  256 /* batches: some rings of a fast NIC; a flood must not keep us */
 
 void teaming_member_ops(struct teaming *t, unsigned int member, const struct member_ops *ops)
 {
@@ -118,6 +120,25 @@ static int open_locked_out(struct teaming *t, const struct member_spec *spec, co
 	return 0;
 }
 
+/*
+ * What a device received before anybody polls it came while its addresses were with others, who had it as well: a new
+ * port of the switch is flooded to.
+ */
+static void forget_received(const struct member_dev *dev)
+{
+	struct rte_mbuf *pkts[BATCH];
+	uint16_t n;
+
+	for (uint16_t q = 0; q < dev->rxq; q++) {
+		unsigned int left = FORGET_MAX;
+
+		do {
+			n = dev->ops->rx(dev, q, pkts, BATCH);
+			rte_pktmbuf_free_bulk(pkts, n);
+		} while (n && --left);
+	}
+}
+
 int teaming_member_open(struct teaming *t, unsigned int member, const struct member_config *c, struct errbuf *err)
 {
 	CLEANUP_FREE struct member_dev *dev = calloc(1, sizeof(*dev));
@@ -147,6 +168,7 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 		t->xdp_claim[member] = claim;
 		t->punt_pool[member] = c->pool;
 		keep_relay(t, member, relay);
+		forget_received(dev);
 		tw_member_device(&t->core, member, TAKE(dev), &info, c->mtu ? c->mtu : MTU_DEFAULT);
 		tw_team_follow(t, member);
 		tw_team_ports(t);

@@ -702,6 +702,21 @@ static void neighbours_by_rings(void **state)
 	drain_to_device();
 }
 
+/* While it was not in use its addresses were elsewhere, where the same frames came as well. */
+static void what_came_before_it_was_open_is_forgotten(void **state)
+{
+	unsigned int before = rte_mempool_avail_count(pool);
+	struct errbuf err = { "" };
+
+	memory_members();
+	teaming_member_close(team, 0);
+	for (unsigned int i = 0; i < 40; i++)
+		from_device[from_head++ % RING] = rte_pktmbuf_alloc(pool);
+	assert_int_equal(open_member(0, &err), 0);
+	assert_int_equal(from_tail, from_head);
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+}
+
 /* Open, close, configure as fast as possible under workers: AddressSanitizer sees who uses what is gone. */
 static void workers_never_see_what_is_gone(void **state)
 {
@@ -842,6 +857,7 @@ int main(int argc, char **argv)
 		TEST(any_dpdk_device),
 		TEST(a_restart_uses_the_state_file),
 		TEST(neighbours_by_rings),
+		TEST(what_came_before_it_was_open_is_forgotten),
 		TEST(workers_never_see_what_is_gone),
 		TEST(bad_devices_are_refused_by_name),
 		TEST(af_packet_members),
