@@ -28,6 +28,7 @@ FIRST_PORT = 1024
 MAX_FLOWS = 10000
 _PROBE = struct.Struct("!HHIQ")
 _MAGIC = 0x7E57
+BLOCK_SECONDS = 1.2  # tcpdump lets the kernel keep packets for a second
 _UDP_PAYLOAD = 14 + 20 + 8
 _SLL2 = 20
 _PACKET_OUTGOING = 4
@@ -266,13 +267,19 @@ class Tap:
             ["tcpdump", "-i", "any", "-y", "LINUX_SLL2", "-n", "-Z", "root", "-U", "-s", "128", "-B", "16384"]
             + ["-w", str(self._file), f"ip proto 47 and ({where})"],
         )
+        self._counts, self._since = ("", ""), 0.0
         until(lambda: "listening on" in self._process.tail(), "tcpdump listens")
 
     def _drained(self) -> bool:
-        """The kernel hands packets on in blocks, the last one up to a second late; tcpdump leaves without it."""
+        """The kernel hands packets on in blocks, the last one up to a second late; tcpdump leaves without it. What it
+        received before it had a filter it never counts as captured.
+        """
         self._process.send_signal(signal.SIGUSR1)
-        said = re.findall(r"(\d+) packets? captured, (\d+) packets? received by filter", self._process.tail())
-        return bool(said) and said[-1][0] == said[-1][1]
+        counts = re.findall(r"(\d+) packets? captured, (\d+) packets? received by filter", self._process.tail())
+        now = time.monotonic()
+        if counts and counts[-1] != self._counts:
+            self._counts, self._since = counts[-1], now
+        return bool(counts) and (counts[-1][0] == counts[-1][1] or now - self._since > BLOCK_SECONDS)
 
     def stop(self) -> list[Seen]:
         """What passed."""

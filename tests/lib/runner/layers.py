@@ -17,7 +17,7 @@ from . import builds, children
 from .report import Outcome, Report
 
 SKIP_STATUS = 77
-SCRIPT_TIMEOUT = 600.0
+SCRIPT_TIMEOUT = 960.0
 LAB_TIMEOUT = 2400.0
 
 
