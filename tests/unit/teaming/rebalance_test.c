@@ -127,16 +127,23 @@ static void at_most_four_go_in_a_round(void **state)
 	assert_int_equal(count(0), 128);
 }
 
-static void a_moved_bucket_rests(void **state)
+/* Two elephants of member 0, of which one was moved. @return that one. */
+static unsigned int separated(void)
 {
-	unsigned int a = nth(0, 3), b = nth(0, 50), moved;
+	unsigned int a = nth(0, 3), b = nth(0, 50);
 
 	rate[a] = rate[b] = 4 * GBIT;
 	seconds(12);
-	moved = of(a) == 1 ? a : b;
-	assert_int_equal(of(moved), 1);
+	assert_int_not_equal(of(a), of(b));
+	return of(a) == 1 ? a : b;
+}
+
+static void a_moved_bucket_rests(void **state)
+{
+	unsigned int moved = separated();
+
 	/* Now its new member is the busy one, and only moving it would help. */
-	rate[a] = rate[b] = 0;
+	memset(rate, 0, sizeof(rate));
 	rate[moved] = 4 * GBIT;
 	rate[nth(1, 100)] = 4 * GBIT;
 	w.core.rebalance.rests[nth(1, 100)] = UINT64_MAX;
@@ -148,11 +155,8 @@ static void a_moved_bucket_rests(void **state)
 
 static void what_never_pauses_comes_back(void **state)
 {
-	unsigned int a = nth(0, 3), b = nth(0, 50), moved;
+	unsigned int moved = separated();
 
-	rate[a] = rate[b] = 4 * GBIT;
-	seconds(12);
-	moved = of(a) == 1 ? a : b;
 	waiting[moved / 64] |= UINT64_C(1) << moved % 64;
 	seconds(10);
 	assert_int_equal(of(moved), 0);
@@ -165,13 +169,11 @@ static void what_never_pauses_comes_back(void **state)
 
 static void force_does_not_wait_for_ever(void **state)
 {
-	unsigned int a = nth(0, 3), b = nth(0, 50), moved;
+	unsigned int moved;
 
 	w.config.rebalance_force = true;
 	world_configure(&w, NULL, 0);
-	rate[a] = rate[b] = 4 * GBIT;
-	seconds(12);
-	moved = of(a) == 1 ? a : b;
+	moved = separated();
 	waiting[moved / 64] |= UINT64_C(1) << moved % 64;
 	assert_true(w.view->patient[moved / 64] >> moved % 64 & 1);
 	seconds(10);
@@ -199,11 +201,8 @@ static void off_means_off(void **state)
 /* A member that goes takes no part; the exchange is not undone over its buckets. */
 static void a_member_that_goes_in_between(void **state)
 {
-	unsigned int a = nth(0, 3), b = nth(0, 50), moved;
+	unsigned int moved = separated();
 
-	rate[a] = rate[b] = 4 * GBIT;
-	seconds(12);
-	moved = of(a) == 1 ? a : b;
 	waiting[moved / 64] |= UINT64_C(1) << moved % 64;
 	world_link(&w, 1, false);
 	assert_int_equal(of(moved), 0);
