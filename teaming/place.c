@@ -94,13 +94,26 @@ void tw_place_homes(struct tw_core *c)
 
 #define SHARE_STEPS 4 /* a share is told to a quarter of the smallest */
 
+/* Of the slowest that is known, if it is not: as in tw_member_weights(), which leaves out who cannot send. */
+static uint64_t home_speed(const struct tw_core *c, unsigned int home)
+{
+	uint32_t slowest = 0, mine = home < TEAM_MEMBERS ? tw_member_speed(c, home) : 0;
+
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
+		uint32_t speed = tw_member_speed(c, m);
+
+		if (c->members[m].used && !c->members[m].leaving && speed && (!slowest || speed < slowest))
+			slowest = speed;
+	}
+	return mine ? mine : slowest ? slowest : 1;
+}
+
 /* Speed of the home, divided among the addresses of the family there. Failover changes nothing: HNV row 62. */
 static uint64_t share(const struct tw_core *c, const struct tw_pa *pa)
 {
 	unsigned int n = count_homes(c, pa->home, pa->spec.address.family);
-	uint64_t weight = pa->home < TEAM_MEMBERS ? c->select.weight[pa->home] : 0;
 
-	return n && weight ? weight * LOCAL_PAS / n : 1;
+	return n && pa->home < TEAM_MEMBERS ? home_speed(c, pa->home) * LOCAL_PAS / n : 1;
 }
 
 static unsigned int gcd(unsigned int a, unsigned int b)

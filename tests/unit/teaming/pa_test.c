@@ -385,6 +385,21 @@ static void homes_follow_the_configuration(void **state)
 	assert_int_equal(w.view->members[2].pa4, w.core.pa_order[0]);
 }
 
+/* A member without an IPv6 address sends nothing in a dual-stack team, yet its IPv4 address receives by its speed. */
+static void inbound_weights_of_one_family_follow_speeds(void **state)
+{
+	uint8_t weight[LOCAL_PAS];
+
+	w.config.n_members = 2;
+	w.config.n_pas = 3;
+	w.pas[2].address = ip("2001:db8::1");
+	w.pas[2].prefix_len = 64;
+	world_ready(&w);
+	tw_place_weights(&w.core, weight);
+	assert_int_equal(weight[w.core.pa_order[0]], 1);
+	assert_int_equal(weight[w.core.pa_order[1]], 1);
+}
+
 /* A removed address leaves no member empty-handed, and a pin that is taken away no trace. HNV row 62. */
 static void homes_are_chosen_anew_when_addresses_change(void **state)
 {
@@ -724,6 +739,7 @@ int main(void)
 		TEST(homes_are_chosen_anew_when_addresses_change, setup4),
 		TEST(an_address_moves_once_when_its_member_leaves, setup4),
 		TEST(inbound_weights_follow_speeds_not_links, setup4),
+		TEST(inbound_weights_of_one_family_follow_speeds, setup4),
 		TEST(families_are_spread_each_for_itself, setup3),
 		TEST(a_member_without_an_address_carries_nothing, setup3),
 		TEST(a_cooperating_team_uses_any_address_anywhere, setup3),
