@@ -40,6 +40,9 @@ static int check_members(const struct teaming_config *config, struct errbuf *err
 
 		if (r < 0)
 			return err_prefix(err, r, "member %s: ", config->members[i].name);
+		if (config->device && *config->device && strcmp(config->members[i].relay, config->device) == 0)
+			return err_set(err, EEXIST, "member %s: its relay has the name of the team device",
+				       config->members[i].name);
 		for (unsigned int j = 0; j < i; j++)
 			if (strcmp(config->members[i].name, config->members[j].name) == 0)
 				return err_set(err, EEXIST, "member %s: is given twice", config->members[i].name);

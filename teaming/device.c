@@ -159,6 +159,8 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 		r = need_relay(t, member, &spec, &info, &relay, err);
 		if (r < 0)
 			dev->ops->close(dev);
+		else
+			forget_received(dev);
 	}
 
 	tw_lock(t);
@@ -168,7 +170,6 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 		t->xdp_claim[member] = claim;
 		t->punt_pool[member] = c->pool;
 		keep_relay(t, member, relay);
-		forget_received(dev);
 		tw_member_device(&t->core, member, TAKE(dev), &info, c->mtu ? c->mtu : MTU_DEFAULT);
 		tw_team_follow(t, member);
 		tw_team_ports(t);

@@ -46,3 +46,21 @@ def test_dpdk_members(new_fabric: Callable[..., Fabric], family: int) -> None:
             sent = wire.frames(lambda f, port=f"{name}a{nic}": f.interface == port)
             assert any(f.nvgre for f in sent) and any(not f.nvgre for f in sent), (name, nic)
             assert {f.source for f in sent} == {list(pas.values())[nic]}, (name, nic)
+
+
+def test_a_new_member_begins_at_zero(new_fabric: Callable[..., Fabric]) -> None:
+    """It may have the slot of one that was removed, whose counters are not its own."""
+    fabric = new_fabric(hosts=1)
+    host = fabric.hosts["h1"]
+    fabric.start()
+
+    def received(name: str) -> int:
+        found = [member for member in host.team()["members"] if member["name"] == name]
+        return int(found[0]["rx"]["packets"]) if found else -1
+
+    host.ctl_text("member", "add", "name=null", "type=dpdk", "devargs=net_null0")
+    until(lambda: received("null") > 0, "the endless device brings frames")
+    host.ctl_text("member", "remove", "null")
+    until(lambda: received("null") == -1, "it is gone")
+    host.ctl_text("member", "add", "name=other")
+    assert received("other") == 0

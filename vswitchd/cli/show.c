@@ -19,7 +19,8 @@ static const struct column port_columns[] = {
 static const struct column member_columns[] = {
 	{ "member", "name", -10 },	{ "type", "type", -9 },
 	{ "link", "link", -4 },		{ "usable", "usable", -6 },
-	{ "speed", "link-speed", 6 },	{ "buckets", "buckets", 7 },
+	{ "speed", "link-speed", 6 },	{ "load%", "tx-load-percent", 5 },
+	{ "buckets", "buckets", 7 },
 	{ "PAs", "provider-addresses", 3 }, { "lacp", "lacp.state", -9 },
 	{ "rx-packets", "rx.packets", 12 },
 	{ "tx-packets", "tx.packets", 12 }, { "rx-bytes", "rx.bytes", 14 },
@@ -30,7 +31,7 @@ static const struct column member_columns[] = {
 static const struct column pa_columns[] = {
 	{ "provider-address", "address", -26 }, { "prefix", "prefix-length", 6 }, { "vlan", "vlan", 4 },
 	{ "mac", "mac", -17 },	       { "home", "home", -10 },	    { "now", "now", -10 },
-	{ "state", "state", -9 },      { NULL, NULL, 0 },
+	{ "weight", "weight", 6 },     { "state", "state", -9 },    { NULL, NULL, 0 },
 };
 
 static const struct column drop_columns[] = {

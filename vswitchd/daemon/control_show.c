@@ -164,8 +164,7 @@ static struct json_object *show_member(struct manager *m, const struct teaming_m
 		add_str(o, "netdev", s->netdev);
 	add_lacp(o, &s->lacp);
 	add_str(o, "mac", format_mac(&s->info.mac, mac));
-	if (datapath_member_stats(manager_datapath(m), index, &st) < 0)
-		memset(&st, 0, sizeof(st));
+	manager_member_stats(m, index, &st);
 	add_traffic(o, "rx", &st.rx);
 	add_traffic(o, "tx", &st.tx);
 	add_int(o, "tx-dropped", st.tx_dropped);

@@ -21,6 +21,7 @@
 struct manager;
 struct config;
 struct datapath;
+struct datapath_member_stats;
 struct policy;
 struct teaming;
 
@@ -32,6 +33,8 @@ const struct settings *manager_settings(const struct manager *m);
 const struct policy *manager_policy(const struct manager *m);
 struct teaming *manager_teaming(const struct manager *m);
 struct datapath *manager_datapath(const struct manager *m);
+/* Counters of the member in a slot of the team, since it came. */
+void manager_member_stats(const struct manager *m, unsigned int index, struct datapath_member_stats *ret);
 
 struct manager_info {
 	const char *version, *config_file, *host_id, *run_dir, *state_dir;

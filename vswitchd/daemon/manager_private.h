@@ -87,6 +87,10 @@ struct manager {
 	struct port *ports[POLICY_MAX_PORTS];
 	struct object_list members, pas, provider_routes; /* the team, with origins */
 	struct member_ctl member_ctl[TEAM_MEMBERS];
+	struct member_base {	/* by slot: counters when its member came, for they go on counting */
+		char name[ID_SIZE];
+		struct datapath_member_stats stats;
+	} member_base[TEAM_MEMBERS];
 	struct team_change *team_change; /* on its way */
 	struct host_spec self;		 /* this host as policy has it, unless an administrator said what it is */
 	struct reload *reload;

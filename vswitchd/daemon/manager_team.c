@@ -191,6 +191,33 @@ static void member_work(struct manager *m, unsigned int index, const struct memb
 	jobq_submit(m->portctl, &j->job);
 }
 
+/* A slot that another member had. */
+static void note_owner(struct manager *m, unsigned int index, const char *name)
+{
+	struct member_base *b = &m->member_base[index];
+
+	if (!*name || strcmp(b->name, name) == 0)
+		return;
+	str_copy(b->name, sizeof(b->name), name);
+	if (datapath_member_stats(m->datapath, index, &b->stats) < 0)
+		memset(&b->stats, 0, sizeof(b->stats));
+}
+
+void manager_member_stats(const struct manager *m, unsigned int index, struct datapath_member_stats *ret)
+{
+	const struct datapath_member_stats *b = &m->member_base[index].stats;
+
+	if (datapath_member_stats(m->datapath, index, ret) < 0) {
+		memset(ret, 0, sizeof(*ret));
+		return;
+	}
+	ret->rx.packets -= b->rx.packets;
+	ret->rx.bytes -= b->rx.bytes;
+	ret->tx.packets -= b->tx.packets;
+	ret->tx.bytes -= b->tx.bytes;
+	ret->tx_dropped -= b->tx_dropped;
+}
+
 void team_sync(struct manager *m)
 {
 	struct teaming_member_status st[TEAM_MEMBERS];
@@ -198,6 +225,8 @@ void team_sync(struct manager *m)
 
 	if (m->stopping)
 		return;
+	for (i = 0; i < n; i++)
+		note_owner(m, i, st[i].spec.name);
 	for (i = 0; i < n; i++) {
 		struct member_ctl *c = st[i].spec.name[0] ? team_ctl(m, st[i].spec.name, true) : NULL;
 

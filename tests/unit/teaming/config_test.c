@@ -59,6 +59,13 @@ static void bad_configurations_are_refused_by_name(void **state)
 	w.routes[0].next_hop = ip("10.0.0.3");
 	refused(EINVAL, "own");
 	w.config.n_routes = 0;
+	w.config.device = "team0";
+	w.members[1].type = MEMBER_DPDK;
+	strcpy(w.members[1].devargs, "net_null0");
+	strcpy(w.members[1].relay, "team0");
+	refused(EEXIST, "name of the team device");
+	w.members[1].relay[0] = '\0';
+	w.config.device = NULL;
 	w.config.mode = 9;
 	refused(EINVAL, "cooperate");
 	w.config.mode = 0;

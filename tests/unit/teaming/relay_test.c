@@ -204,9 +204,14 @@ static int fake_link(const struct member_dev *d, bool *ret_up, uint32_t *ret_spe
 	return 0;
 }
 
+static uint16_t fake_rx(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n)
+{
+	return 0;
+}
+
 static const struct member_ops fake_ops = {
 	.name = "fake", .open = fake_open, .info = fake_info, .configure = fake_configure, .close = fake_close,
-	.link = fake_link,
+	.rx = fake_rx, .link = fake_link,
 };
 
 static int member_up(struct errbuf *err)
