@@ -220,6 +220,10 @@ void tw_member_promote(struct tw_core *c);
 uint16_t tw_member_mtu(const struct tw_core *c, unsigned int m);
 /* Mbit/s: as configured, else as the kernel said last; 0 unknown. */
 uint32_t tw_member_speed(const struct tw_core *c, unsigned int m);
+/* Those that are configured. */
+uint32_t tw_member_mask(const struct tw_core *c);
+/* Its part of what all carry: its speed; of the slowest that is known when it is not, 1 when none is. */
+uint32_t tw_member_share(const struct tw_core *c, unsigned int m);
 void tw_member_weights(const struct tw_core *c, uint32_t *weight, uint32_t *ret_carries);
 
 /* pa.c */

@@ -203,6 +203,29 @@ uint32_t tw_member_speed(const struct tw_core *c, unsigned int m)
 	return c->members[m].spec.speed ? c->members[m].spec.speed : c->members[m].speed;
 }
 
+uint32_t tw_member_mask(const struct tw_core *c)
+{
+	uint32_t mask = 0;
+
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
+		mask |= c->members[m].used && !c->members[m].leaving ? 1u << m : 0;
+	return mask;
+}
+
+/* Unknown counts as the slowest: better too little for it than too much. */
+uint32_t tw_member_share(const struct tw_core *c, unsigned int member)
+{
+	uint32_t members = tw_member_mask(c), slowest = 0, speed = tw_member_speed(c, member);
+
+	for (unsigned int m = 0; !speed && m < TEAM_MEMBERS; m++) {
+		uint32_t other = members >> m & 1 ? tw_member_speed(c, m) : 0;
+
+		if (other && (!slowest || other < slowest))
+			slowest = other;
+	}
+	return speed ? speed : slowest ? slowest : 1;
+}
+
 /* Bit 0: IPv4, bit 1: IPv6. Families of the PAs at home with a member (TEAM_NO_MEMBER: of all). */
 static unsigned int families(const struct tw_core *c, unsigned int home, bool in_use)
 {
@@ -236,28 +259,15 @@ static uint32_t with_pas(const struct tw_core *c, uint32_t members, bool in_use)
  */
 void tw_member_weights(const struct tw_core *c, uint32_t *weight, uint32_t *ret_carries)
 {
-	uint32_t slowest = 0, members = 0, usable = 0;
+	uint32_t members = tw_member_mask(c), usable = 0;
 
-	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
-		const struct tw_member *mem = &c->members[m];
-		uint32_t speed = tw_member_speed(c, m);
-
-		if (!mem->used || mem->leaving)
-			continue;
-		members |= 1u << m;
-		usable |= tw_member_usable(c, m) ? 1u << m : 0;
-		if (speed && (!slowest || speed < slowest))
-			slowest = speed;
-	}
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
+		usable |= members >> m & 1 && tw_member_usable(c, m) ? 1u << m : 0;
 	if (tw_independent(c)) {
 		members = with_pas(c, members, false);
 		usable = with_pas(c, usable & members ? usable & members : usable, true);
 	}
-	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
-		uint32_t speed = tw_member_speed(c, m);
-
-		/* Unknown counts as the slowest: better too little for it than too much. */
-		weight[m] = members >> m & 1 ? (speed ? speed : slowest ? slowest : 1) : 0;
-	}
+	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
+		weight[m] = members >> m & 1 ? tw_member_share(c, m) : 0;
 	*ret_carries = usable;
 }

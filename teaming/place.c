@@ -37,15 +37,6 @@ static uint8_t next_home(const struct tw_core *c, uint8_t family)
 	return (uint8_t)best;
 }
 
-static uint32_t member_mask(const struct tw_core *c)
-{
-	uint32_t mask = 0;
-
-	for (unsigned int m = 0; m < TEAM_MEMBERS; m++)
-		mask |= c->members[m].used && !c->members[m].leaving ? 1u << m : 0;
-	return mask;
-}
-
 /* Has nothing happened to the configuration but that members left? */
 static bool only_left(const struct tw_core *c, uint32_t members)
 {
@@ -64,7 +55,7 @@ static bool only_left(const struct tw_core *c, uint32_t members)
  */
 void tw_place_homes(struct tw_core *c)
 {
-	uint32_t members = member_mask(c);
+	uint32_t members = tw_member_mask(c);
 	bool anew = !only_left(c, members);
 
 	for (unsigned int i = 0; i < c->n_pas; i++) {
@@ -94,26 +85,12 @@ void tw_place_homes(struct tw_core *c)
 
 #define SHARE_STEPS 4 /* a share is told to a quarter of the smallest */
 
-/* Of the slowest that is known, if it is not: as in tw_member_weights(), which leaves out who cannot send. */
-static uint64_t home_speed(const struct tw_core *c, unsigned int home)
-{
-	uint32_t slowest = 0, mine = home < TEAM_MEMBERS ? tw_member_speed(c, home) : 0;
-
-	for (unsigned int m = 0; m < TEAM_MEMBERS; m++) {
-		uint32_t speed = tw_member_speed(c, m);
-
-		if (c->members[m].used && !c->members[m].leaving && speed && (!slowest || speed < slowest))
-			slowest = speed;
-	}
-	return mine ? mine : slowest ? slowest : 1;
-}
-
 /* Speed of the home, divided among the addresses of the family there. Failover changes nothing: HNV row 62. */
 static uint64_t share(const struct tw_core *c, const struct tw_pa *pa)
 {
 	unsigned int n = count_homes(c, pa->home, pa->spec.address.family);
 
-	return n && pa->home < TEAM_MEMBERS ? home_speed(c, pa->home) * LOCAL_PAS / n : 1;
+	return n && pa->home < TEAM_MEMBERS ? (uint64_t)tw_member_share(c, pa->home) * LOCAL_PAS / n : 1;
 }
 
 static unsigned int gcd(unsigned int a, unsigned int b)

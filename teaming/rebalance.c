@@ -142,11 +142,6 @@ static void swap(struct tw_core *c, unsigned int a, unsigned int b)
 	c->dirty |= TW_DIRTY_VIEW;
 }
 
-static bool in(const uint64_t *mask, unsigned int b)
-{
-	return mask[b / 64] >> b % 64 & 1;
-}
-
 /* Has the exchange stayed as it was made: no member of it went away meanwhile? */
 static bool stands(const struct tw_select *s, const struct tw_exchange *x)
 {
@@ -163,7 +158,7 @@ static void conclude(struct tw_core *c, const uint64_t *waiting)
 		const struct tw_exchange *x = &r->open[i];
 
 		/* The quiet one may take its time. */
-		if (!stands(&c->select, x) || !in(waiting, x->busy))
+		if (!stands(&c->select, x) || !team_bucket_in(waiting, x->busy))
 			continue;
 		if (r->force) {
 			tw_select_hurry(&c->select, x->busy);

@@ -263,7 +263,7 @@ unsigned int tw_select_update(struct tw_select *s, const uint32_t weight[TEAM_ME
 
 void tw_select_hurry(struct tw_select *s, unsigned int bucket)
 {
-	s->patient[bucket / 64] &= ~(UINT64_C(1) << bucket % 64);
+	s->patient[bucket / 64] &= ~team_bucket_bit(bucket);
 }
 
 void tw_select_swap(struct tw_select *s, unsigned int a, unsigned int b)
@@ -272,6 +272,6 @@ void tw_select_swap(struct tw_select *s, unsigned int a, unsigned int b)
 
 	s->home[a] = s->now[a] = s->home[b];
 	s->home[b] = s->now[b] = member;
-	s->patient[a / 64] |= UINT64_C(1) << a % 64;
-	s->patient[b / 64] |= UINT64_C(1) << b % 64;
+	s->patient[a / 64] |= team_bucket_bit(a);
+	s->patient[b / 64] |= team_bucket_bit(b);
 }

@@ -27,6 +27,18 @@
 #define TEAM_BUCKETS 256
 #define TEAM_NO_MEMBER 0xff
 
+/* A set of buckets, for whatever is said of some of them. */
+static inline bool team_bucket_in(const uint64_t set[TEAM_BUCKETS / 64], unsigned int bucket)
+{
+	return set[bucket / 64] >> bucket % 64 & 1;
+}
+
+/* Its bit in word bucket / 64 of such a set. */
+static inline uint64_t team_bucket_bit(unsigned int bucket)
+{
+	return UINT64_C(1) << bucket % 64;
+}
+
 enum team_mode {
 	TEAM_AUTO,	  /* as the team's runner implies; static provider: independent */
 	TEAM_INDEPENDENT, /* switch knows nothing: each PA's MAC may be seen on one port only */

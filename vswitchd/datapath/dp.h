@@ -178,7 +178,7 @@ void flowlet_packet(struct worker *w, unsigned int bucket);
 /* Member for a bucket of the transmit hash. */
 static inline uint8_t flowlet_member(struct worker *w, unsigned int bucket)
 {
-	if (unlikely(w->lags[bucket / 64] >> bucket % 64 & 1))
+	if (unlikely(team_bucket_in(w->lags, bucket)))
 		flowlet_packet(w, bucket);
 	return w->bucket[bucket];
 }

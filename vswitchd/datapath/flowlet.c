@@ -11,22 +11,18 @@
 /* 1 ms on the wire; a packet leaves at the end of its turn, which may take a quarter of that. */
 #define PAUSE_US 1250
 
-static bool patient(const struct team_view *v, unsigned int b)
-{
-	return v->patient[b / 64] >> b % 64 & 1;
-}
-
 static void set_lag(struct worker *w, unsigned int b, bool lags)
 {
-	uint64_t bit = UINT64_C(1) << b % 64;
+	uint64_t bit = team_bucket_bit(b);
 	uint64_t word = w->lags[b / 64];
 
 	__atomic_store_n(&w->lags[b / 64], lags ? word | bit : word & ~bit, __ATOMIC_RELAXED);
 }
 
+/* Any thread. */
 static bool lags(const struct worker *w, unsigned int b)
 {
-	return stat_read(&w->lags[b / 64]) >> b % 64 & 1;
+	return stat_read(&w->lags[b / 64]) & team_bucket_bit(b);
 }
 
 void flowlet_follow(struct worker *w)
@@ -36,8 +32,9 @@ void flowlet_follow(struct worker *w)
 	w->view_gen = v->gen;
 	for (unsigned int b = 0; b < TEAM_BUCKETS; b++) {
 		uint8_t now = w->bucket[b];
+		bool good = now < v->n_members && v->members[now].usable;
 
-		if (now != v->bucket[b] && patient(v, b) && now < v->n_members && v->members[now].usable) {
+		if (now != v->bucket[b] && team_bucket_in(v->patient, b) && good) {
 			if (!lags(w, b))
 				__atomic_store_n(&w->bucket_seen[b], rte_rdtsc(), __ATOMIC_RELAXED);
 			set_lag(w, b, true);
@@ -69,6 +66,6 @@ void datapath_buckets_waiting(const struct datapath *dp, uint64_t ret[TEAM_BUCKE
 
 		for (unsigned int b = 0; b < TEAM_BUCKETS; b++)
 			if (lags(w, b) && now - stat_read(&w->bucket_seen[b]) < pause)
-				ret[b / 64] |= UINT64_C(1) << b % 64;
+				ret[b / 64] |= team_bucket_bit(b);
 	}
 }
