@@ -3,14 +3,9 @@
 
 #include "offload/offload.h"
 
-void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c)
+void offload_member_config(const struct member_info *info, struct member_config *c)
 {
 	c->rx_offloads = 0;
+	/* Not fast free: it forbids shared buffers, and the pieces of a packet that is cut share that packet's. */
 	c->tx_offloads = info->tx_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	/*
-	 * Fast free forbids shared packets on a transmit queue. Ours are never shared there: flood makes real copies
-	 * toward members, and references are only counted up toward local ports.
-	 */
-	if (one_pool)
-		c->tx_offloads |= info->tx_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 }

@@ -31,12 +31,11 @@ static inline enum drop_reason offload_guest_check(const struct rte_mbuf *m)
 }
 
 /*
- * Choose a member's device configuration from what its driver claims. Requests only what the packet path needs and
- * guarantees: multi-segment transmit, fast free when every packet comes from one pool with one reference.
- * @param one_pool  all packets of this process come from one pool.
- * @param c         rxq, txq, mtu and pool are kept; the offload members are filled. portctl thread.
+ * Choose a member's device configuration from what its driver claims. Requests only what the packet path needs:
+ * multi-segment transmit.
+ * @param c  rxq, txq, mtu and pool are kept; the offload members are filled. portctl thread.
  */
-void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c);
+void offload_member_config(const struct member_info *info, struct member_config *c);
 
 /* Did the NIC verify the outer IPv4 checksum of a received frame? Worker. */
 bool offload_rx_ip_good(const struct rte_mbuf *m);

@@ -167,7 +167,7 @@ static void member_config(struct manager *m, const struct member_spec *spec, str
 		.mtu = m->settings.provider_mtu,
 		.pool = m->pool,
 	};
-	offload_member_config(&all, true, ret);
+	offload_member_config(&all, ret);
 }
 
 static void member_work(struct manager *m, unsigned int index, const struct member_spec *spec, bool open)
