@@ -164,6 +164,19 @@ struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
 /* Tell a guest its gateways and neighbours unasked: when its port has become active. */
 void ports_tell_neighbours(struct manager *m, uint16_t index);
 
+/* ---- manager_learned.c ---- */
+
+enum learned_change { LEARNED_ADDED, LEARNED_MOVED, LEARNED_REMOVED };
+
+/*
+ * An address that a guest of this host has was learned, came to another MAC or from another host (moved), or is gone:
+ * keep that, and tell central policy where there is one. Policy knows it already; a failing store does not undo it.
+ * @param rec the record as it is now, or was; host is this one, type dynamic. Its MAC may differ from what was told
+ * before for the same address. Called for every change and only then, on the main thread.
+ * @return 0, -ENOMEM: it is not kept.
+ */
+int manager_learned_changed(struct manager *m, enum learned_change change, const struct record_spec *rec);
+
 /* ---- manager_balance.c ---- */
 
 /* Measure what goes out, from now on. @return 0 or -errno. */
