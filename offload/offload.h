@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Offloads: the only folder that reads or writes PMD and library offload flags. Everything else speaks of
- * virtio_net_hdr terms in struct pkt_meta.
+ * virtio_net_hdr terms in struct pkt_meta (gso_type, gso_size, csum_*), with offsets from the first byte of the
+ * tenant's frame. Packets travel unsplit; whoever sends one to somebody that cannot take it as it is calls here:
  *
- * No guest offload is offered at present, so a packet that asks for one contradicts the negotiation.
+ *	to a team member	offload_transmit()  encapsulates, in hardware or software
+ *	to a guest, or plain	offload_gso_begin(), offload_gso_next(), offload_csum_finish(), where the receiver has
+ *				not asked for such packets
  */
 #ifndef OFFLOAD_OFFLOAD_H
 #define OFFLOAD_OFFLOAD_H
@@ -13,8 +16,66 @@
 #include <rte_mbuf.h>
 
 #include "base/drop.h"
+#include "base/encap_ops.h"
 #include "base/member_ops.h"
 #include "base/meta.h"
+#include "base/stats.h"
+
+/* ---- what came of it, per worker ---- */
+
+#define OFFLOAD_COUNTER_LIST(X) \
+	X(TSO_HW, "tso-hardware", "packets of up to 64 KiB cut by the NIC") \
+	X(TSO_SW, "tso-software", "packets of up to 64 KiB cut by the switch") \
+	X(TSO_FRAMES, "tso-frames", "frames that the switch cut them into") \
+	X(CSUM_HW, "checksum-hardware", "checksums left to the NIC") \
+	X(CSUM_SW, "checksum-software", "checksums finished by the switch") \
+	X(REFUSED, "refused", "packets that a NIC did not accept as they were, sent by software") \
+	X(GRO_PACKETS, "gro-packets", "packets merged from received segments") \
+	X(GRO_FRAMES, "gro-frames", "received segments in them") \
+	X(RX_CSUM_HW, "rx-checksum-hardware", "inner checksums verified by the NIC") \
+	X(RX_CSUM_SW, "rx-checksum-software", "inner checksums verified by the switch") \
+	X(RX_CSUM_BAD, "rx-checksum-bad", "inner checksums found wrong: delivered as they are, never called good")
+
+enum offload_counter {
+#define X(sym, name, text) OFFLOAD_##sym,
+	OFFLOAD_COUNTER_LIST(X)
+#undef X
+	OFFLOAD_COUNTERS,
+};
+
+/* One per worker, written by it alone, read by anybody. */
+struct offload_counters {
+	uint64_t n[OFFLOAD_COUNTERS];
+};
+
+/* Name and explanation; NULL outside the list. */
+const char *offload_counter_name(enum offload_counter c);
+const char *offload_counter_text(enum offload_counter c);
+
+/* ---- what a device does for us: struct member_dev.offload ---- */
+
+#define OFFLOAD_BIT_LIST(X) \
+	X(CHAINS, "chains", "frames of several buffers") \
+	X(TX_CSUM, "tx-checksum", "inner TCP and UDP checksums of NVGRE frames") \
+	X(TX_TSO, "tx-segmentation", "inner TCP of NVGRE frames cut into segments") \
+	X(RX_CSUM, "rx-checksum", "checksums of received frames, outer and inner") \
+	X(RX_RSS, "rx-inner-rss", "received frames spread over queues by the inner flow") \
+	X(STEER, "rx-steering", "flow rules: VSID and inner MAC to a queue")
+
+enum offload_bit_index {
+#define X(sym, name, text) OFFLOAD_I_##sym,
+	OFFLOAD_BIT_LIST(X)
+#undef X
+	OFFLOAD_BITS,
+};
+
+enum offload_bit {
+#define X(sym, name, text) OFFLOAD_F_##sym = 1 << OFFLOAD_I_##sym,
+	OFFLOAD_BIT_LIST(X)
+#undef X
+};
+
+/* ---- from guests ---- */
 
 /*
  * Check what the vhost library attached to a frame of a guest against what was negotiated, and the segment chain
@@ -30,15 +91,42 @@ static inline enum drop_reason offload_guest_check(const struct rte_mbuf *m)
 	return offload_guest_check_slow(m);
 }
 
-/*
- * Choose a member's device configuration from what its driver claims. Requests only what the packet path needs:
- * multi-segment transmit.
- * @param c  rxq, txq, mtu and pool are kept; the offload members are filled. portctl thread.
- */
-void offload_member_config(const struct member_info *info, struct member_config *c);
+/* ---- to a member ---- */
 
-/* Did the NIC verify the outer IPv4 checksum of a received frame? Worker. */
-bool offload_rx_ip_good(const struct rte_mbuf *m);
+/* Has the packet to go through offload_transmit(), instead of being encapsulated straight? */
+static inline bool offload_wanted(const struct pkt_meta *meta)
+{
+	return meta->gso_type || meta->csum_state == CSUM_PARTIAL;
+}
+
+/* Encapsulated frames, in order, to be sent by the member of their metadata; they are the callee's. */
+typedef void (*offload_emit_fn)(void *arg, struct rte_mbuf **pkts, uint16_t n);
+
+/* How a worker transmits. */
+struct offload_out {
+	const struct member_dev *dev; /* of the template's member; NULL: not open, everything is done in software */
+	uint16_t queue;		      /* of dev, that the worker sends by */
+	bool flow_id;		      /* as in encap_ops.encap() */
+	struct rte_mempool *pool;     /* segments are allocated from it */
+	uint16_t *ip_id;	      /* the worker's counter, as in encap_ops.encap() */
+	offload_emit_fn emit;
+	void *arg;
+	struct offload_counters *counters;
+};
+
+/*
+ * Encapsulate and emit one packet with an unfinished checksum or of more than one segment (offload_wanted()): the
+ * NIC does the rest if its member is trusted with it, else the switch does, with the same bytes on the wire (HNV row
+ * 65). Segments are at most gso_size, and at most what fits the template's max_inner (row 66); a packet without
+ * gso_type has been compared with max_inner by the caller.
+ *
+ * To be called from egress between choosing the template and the encapsulation of the others, in order: those that came
+ * before it go first.
+ * @param m  first segment writable, headroom of at least t->len; meta->pkt, hash and vsid_out valid.
+ * @return DROP_NONE: taken. Otherwise the reason, and m stays the caller's: GUEST_META (metadata contradict the
+ * packet), TOO_BIG (no payload fits), NO_MBUF (some segments may have been emitted).
+ */
+enum drop_reason offload_transmit(const struct offload_out *out, struct rte_mbuf *m, const struct encap_template *t);
 
 /*
  * Make a frame acceptable to a member: a chain becomes one segment where the device cannot send chains.
@@ -46,5 +134,66 @@ bool offload_rx_ip_good(const struct rte_mbuf *m);
  * freed). Worker; only called for frames with more than one segment.
  */
 struct rte_mbuf *offload_tx_chain(struct rte_mbuf *m, uint64_t tx_offloads, struct rte_mempool *pool);
+
+/* ---- in software ---- */
+
+/*
+ * Finish the checksum of a packet with CSUM_PARTIAL: sum from csum_start to the end of the IP packet, which holds the
+ * pseudo header's sum where csum_offset says. The state becomes CSUM_UNKNOWN: complete.
+ * @param m  headers in the first segment, which is writable.
+ * @return DROP_NONE; DROP_GUEST_META: the place is not inside the packet.
+ */
+enum drop_reason offload_csum_finish(struct rte_mbuf *m);
+
+/*
+ * Are the IPv4 header's and the TCP or UDP checksum right? Reads everything. False too for what has none: fragments,
+ * other protocols, UDP without, IPv6 with extension headers. meta->pkt is valid.
+ */
+bool offload_csum_verify(const struct rte_mbuf *m);
+
+#define OFFLOAD_HEADERS_MAX 256 /* Ethernet to TCP of a packet that is to be cut; HNV's MaxHeaderSizeSupported */
+
+/* A packet that is being cut. Private to gso.c; on the caller's stack. */
+struct offload_gso {
+	const struct rte_mbuf *seg; /* where the next payload is */
+	uint32_t seg_off, left, l3_end, seq;
+	uint64_t pseudo, l4_sum, ip_sum;
+	uint16_t mss, hdr_len, l4_off, id;
+	uint8_t l3_off, flags;
+	bool v6, partial, first, more;
+	struct pkt_meta meta;
+	uint8_t hdr[OFFLOAD_HEADERS_MAX];
+};
+
+/*
+ * Begin to cut a TCP packet into frames of gso_size bytes of payload.
+ * @param m          only read; has to stay as it is until the last call of offload_gso_next().
+ * @param max_inner  largest IP packet, lowers gso_size; 0: no limit.
+ * @param partial    leave checksums of segments unfinished (CSUM_PARTIAL), for somebody who finishes them.
+ * @return DROP_NONE; DROP_GUEST_META: no TCP packet of that type, no segment size, headers longer than
+ * OFFLOAD_HEADERS_MAX; DROP_TOO_BIG: max_inner leaves no room for payload. Worker.
+ */
+enum drop_reason offload_gso_begin(struct offload_gso *g, const struct rte_mbuf *m, uint16_t max_inner, bool partial);
+
+/*
+ * The next segments, at most n: new buffers of pool, with metadata.
+ * @return how many, 0 at the end; -ENOMEM: the pool is empty, and no further segment comes.
+ */
+int offload_gso_next(struct offload_gso *g, struct rte_mempool *pool, struct rte_mbuf **ret, uint16_t n);
+
+/* ---- from a member ---- */
+
+/* Did the NIC verify the outer IPv4 checksum of a received frame? Worker. */
+bool offload_rx_ip_good(const struct rte_mbuf *m);
+
+/* ---- control side ---- */
+
+/*
+ * Choose a member's device configuration from what its driver claims. Requests only what the packet path needs and
+ * guarantees: multi-segment transmit, fast free when every packet comes from one pool with one reference.
+ * @param one_pool  all packets of this process come from one pool.
+ * @param c         rxq, txq, mtu and pool are kept; the offload members are filled. portctl thread.
+ */
+void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c);
 
 #endif

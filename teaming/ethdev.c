@@ -248,6 +248,7 @@ static int start(struct member_dev *d, const struct member_config *c, const stru
 		return err_set(err, -r, "cannot configure %s: %s", dev->spec.name, rte_strerror(-r));
 	dev->started = true;
 	d->tx_offloads = conf.txmode.offloads;
+	d->rx_offloads = conf.rxmode.offloads;
 	/* PAs have MACs of their own; on a netdev the neighbour socket puts them into the filter. */
 	if (!info->if_index || *dev->spec.relay) {
 		(void)rte_eth_promiscuous_enable(d->port_id);

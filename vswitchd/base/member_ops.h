@@ -41,7 +41,8 @@ struct member_dev {
 	const struct member_ops *ops;
 	uint16_t port_id;  /* DPDK port, for ops that have one */
 	uint16_t rxq, txq; /* configured */
-	uint64_t tx_offloads; /* granted at configure */
+	uint64_t tx_offloads, rx_offloads; /* granted at configure */
+	uint32_t offload;     /* what of these the packet path uses, in offload/'s terms; set before publication */
 	void *priv;
 };
 
