@@ -113,6 +113,8 @@ def fuzz(context: Context) -> None:
 
 
 def _meson_suite(context: Context, suite: str) -> None:
+    """All flavours side by side: one more at a time than there are CPUs, for what takes long mostly waits."""
+    tests = []
     for flavour in context.flavours():
         layer = suite if flavour is builds.GCC else f"{suite}/{flavour.name}"
         if not context.builder.build(flavour):
@@ -124,18 +126,18 @@ def _meson_suite(context: Context, suite: str) -> None:
             text=True,
             check=True,
         ).stdout
-        tests = [
-            test
+        tests += [
+            (layer, test)
             for test in json.loads(listed)
             if suite in {name.rpartition(":")[2] for name in test["suite"]} and context.wanted(test["name"])
         ]
-        tests.sort(key=lambda test: -int(test["timeout"]))  # what takes long first, the others beside it
-        pool = ThreadPoolExecutor(os.cpu_count() or 2)
-        try:
-            for future in [pool.submit(_meson_test, context, layer, test) for test in tests]:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    tests.sort(key=lambda each: -int(each[1]["timeout"]))  # what takes long first, the others beside it
+    pool = ThreadPoolExecutor(1 + (os.cpu_count() or 2))
+    try:
+        for future in [pool.submit(_meson_test, context, layer, test) for layer, test in tests]:
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _meson_test(context: Context, layer: str, test: dict[str, Any]) -> None:
