@@ -5,6 +5,7 @@
  * tenant's frame. Packets travel unsplit; whoever sends one to somebody that cannot take it as it is calls here:
  *
  *	to a team member	offload_transmit()  encapsulates, in hardware or software
+ *	to a guest		offload_gro() on what was gathered for it
  *	to a guest, or plain	offload_gso_begin(), offload_gso_next(), offload_csum_finish(), where the receiver has
  *				not asked for such packets
  */
@@ -185,6 +186,23 @@ int offload_gso_next(struct offload_gso *g, struct rte_mempool *pool, struct rte
 
 /* Did the NIC verify the outer IPv4 checksum of a received frame? Worker. */
 bool offload_rx_ip_good(const struct rte_mbuf *m);
+
+/*
+ * Take the NIC's word for a frame after decapsulation: meta->csum_state becomes CSUM_GOOD if the member is trusted with
+ * that, the outer and the inner IP header and the inner TCP or UDP checksum were all found right, and the NIC saw the
+ * packet that we see (HNV row 67). Unknown is not good. meta->pkt is valid, csum_state CSUM_UNKNOWN. Worker.
+ * @param dev  that the frame came by.
+ */
+void offload_rx_verdict(const struct member_dev *dev, struct rte_mbuf *m, struct offload_counters *c);
+
+/*
+ * Merge consecutive segments of TCP flows, for a guest that takes large packets with unfinished checksums: to be called
+ * from local.c on what was gathered for one port, before it is given to the queue. Touches only frames from the wire
+ * that nobody shares, with verified checksums (csum_state, or verified here); order within a flow is kept. Merged
+ * packets are chains with gso_type, gso_size, gso_hdr_len and CSUM_PARTIAL, at most 65535 bytes of frame.
+ * @param pkts  the packets; those that became part of another are taken out. @return how many are left. Worker.
+ */
+uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, struct offload_counters *c);
 
 /* ---- control side ---- */
 

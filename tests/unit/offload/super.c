@@ -83,7 +83,7 @@ static void push_inner(struct frame *f, const struct super *s, uint32_t seq, uin
 						       .ttl = 61, .tos = s->tos, .id = id, .frag = 0x4000,
 						       .opts = s->ip_opts, .opts_len = s->ip_opts_len });
 	}
-	frame_tcp_opts(f, 1000, 2000, seq, 77777, flags, s->tcp_opts, s->tcp_opts_len);
+	frame_tcp_opts(f, (uint16_t)(1000 + s->sport), 2000, seq, 77777, flags, s->tcp_opts, s->tcp_opts_len);
 }
 
 static void push_payload(struct frame *f, const struct super *s, uint32_t from, uint32_t n)
@@ -174,12 +174,27 @@ static uint32_t piece(const struct rte_mbuf *m, uint32_t left, unsigned int piec
 	return n < left ? n : left;
 }
 
+void super_meta(const struct super *s, struct rte_mbuf *m)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+
+	memset(meta, 0, sizeof(*meta));
+	assert_int_equal(pkt_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, &meta->pkt), 0);
+	meta->vsid_in = meta->vsid_out = s->vsid;
+	meta->hash = s->hash;
+	meta->gso_type = s->inner6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+	meta->gso_size = s->mss;
+	meta->gso_hdr_len = (uint16_t)super_headers(s);
+	meta->csum_state = CSUM_PARTIAL;
+	meta->csum_start = meta->pkt.l4_off;
+	meta->csum_offset = 16;
+}
+
 struct rte_mbuf *super_mbuf(const struct super *s, struct rte_mempool *pool, unsigned int pieces, uint64_t *state)
 {
 	static uint8_t buf[SUPER_MAX];
 	uint32_t len = super_frame(s, buf), done = 0, headers = super_headers(s);
 	struct rte_mbuf *first = rte_pktmbuf_alloc(pool), *m = first;
-	struct pkt_meta *meta;
 
 	assert_non_null(first);
 	for (;;) {
@@ -197,17 +212,7 @@ struct rte_mbuf *super_mbuf(const struct super *s, struct rte_mempool *pool, uns
 		first->nb_segs++;
 	}
 	first->pkt_len = len;
-	meta = pkt_meta(first);
-	memset(meta, 0, sizeof(*meta));
-	assert_int_equal(pkt_parse(rte_pktmbuf_mtod(first, const uint8_t *), first->data_len, len, &meta->pkt), 0);
-	meta->vsid_out = s->vsid;
-	meta->hash = s->hash;
-	meta->gso_type = s->inner6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
-	meta->gso_size = s->mss;
-	meta->gso_hdr_len = (uint16_t)headers;
-	meta->csum_state = CSUM_PARTIAL;
-	meta->csum_start = meta->pkt.l4_off;
-	meta->csum_offset = 16;
+	super_meta(s, first);
 	return first;
 }
 

@@ -16,7 +16,7 @@ struct super {
 	bool outer6, outer_vlan, inner6;
 	uint8_t ip_opts[40], tcp_opts[40], ext[40];
 	uint32_t ip_opts_len, tcp_opts_len, n_ext; /* n_ext: destination options headers, IPv6 only */
-	uint16_t inner_id, outer_id, mss, path_mtu;
+	uint16_t inner_id, outer_id, mss, path_mtu, sport;
 	uint32_t seq, payload, vsid, hash;
 	uint8_t flags, tos;
 	uint8_t fill; /* first byte of the payload, which counts in steps of its own */
@@ -33,6 +33,9 @@ uint32_t super_headers(const struct super *s);
 
 /* Payload of the segments on the wire: gso_size, or what the path has room for. */
 uint32_t super_segment(const struct super *s);
+
+/* Its metadata. */
+void super_meta(const struct super *s, struct rte_mbuf *m);
 
 /* How many frames, and the nth of them; whole: with the outer part. @return bytes in buf (WIRE_MAX). */
 uint32_t super_frames(const struct super *s);
