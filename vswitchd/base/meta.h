@@ -38,6 +38,7 @@ enum verdict {
 #define META_NATIVE  0x02 /* NVGRE to one of our PAs (native forwarding, for extensions) */
 #define META_PLAIN   0x04 /* VSID 0: plain switching */
 #define META_INJECT  0x08 /* made by the switch itself (test, answers) */
+#define META_DRY     0x10 /* of a dry run: nothing is learned or remembered from it */
 
 enum csum_state {
 	CSUM_UNKNOWN, /* complete in the packet, not verified */
@@ -64,7 +65,10 @@ struct pkt_meta {
 	uint8_t gso_type, csum_state;
 	uint16_t gso_size, csum_start, csum_offset, gso_hdr_len;
 	uint8_t bucket; /* of the transmit hash, to the wire only */
-	uint8_t reserved[7];
+	uint8_t watchers; /* bit: a watch that follows it */
+	uint32_t trace;	  /* its number in traces, 0: in none */
+	uint8_t told;	  /* verdict that traces know */
+	uint8_t reserved[3];
 };
 
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");

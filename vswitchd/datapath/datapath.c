@@ -133,6 +133,7 @@ void datapath_free(struct datapath *dp)
 		free((void *)(uintptr_t)dp->tunnels[i]);
 	free((void *)(uintptr_t)dp->knobs);
 	free((void *)(uintptr_t)dp->hooks);
+	free((void *)(uintptr_t)dp->watches); /* whoever looks has stopped */
 	free(dp);
 }
 
@@ -176,7 +177,7 @@ static unsigned int choose_worker(struct datapath *dp, const struct dp_port *new
 static struct dp_port *port_new(struct datapath *dp, uint16_t index, struct port_queue *const *queues, unsigned int n)
 {
 	struct dp_port *p = calloc(1, sizeof(*p) + n * sizeof(p->queues[0]));
-	size_t size = dp->n_workers * sizeof(struct port_counters);
+	size_t size = (dp->n_workers + 1) * sizeof(struct port_counters);
 
 	if (!p)
 		return NULL;

@@ -21,6 +21,7 @@
 #include "datapath/datapath.h"
 #include "datapath/hooks.h"
 #include "datapath/stages.h"
+#include "datapath/watch.h"
 #include "policy/policy.h"
 #include "teaming/teaming.h"
 
@@ -46,12 +47,20 @@ struct rxq {
 	struct policy_src_cache src;
 	struct rate flood, neigh;
 	uint32_t knobs_gen; /* of the rates above */
+	bool inject;	    /* what the switch itself puts in: its guest is told of no errors */
+};
+
+/* Who looks at packets. Immutable, replaced as a whole. */
+struct watch_table {
+	unsigned int n;
+	bool dry; /* of a dry run: what would leave ends here */
+	struct watch *list[WATCH_MAX];
 };
 
 /* A port as workers see it; immutable but for the counters. */
 struct dp_port {
 	uint16_t index, n_queues;
-	struct port_counters *counters; /* [n_workers] */
+	struct port_counters *counters; /* [n_workers], and one for dry runs */
 	struct rxq *rxqs;		/* [n_queues] */
 	struct port_queue *queues[];
 };
@@ -100,6 +109,10 @@ struct worker {
 	/* from here on: the worker's own */
 	const struct team_view *view; /* of this turn */
 	const struct knobs *knobs;    /* of this turn */
+	const struct watch_table *watch; /* of this turn; NULL: nobody looks */
+	uint32_t traced;	      /* packets that got a number */
+	uint16_t n_again;	      /* echo.c: answers to be put in at a port */
+	struct rte_mbuf *again[8];
 	uint64_t view_gen;	      /* that `bucket` follows */
 	uint8_t bucket[TEAM_BUCKETS]; /* -> member: the view's, but for those that wait for a pause to move */
 	uint64_t now;		      /* TSC at the beginning of the turn */
@@ -135,6 +148,7 @@ struct datapath {
 	struct dp_port *ports[POLICY_MAX_PORTS];
 	const struct tunnel *tunnels[POLICY_MAX_HOSTS];
 	const struct hook_table *hooks; /* NULL: no extension anywhere */
+	const struct watch_table *watches; /* NULL: none */
 	const struct knobs *knobs;
 	uint32_t fits_all; /* bytes of an inner IP packet that fit every tunnel; relaxed */
 	/* members with fewer transmit queues than workers are shared under a lock */
@@ -153,6 +167,27 @@ unsigned int worker_turn(struct worker *w);
 
 /* plan.c: build and publish every worker's plan from the attached ports and open members. Main thread. */
 int plan_publish(struct datapath *dp);
+
+/* watch.c; w->watch is not NULL. */
+uint16_t watch_burst(struct worker *w, enum watch_point point, uint16_t who, struct rte_mbuf **pkts, uint16_t n);
+void watch_stages(struct worker *w, enum stage stage, struct rte_mbuf **pkts, uint16_t n);
+void watch_dropped(struct worker *w, uint16_t port, struct rte_mbuf *m, enum drop_reason why);
+
+/* Show a burst to who looks; a test may take packets out. @param who port, member. @return packets left. */
+static inline uint16_t watch(struct worker *w, enum watch_point point, uint16_t who, struct rte_mbuf **pkts, uint16_t n)
+{
+	return unlikely(w->watch != NULL) ? watch_burst(w, point, who, pkts, n) : n;
+}
+
+/* A stage has judged a burst. */
+static inline void watch_stage(struct worker *w, enum stage stage, struct rte_mbuf **pkts, uint16_t n)
+{
+	if (unlikely(w->watch != NULL))
+		watch_stages(w, stage, pkts, n);
+}
+
+/* echo.c */
+void echo_again(struct worker *w);
 
 /* egress.c: frames of one burst of a guest queue, all the way to where they are gathered. */
 void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uint16_t n);
@@ -196,6 +231,8 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 int inject_init(struct worker *w);
 void inject_free(struct worker *w);
 void inject_burst(struct worker *w);
+/* A frame as if the guest of the port had sent it. */
+void inject_egress(struct worker *w, uint16_t port, struct rte_mbuf *m);
 
 /* local.c: gather for a port (takes the mbuf), and copy everything gathered into the guests' rings. */
 void local_enqueue(struct worker *w, uint16_t port, struct rte_mbuf *m);

@@ -81,7 +81,7 @@ static void answer_drop(struct worker *w, struct rxq *rxq, const struct policy_s
 	struct rte_mbuf *err;
 	bool routed;
 
-	if (!s)
+	if (!s || rxq->inject)
 		return;
 	/* A packet that the router could not forward keeps its MACs: it still names the gateway. */
 	routed = mac_load(rte_pktmbuf_mtod(m, const uint8_t *)) == s->gateway_mac;
@@ -189,6 +189,7 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		ready[from]->ops->encap(go + from, ready + from, to - from, &w->ip_id, w->knobs->flow_id);
 	}
 	stat_add(&w->stage[STAGE_ENCAP], k);
+	watch_stage(w, STAGE_ENCAP, go, k);
 	k = hooks(w, HOOK_WIRE_TX, go, k);
 	for (uint16_t i = 0; i < k; i++)
 		egress_wire(w, pkt_meta(go[i])->member, go[i]);
@@ -296,8 +297,11 @@ static inline void refresh_rates(struct worker *w, struct rxq *rxq)
 
 static void drop_all(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n, enum drop_reason why)
 {
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) { /* nobody has written the metadata yet */
+		memset(pkt_meta(pkts[i]), 0, sizeof(struct pkt_meta));
+		pkt_meta(pkts[i])->src = port;
 		worker_drop(w, port, pkts[i], why);
+	}
 }
 
 void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
@@ -328,11 +332,19 @@ void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uin
 	}
 	kinds = parse_burst(w, rxq, port, pkts, n);
 	n = hooks(w, HOOK_GUEST_RX, pkts, n);
+	n = watch(w, WATCH_GUEST_RX, port->index, pkts, n);
+	watch_stage(w, STAGE_GUEST_RX, pkts, n);
 	policy_source_burst(p, port, s, &rxq->src, pkts, n);
-	if (unlikely(kinds & (1u << PKT_ARP | 1u << PKT_ND)) && s)
+	watch_stage(w, STAGE_SOURCE, pkts, n);
+	if (unlikely(kinds & (1u << PKT_ARP | 1u << PKT_ND)) && s) {
 		neigh_burst(w, rxq, port, s, pkts, n);
+		watch_stage(w, STAGE_NEIGH, pkts, n);
+	}
 	policy_lookup_burst(p, port, s, pkts, n);
-	if (s)
+	watch_stage(w, STAGE_LOOKUP, pkts, n);
+	if (s) {
 		policy_route_burst(p, s, pkts, n);
+		watch_stage(w, STAGE_ROUTE, pkts, n);
+	}
 	deliver(w, rxq, s, pkts, n);
 }

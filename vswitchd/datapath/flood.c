@@ -75,6 +75,7 @@ void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire)
 		worker_drop(w, meta->src, m, DROP_NO_SUBNET);
 		return;
 	}
+	watch_stage(w, STAGE_FLOOD, &m, 1);
 	if (!from_wire && meta->vsid_out)
 		sent += to_hosts(w, f, m);
 	if (!from_wire && !meta->vsid_out && w->knobs->plain_uplink) {

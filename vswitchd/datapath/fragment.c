@@ -45,6 +45,7 @@ void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu)
 	enum drop_reason bad = DROP_NONE;
 	int n;
 
+	watch_stage(w, STAGE_FRAGMENT, &m, 1);
 	memcpy(eth, rte_pktmbuf_mtod(m, const void *), sizeof(eth));
 	rte_pktmbuf_adj(m, ETH_HLEN_);
 	n = rte_ipv4_fragment_packet(m, pieces, PIECES_MAX, mtu, pool, pool);

@@ -191,7 +191,9 @@ struct rte_mbuf *icmp_error(struct worker *w, const struct policy_subnet *s, str
 	memset(pkt_meta(e), 0, sizeof(struct pkt_meta));
 	pkt_meta(e)->vsid_in = pkt_meta(e)->vsid_out = meta->vsid_in;
 	pkt_meta(e)->src = meta->src;
-	pkt_meta(e)->flags = META_INJECT;
+	pkt_meta(e)->flags = META_INJECT | (meta->flags & META_DRY);
+	pkt_meta(e)->trace = meta->trace; /* what follows from a packet is part of its story */
+	pkt_meta(e)->watchers = meta->watchers;
 	sender_mac(w, m, f);
 	mac_store(f + 6, s->gateway_mac);
 	store_be16(f + 12, v4 ? ETHERTYPE_IPV4_ : ETHERTYPE_IPV6_);

@@ -157,6 +157,7 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 	for (uint16_t i = 0; i < n; i++)
 		bytes += pkts[i]->pkt_len;
 	w->last_src.family = 0; /* hosts may have changed since the last burst */
+	n = watch(w, WATCH_WIRE_RX, member, pkts, n);
 	n = hooks(w, HOOK_WIRE_RX, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
@@ -172,7 +173,9 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 	}
 	traffic_add(&w->member_rx[member], all, bytes);
 	stat_add(&w->stage[STAGE_WIRE_RX], all);
+	watch_stage(w, STAGE_WIRE_RX, ok, k);
 	policy_ingress_burst(w->dp->params.policy, ok, k);
 	stat_add(&w->stage[STAGE_INGRESS], k);
+	watch_stage(w, STAGE_INGRESS, ok, k);
 	deliver(w, ok, k);
 }

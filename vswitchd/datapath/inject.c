@@ -35,16 +35,44 @@ void inject_burst(struct worker *w)
 	struct rte_mbuf *pkts[BURST];
 	unsigned int n = rte_ring_dequeue_burst(w->inject, (void **)pkts, BURST, NULL);
 
-	for (unsigned int i = 0; i < n; i++)
-		local_enqueue(w, pkt_meta(pkts[i])->dst, pkts[i]);
+	for (unsigned int i = 0; i < n; i++) {
+		struct pkt_meta *meta = pkt_meta(pkts[i]);
+
+		if (meta->dst == PORT_NONE)
+			inject_egress(w, meta->src, pkts[i]);
+		else
+			local_enqueue(w, meta->dst, pkts[i]);
+	}
 }
 
-int datapath_inject(struct datapath *dp, struct rte_mbuf *m)
+void inject_egress(struct worker *w, uint16_t port, struct rte_mbuf *m)
 {
-	uint16_t port = pkt_meta(m)->dst;
+	/* A queue of its own for one packet: the port's belong to their workers. */
+	struct rxq rxq = { .port = port < POLICY_MAX_PORTS ? rcu_dereference(w->dp->ports[port]) : NULL,
+			   .inject = true };
+
+	if (rxq.port)
+		egress_burst(w, &rxq, &m, 1);
+	else
+		worker_drop(w, port, m, DROP_PORT_DOWN);
+}
+
+static int to_worker(struct datapath *dp, uint16_t port, struct rte_mbuf *m)
+{
 	const struct dp_port *p = port < POLICY_MAX_PORTS ? dp->ports[port] : NULL;
 
 	if (!p)
 		return -ENOENT;
 	return rte_ring_enqueue(dp->workers[p->rxqs[0].worker]->inject, m) < 0 ? -ENOBUFS : 0;
+}
+
+int datapath_inject(struct datapath *dp, struct rte_mbuf *m)
+{
+	return to_worker(dp, pkt_meta(m)->dst, m);
+}
+
+int datapath_inject_egress(struct datapath *dp, uint16_t port, struct rte_mbuf *m)
+{
+	*pkt_meta(m) = (struct pkt_meta){ .src = port, .dst = PORT_NONE };
+	return to_worker(dp, port, m);
 }

@@ -39,7 +39,7 @@ static unsigned int usable_queues(const struct worker *w, const struct dp_port *
 			ret[n++] = p->queues[i];
 	if (n <= 1 || n < w->dp->n_workers)
 		return n;
-	for (unsigned int i = w->id; i < n; i += w->dp->n_workers)
+	for (unsigned int i = w->id % w->dp->n_workers; i < n; i += w->dp->n_workers)
 		ret[own++] = ret[i];
 	return own;
 }
@@ -134,6 +134,7 @@ static void flush_port(struct worker *w, uint16_t index)
 	}
 	n = isolate(w, index, o->pkts, n);
 	n = hooks(w, HOOK_GUEST_TX, o->pkts, n);
+	n = watch(w, WATCH_GUEST_TX, index, o->pkts, n);
 	if (n_queues == 1)
 		give(w, p, queues[0], o->pkts, n);
 	else

@@ -29,6 +29,8 @@ void worker_drop(struct worker *w, uint16_t port, struct rte_mbuf *m, enum drop_
 {
 	struct dp_port *p = port < POLICY_MAX_PORTS ? rcu_dereference(w->dp->ports[port]) : NULL;
 
+	if (unlikely(w->watch != NULL))
+		watch_dropped(w, port, m, why);
 	drop_count(&w->drops, why, 1);
 	if (p)
 		stat_add(&p->counters[w->id].drops[why], 1);
@@ -105,8 +107,11 @@ static void punt_out(struct worker *w, uint8_t member)
 	struct rte_mbuf *pkts[BURST];
 	uint16_t n = teaming_punt_tx(w->dp->params.teaming, member, pkts, BURST);
 
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
+		memset(pkt_meta(pkts[i]), 0, sizeof(struct pkt_meta));
+		pkt_meta(pkts[i])->src = PORT_NONE;
 		egress_wire(w, member, pkts[i]);
+	}
 }
 
 static unsigned int poll_members(struct worker *w, const struct plan *plan)
@@ -162,6 +167,9 @@ static void flush_member(struct worker *w, uint8_t member, struct out *o)
 	uint64_t bytes = 0;
 
 	o->n = 0;
+	n = watch(w, WATCH_WIRE_TX, member, o->pkts, n);
+	if (unlikely(!n))
+		return; /* a dry run's end: the device is not its own */
 	for (uint16_t i = 0; i < n; i++)
 		segs |= o->pkts[i]->nb_segs;
 	if (unlikely(segs > 1) && dev)
@@ -203,10 +211,13 @@ unsigned int worker_turn(struct worker *w)
 	if (unlikely(w->view->gen != w->view_gen))
 		flowlet_follow(w);
 	w->knobs = rcu_dereference(w->dp->knobs);
+	w->watch = rcu_dereference(w->dp->watches);
 	n = poll_members(w, plan);
 	n += poll_ports(w, plan);
 	if (unlikely(!rte_ring_empty(w->inject)))
 		inject_burst(w);
+	if (unlikely(w->n_again))
+		echo_again(w);
 	egress_flush(w);
 	local_flush(w);
 	if (w->n_free)

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Watches begin and end. Main thread. */
+#include <stdlib.h>
+#include <time.h>
+#include <rte_cycles.h>
+
+#include "datapath/watch_private.h"
+
+static_assert(WATCH_MAX <= 8, "a bit of pkt_meta.watchers each");
+static_assert(WATCH_RINGS_MAX > DATAPATH_MAX_WORKERS, "one per worker");
+
+unsigned int datapath_watch_rings(const struct datapath *dp)
+{
+	return dp->n_workers;
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* What a filter needs to look at, so that workers need not ask each field. */
+static void prepare_filter(struct watch_filter *f)
+{
+	f->needs_parse = f->protocol != PROTO_ANY || f->port_number || ip_is_set(&f->address) ||
+			 ip_is_set(&f->source) || ip_is_set(&f->destination) || ip_is_set(&f->provider_address);
+	f->needs_headers = f->needs_parse || !mac_is_zero(&f->mac);
+}
+
+struct watch *watch_new(const struct datapath *dp, const struct watch_spec *spec, unsigned int n_ends)
+{
+	struct watch_memory *mem = spec->memory;
+	struct watch *w;
+
+	if (posix_memalign((void **)&w, 64, sizeof(*w) + (dp->n_workers + 1) * sizeof(w->ends[0])))
+		return NULL;
+	memset(w, 0, sizeof(*w) + (dp->n_workers + 1) * sizeof(w->ends[0]));
+	w->spec = *spec;
+	prepare_filter(&w->spec.filter);
+	*mem = (struct watch_memory){ .magic = WATCH_MAGIC, .n_rings = n_ends, .ring_size = spec->ring_size,
+				      .tsc_hz = dp->tsc_hz, .tsc = rte_rdtsc(), .realtime_ns = realtime_ns() };
+	for (unsigned int i = 0; i < n_ends; i++)
+		w->ends[i].writer = (struct watch_writer){ .ring = watch_ring_of(mem, i, spec->ring_size),
+							   .size = spec->ring_size };
+	return w;
+}
+
+static bool sound(const struct watch_spec *s)
+{
+	return s->memory && s->ring_size >= WATCH_RING_MIN && s->ring_size <= WATCH_RING_MAX &&
+	       (s->ring_size & (s->ring_size - 1)) == 0 && s->snap <= s->ring_size / 4;
+}
+
+/* Publish a table and free the old one when nobody reads it. */
+static void replace(struct datapath *dp, const struct watch_table *t)
+{
+	const struct watch_table *old = dp->watches;
+
+	rcu_assign(dp->watches, t);
+	if (dp->running)
+		rcu_synchronize();
+	free((void *)(uintptr_t)old);
+}
+
+static uint8_t free_slot(const struct watch_table *t)
+{
+	uint8_t used = 0, slot = 0;
+
+	for (unsigned int i = 0; t && i < t->n; i++)
+		used |= (uint8_t)(1u << t->list[i]->slot);
+	while (used & 1u << slot)
+		slot++;
+	return slot;
+}
+
+int datapath_watch_start(struct datapath *dp, const struct watch_spec *spec, struct watch **ret, struct errbuf *err)
+{
+	struct watch_table *t;
+	struct watch *w;
+
+	if (!sound(spec))
+		return err_set(err, EINVAL, "ring size or snap length is out of bounds");
+	if (dp->watches && dp->watches->n == WATCH_MAX)
+		return err_set(err, EBUSY, "%u captures, traces and tests are running: no more at the same time",
+			       WATCH_MAX);
+	t = calloc(1, sizeof(*t));
+	w = t ? watch_new(dp, spec, dp->n_workers) : NULL;
+	if (!w) {
+		free(t);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	if (dp->watches)
+		*t = *dp->watches;
+	w->slot = free_slot(t);
+	t->list[t->n++] = w;
+	replace(dp, t);
+	*ret = w;
+	return 0;
+}
+
+void datapath_watch_stop(struct datapath *dp, struct watch *w)
+{
+	struct watch_table *t;
+	unsigned int n = 0;
+
+	if (!w)
+		return;
+	/* In place, while nobody reads it: stopping must not need memory. */
+	t = (struct watch_table *)(uintptr_t)dp->watches;
+	rcu_assign(dp->watches, NULL);
+	if (dp->running)
+		rcu_synchronize();
+	for (unsigned int i = 0; i < t->n; i++)
+		if (t->list[i] != w)
+			t->list[n++] = t->list[i];
+	t->n = n;
+	free(w);
+	if (n)
+		rcu_assign(dp->watches, t);
+	else
+		free(t);
+}
