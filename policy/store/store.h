@@ -10,6 +10,7 @@
 
 #include "base/errs.h"
 #include "base/object.h"
+#include "policy/store/kv.h"
 
 struct store;
 
