@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "daemon/config_schema.h"
 #include "daemon/manager.h"
+#include "daemon/metrics_text.h"
 #include "datapath/stages.h"
 
 /* What scdoc could take for markup. */
@@ -154,12 +155,40 @@ static void levels(void)
 	}
 }
 
+static void metrics(void)
+{
+	enum metric_scope scope = METRIC_SCOPES;
+
+	for (const struct metric_family *f = metric_families; f->name; f++) {
+		char name[128];
+
+		if (f->scope != scope) {
+			scope = f->scope;
+			printf("## One for ");
+			put(metric_scope_texts[scope]);
+			printf("\n\n");
+			if (*metric_scope_labels[scope]) {
+				printf("Labels: ");
+				put(metric_scope_labels[scope]);
+				printf(".\n\n");
+			}
+		}
+		snprintf(name, sizeof(name), "vswitchd_%s%s", f->name, f->type == METRIC_COUNTER ? "_total" : "");
+		printf("*");
+		put(name);
+		printf("* (%s)\n\t", metric_type_names[f->type]);
+		put(f->help);
+		printf(".\n\n");
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*print)(void);
 } tables[] = {
 	{ "settings", settings }, { "objects", objects }, { "commands", command_table }, { "drops", drops },
 	{ "stages", stages },	  { "events", events },	  { "levels", levels },
+	{ "metrics", metrics },
 };
 
 static int table(const char *line)

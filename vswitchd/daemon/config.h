@@ -7,8 +7,10 @@
 #define DAEMON_CONFIG_H
 
 #include <stdbool.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/object.h"
 #include "daemon/config_schema.h"
@@ -93,5 +95,17 @@ struct config_index *config_index_free(struct config_index *x);
 /* @return false when the configuration has no such object. */
 bool config_index_find(const struct config_index *x, enum object_kind kind, const void *spec, const char **ret_file,
 		       unsigned int *ret_line);
+
+union tcp_address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/*
+ * "ADDRESS:PORT", "[ADDRESS]:PORT". @param public addresses other than the loopback's are allowed.
+ * @return 0, -EINVAL with a reason.
+ */
+int config_tcp_address(const char *text, bool public, union tcp_address *ret, struct errbuf *err);
 
 #endif

@@ -50,6 +50,8 @@ static void check_unix_group(const struct config *c, struct config_errors *error
 void config_check_settings(const struct config *c, struct config_errors *errors)
 {
 	const struct settings *s = &c->settings;
+	union tcp_address address;
+	struct errbuf err;
 	unsigned int i, j;
 
 	if (!*s->host_id)
@@ -62,6 +64,8 @@ void config_check_settings(const struct config *c, struct config_errors *errors)
 	check_unix_group(c, errors, "control", "read-group", s->read_group);
 	check_unix_group(c, errors, "control", "operate-group", s->operate_group);
 	check_unix_group(c, errors, "control", "admin-group", s->admin_group);
+	if (*s->metrics_listen && config_tcp_address(s->metrics_listen, s->metrics_public, &address, &err) < 0)
+		config_error(c, errors, group_where(c, "metrics"), "metrics: listen: %s", err.text);
 	for (i = 0; i < s->n_cores; i++)
 		for (j = 0; j < i; j++)
 			if (s->cores[i] == s->cores[j])

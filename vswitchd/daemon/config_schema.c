@@ -153,6 +153,16 @@ static const struct field control_rows[] = {
 	{ 0 },
 };
 
+static const struct field metrics_rows[] = {
+	{ .name = "socket", .type = FIELD_BOOL, PLACE(metrics_socket), .def = "true",
+	  .text = "Serve metrics in OpenMetrics at the unix socket `metrics` in run-dir, to whoever may read." },
+	{ .name = "listen", .type = FIELD_STRING, PLACE(metrics_listen),
+	  .text = "Serve them at this ADDRESS:PORT or [ADDRESS]:PORT, too, to everybody who can connect." },
+	{ .name = "public", .type = FIELD_BOOL, PLACE(metrics_public), .def = "false",
+	  .text = "`listen` may be another address than the loopback's." },
+	{ 0 },
+};
+
 const struct settings_group settings_groups[] = {
 	{ "host", host_rows, "This host." },
 	{ "paths", paths_rows, "Directories; made at start where missing." },
@@ -165,6 +175,7 @@ const struct settings_group settings_groups[] = {
 	{ "underlay", underlay_rows, "The provider network." },
 	{ "log", log_rows, "Messages: to the journal when there is one, else standard error." },
 	{ "control", control_rows, "Who may use the control socket." },
+	{ "metrics", metrics_rows, "Counters for Prometheus; see vswitchd-metrics(7)." },
 	{ 0 },
 };
 

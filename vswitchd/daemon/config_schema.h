@@ -58,6 +58,9 @@ struct settings {
 	uint8_t log_level; /* index into log_level_names[] */
 	/* control */
 	char read_group[GROUP_SIZE], operate_group[GROUP_SIZE], admin_group[GROUP_SIZE];
+	/* metrics */
+	bool metrics_socket, metrics_public;
+	char metrics_listen[64];
 };
 
 struct settings_group {

@@ -7,13 +7,13 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/control_private.h"
+#include "daemon/listen.h"
 
 #define RETRY_US 100000 /* after descriptors ran out */
 
@@ -73,26 +73,6 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *arg
 	return 0;
 }
 
-/* A socket file that nobody listens on is a left-over; anything else is not ours to remove. */
-static int remove_stale(const char *path, const struct sockaddr_un *a, struct errbuf *err)
-{
-	struct stat st;
-	int fd, r;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_set(err, errno, "%s: %s", path, strerror(errno));
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, EEXIST, "%s exists and is not a socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(err, errno, "socket: %s", strerror(errno));
-	r = connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 ? errno : 0;
-	close(fd);
-	if (r != ECONNREFUSED)
-		return err_set(err, EADDRINUSE, "%s is in use by another process", path);
-	return unlink(path) < 0 ? err_set(err, errno, "%s: %s", path, strerror(errno)) : 0;
-}
-
 /* Who may connect is decided at accept by credentials; without groups nobody but us and root need try. */
 static mode_t socket_mode(const struct settings *s)
 {
@@ -107,29 +87,8 @@ void control_reload(struct control *c)
 		return;
 	s = manager_settings(c->m);
 	auth_groups(&c->groups, s);
-	if (chmod(c->path, socket_mode(s)) < 0)
+	if (!c->passed && chmod(c->path, socket_mode(s)) < 0)
 		log_error_errno(-errno, "control: cannot change the rights of %s: %m", c->path);
-}
-
-static int listen_on(struct control *c, struct errbuf *err)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int r;
-
-	if (str_copy(a.sun_path, sizeof(a.sun_path), c->path) < 0)
-		return err_set(err, ENAMETOOLONG, "%s: too long for a socket", c->path);
-	r = remove_stale(c->path, &a, err);
-	if (r < 0)
-		return r;
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return err_set(err, errno, "socket: %s", strerror(errno));
-	fchmod(c->fd, 0600);
-	if (bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
-	if (chmod(c->path, socket_mode(manager_settings(c->m))) < 0 || listen(c->fd, 64) < 0)
-		return err_set(err, errno, "%s: %s", c->path, strerror(errno));
-	return 0;
 }
 
 int control_new(struct manager *m, const char *path, struct control **ret, struct errbuf *err)
@@ -148,7 +107,7 @@ int control_new(struct manager *m, const char *path, struct control **ret, struc
 	if (r < 0)
 		err_set(err, -r, "%s: too long for a socket", path);
 	else
-		r = listen_on(c, err);
+		r = c->fd = listen_unix(path, socket_mode(manager_settings(m)), &c->passed, err);
 	if (r >= 0)
 		r = sd_event_add_io(manager_loop(m), &c->io, c->fd, EPOLLIN, on_listen, c);
 	if (r >= 0)
@@ -179,7 +138,8 @@ struct control *control_free(struct control *c)
 	sd_event_source_disable_unref(c->retry);
 	closep(&c->fd);
 	closep(&c->spare);
-	(void)unlink(c->path);
+	if (!c->passed)
+		(void)unlink(c->path);
 	free(c);
 	return NULL;
 }

@@ -45,6 +45,7 @@ struct group_ids {
 struct control {
 	struct manager *m;
 	char path[PATH_SIZE];
+	bool passed; /* the socket is the service manager's */
 	int fd;
 	int spare; /* given up for a moment to refuse a connection when descriptors have run out */
 	sd_event_source *io, *retry;

@@ -20,6 +20,7 @@
 #include "teaming/teaming.h"
 
 struct control;
+struct metrics;
 
 /* One port. Found by policy's index; a removed one lives on until portctl has let go of its socket. */
 struct port {
@@ -82,6 +83,7 @@ struct manager {
 	struct jobq *portctl, *background; /* background: parsing for a reload */
 	struct storectl *store;
 	struct control *control;
+	struct metrics *metrics; /* NULL: not wanted */
 	bool vhost_up;
 
 	struct port *ports[POLICY_MAX_PORTS];

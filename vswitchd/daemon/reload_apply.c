@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "daemon/control.h"
+#include "daemon/metrics.h"
 #include "daemon/reload_private.h"
 
 static const enum object_kind policy_kinds[] = { OBJECT_HOST, OBJECT_SUBNET, OBJECT_RECORD, OBJECT_ROUTE };
@@ -77,6 +78,7 @@ static void apply_settings(struct reload *rl)
 		m->index = index;
 	}
 	control_reload(m->control);
+	metrics_reload(m->metrics);
 }
 
 static void remove_steps(struct reload *rl, enum object_kind kind)

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "daemon/control.h"
 #include "daemon/manager_private.h"
+#include "daemon/metrics.h"
 #include "daemon/notify.h"
 
 static void stop_sources(struct manager *m)
@@ -63,6 +64,7 @@ struct manager *manager_free(struct manager *m)
 		notify_stopping();
 		manager_emit(m, EVENT_STOPPING, NULL);
 	}
+	m->metrics = metrics_free(m->metrics); /* reads what is about to go */
 	reload_stop(m);
 	stop_threads(m);
 	/* The last changes are written, and their owners told, while the control socket is still there. */

@@ -22,6 +22,7 @@
 #include "daemon/dirs.h"
 #include "daemon/logsink.h"
 #include "daemon/manager_private.h"
+#include "daemon/metrics.h"
 #include "daemon/notify.h"
 
 #define RECLAIM_US (100 * 1000)
@@ -388,9 +389,11 @@ static int add_sources(struct manager *m, struct errbuf *err)
 static int start_services(struct manager *m, struct errbuf *err)
 {
 	char path[PATH_SIZE + 16];
+	int r;
 
 	snprintf(path, sizeof(path), "%s/control", m->settings.run_dir);
-	return control_new(m, path, &m->control, err);
+	r = control_new(m, path, &m->control, err);
+	return r < 0 ? r : metrics_new(m, &m->metrics, err);
 }
 
 static int start(struct manager *m, struct startup *s, struct errbuf *err)

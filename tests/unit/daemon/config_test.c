@@ -217,6 +217,7 @@ static void other_value(const struct field *f, char *buf, size_t size)
 		snprintf(buf, size,
 			 strstr(f->name, "dir")	    ? "\"/tmp/x\""
 			 : strstr(f->name, "group") ? "\"root\""
+			 : strstr(f->name, "listen") ? "\"[::1]:9\""
 						    : "\"other\"");
 	}
 }

@@ -81,6 +81,13 @@ class Manual(unittest.TestCase):
         self.missing("vswitchd.8", rows("vswitchd/datapath/stages.h", "STAGE_LIST"))
         self.missing("vswitchd.8", rows("vswitchd/daemon/manager.h", "EVENT_LIST"))
 
+    def test_every_metric(self) -> None:
+        text = (SOURCE / "vswitchd/daemon/metrics_list.h").read_text(encoding="utf-8")
+        found = re.findall(r'X\(\w+, \w+, "([a-z_]+)", (COUNTER|GAUGE)', text)
+        names = [f"vswitchd_{name}{'_total' if kind == 'COUNTER' else ''}" for name, kind in found]
+        self.assertEqual(len(names), text.count(", COUNTER, ") + text.count(", GAUGE, "))
+        self.missing("vswitchd-metrics.7", names)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

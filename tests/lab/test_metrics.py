@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The metrics endpoint: what it tells, to whom, and what nosy or slow scrapers get."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from lab.fabric import Fabric
+from lab.host import Host
+from lab.process import sh
+from lab.wait import until
+
+SOURCE = Path(__file__).resolve().parents[2]
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+CONNECTIONS = 16
+
+
+def connect(host: Host) -> socket.socket:
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(str(host.run_directory / "metrics"))
+    return s
+
+
+def rest_of(s: socket.socket) -> bytes:
+    """All until the other side closes."""
+    parts = []
+    try:
+        while part := s.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    s.close()
+    return b"".join(parts)
+
+
+def http(host: Host, request: str) -> tuple[int, dict[str, str], str]:
+    """Status, headers, body."""
+    s = connect(host)
+    s.sendall(request.encode())
+    return parsed(rest_of(s).decode())
+
+
+def parsed(answer: str) -> tuple[int, dict[str, str], str]:
+    head, _, body = answer.partition("\r\n\r\n")
+    status, *lines = head.split("\r\n")
+    return int(status.split()[1]), dict(line.split(": ", 1) for line in lines), body
+
+
+def get(host: Host, path: str = "/metrics") -> tuple[int, dict[str, str], str]:
+    return http(host, f"GET {path} HTTP/1.1\r\nHost: vswitchd\r\n\r\n")
+
+
+class Scrape:
+    """Parsed strictly: names, types, units, order, no sample twice, the end."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.families = {family.name: family for family in text_string_to_metric_families(text)}
+        self.samples = {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in self.families.values()
+            for sample in family.samples
+        }
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.samples.get((f"vswitchd_{name}", *sorted(labels.items())))
+
+
+def scrape(host: Host) -> Scrape:
+    status, headers, body = get(host)
+    assert status == 200 and headers["Content-Type"] == OPENMETRICS and headers["Connection"] == "close"
+    return Scrape(body)
+
+
+def listed() -> set[str]:
+    """Names of METRIC_LIST."""
+    text = (SOURCE / "vswitchd/daemon/metrics_list.h").read_text()
+    return {f"vswitchd_{name}" for name in re.findall(r'X\(\w+, \w+, "([a-z_]+)", (?:COUNTER|GAUGE)', text)}
+
+
+def dashboard_queries() -> list[str]:
+    board: dict[str, Any] = json.loads((SOURCE / "packaging/config/grafana/vswitchd-dashboard.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    return queries + [each["query"] for each in board["templating"]["list"] if each["type"] == "query"]
+
+
+@pytest.mark.asan
+def test_metrics_tell_what_happened(new_fabric: Callable[..., Fabric]) -> None:
+    """By a strict parser, equal to what vswitchctl shows; the dashboard asks for nothing that is not there."""
+    fabric = new_fabric(hosts=1)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24")
+    fabric.setting("metrics", listen="127.0.0.1:9477")
+    fabric.start()
+    host = fabric.hosts["h1"]
+    a.reaches("10.0.0.12")
+    sh(["ping", "-c", "1", "-W", "1", "10.0.0.77"], a.netns.name, check=False)  # nobody has that
+
+    def agree() -> Scrape | None:
+        """Counters stand still around the scrape."""
+        before = {id_: (p["rx"], p["tx"], p["dropped"]) for id_, p in host.ports().items()}
+        now = scrape(host)
+        after = {id_: (p["rx"], p["tx"], p["dropped"]) for id_, p in host.ports().items()}
+        mine = {
+            id_: (
+                {"packets": now.value("port_receive_packets_total", port=id_, vsid="5001"),
+                 "bytes": now.value("port_receive_bytes_total", port=id_, vsid="5001")},
+                {"packets": now.value("port_transmit_packets_total", port=id_, vsid="5001"),
+                 "bytes": now.value("port_transmit_bytes_total", port=id_, vsid="5001")},
+                sum(v for key, v in now.samples.items()
+                    if key[0] == "vswitchd_port_drops_total" and ("port", id_) in key),
+            )
+            for id_ in after
+        }
+        return now if before == after == mine else None
+
+    now: Scrape = until(agree, "metrics and port list agree")
+    assert now.value("port_active", port="a", vsid="5001") == 1
+    assert (now.value("port_receive_packets_total", port="a", vsid="5001") or 0) > 3
+    assert now.value("member_usable", member="a0") == 1 and now.value("members_usable") == 2
+    assert (now.value("worker_busy_seconds_total", worker="0") or 0) > 0
+    assert (now.value("stage_packets_total", stage="guest-rx") or 0) > 3
+    assert now.value("objects", kind="lookup-record") == len(host.objects("lookup-record"))
+    assert now.value("provider_addresses", state="preferred") == 2
+    assert {reason: now.value("drops_total", reason=reason) for reason in host.drops()}.keys() == host.drops().keys()
+
+    assert set(now.families) == listed() | {"vswitchd_build"}
+    for query in dashboard_queries():
+        for name in re.findall(r"vswitchd_\w+", query):
+            assert name.removesuffix("_total") in now.families, query
+            kind = now.families[name.removesuffix("_total")].type
+            assert (kind == "counter") == name.endswith("_total"), query
+    labels = "".join(re.findall(r"\{.*\}", now.text))
+    assert not re.search(r"10\.0\.0\.|([0-9a-f]{2}:){5}", labels)
+
+    talk = "exec 3<>/dev/tcp/127.0.0.1/9477; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    status, _, body = parsed(sh(["bash", "-c", talk], host.netns.name).output.replace("\n", "\r\n", 12))
+    assert status == 200 and "vswitchd_ready 1" in body
+
+
+@pytest.mark.asan
+def test_scrapers_are_bounded(new_fabric: Callable[..., Fabric]) -> None:
+    """Whatever they send, or do not read, or do not say: others are served, and nobody unbidden."""
+    host = new_fabric(hosts=1).hosts["h1"]
+    host.start()
+    assert get(host, "/")[0] == 404 and get(host, "/metrics/x")[0] == 404
+    assert http(host, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")[0] == 405
+    assert http(host, "HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")[2] == ""
+    for bad in (b"nonsense\r\n\r\n", b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 65536, bytes(range(256)) * 100):
+        s = connect(host)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            s.sendall(bad)
+        assert b"HTTP/1.1 200" not in rest_of(s)
+
+    deaf = connect(host)
+    deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+    until(lambda: get_or_none(host), "others are answered")
+    deaf.close()
+    idle = [connect(host) for _ in range(CONNECTIONS)]
+    for s in idle:
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost")  # and no more
+    until(lambda: rest_of(connect(host)) == b"", "one too many is turned away")
+    assert host.ctl("version")["ready"] is True
+    idle.pop().close()
+    until(lambda: get_or_none(host), "there is room again")
+    for s in idle:
+        s.close()
+
+    refused = sh(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c",
+         "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])", str(host.run_directory / "metrics")],
+        check=False,
+    )
+    assert not refused.ok and "PermissionError" in refused.output
+    host.config["metrics"] = {"listen": "0.0.0.0:9477"}
+    wrong = host.check()
+    assert not wrong.ok and "metrics: listen: 0.0.0.0:9477 is not of the loopback" in wrong.output
+    host.config["metrics"]["public"] = True
+    assert host.check().ok
+    host.config["metrics"] = {"listen": "localhost"}
+    assert "is not ADDRESS:PORT" in host.check().output
+    host.config["metrics"] = {"socket": False}
+    host.restart()
+    assert not (host.run_directory / "metrics").exists()
+
+
+def get_or_none(host: Host) -> bool:
+    s = connect(host)
+    try:
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        return rest_of(s).startswith(b"HTTP/1.1 200")
+    except BrokenPipeError:
+        return False
