@@ -72,6 +72,11 @@ struct member_ops {
 	 * Mbit/s, 0 unknown.
 	 */
 	int (*link)(const struct member_dev *d, bool *ret_up, uint32_t *ret_speed);
+	/*
+	 * Receive what is sent, and let nothing out (on), or be a NIC again. portctl, before publication: offload/
+	 * proves by it what the device claims. NULL, -ENOTSUP: it cannot.
+	 */
+	int (*loop)(const struct member_dev *d, bool on);
 };
 
 #endif
