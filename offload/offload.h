@@ -207,11 +207,111 @@ uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, struct offload_counters
 /* ---- control side ---- */
 
 /*
- * Choose a member's device configuration from what its driver claims. Requests only what the packet path needs and
- * guarantees: multi-segment transmit, fast free when every packet comes from one pool with one reference.
+ * Choose a member's device configuration from what its driver claims: what the packet path can use, and fast free when
+ * every packet comes from one pool with one reference.
  * @param one_pool  all packets of this process come from one pool.
  * @param c         rxq, txq, mtu and pool are kept; the offload members are filled. portctl thread.
  */
 void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c);
+
+/* How sure is it? */
+enum offload_proof {
+	OFFLOAD_PROOF_NO,	/* not granted */
+	OFFLOAD_PROOF_GRANTED,	/* configured; nothing more can be said of it */
+	OFFLOAD_PROOF_ACCEPTED, /* its driver's own check takes such packets; what the card does was not seen */
+	OFFLOAD_PROOF_PROVEN,	/* looped, and right */
+	OFFLOAD_PROOF_REFUTED,	/* seen to be wrong, or refused: never used */
+};
+extern const char *const offload_proof_names[];
+
+/* What has to be known of an offload before it is used. */
+enum offload_trust { OFFLOAD_TRUST_NONE, OFFLOAD_TRUST_ACCEPTED, OFFLOAD_TRUST_PROVEN };
+extern const char *const offload_trust_names[];
+
+const char *offload_bit_name(enum offload_bit_index b);
+const char *offload_bit_text(enum offload_bit_index b);
+
+struct offload_claim {
+	bool claimed;	/* by its driver */
+	bool requested; /* at configuration, or by rules */
+	bool granted;	/* by its driver */
+	bool used;	/* by the packet path */
+	uint8_t proof;	/* enum offload_proof */
+	char why[64];	/* of a refutation, or of what could not be had; "" */
+};
+
+/* Packet classes and the path that each takes by a member: "hardware" or "software". */
+#define OFFLOAD_PATH_LIST(X) \
+	X(PLAIN, "tx-plain", "complete packets to the wire") \
+	X(CSUM, "tx-checksum", "packets with an unfinished checksum to the wire") \
+	X(TSO, "tx-large", "packets of more than one segment to the wire") \
+	X(RX_CSUM, "rx-checksum", "verification of what is received") \
+	X(RX_MERGE, "rx-merge", "segments merged for guests that take large packets") \
+	X(RX_QUEUE, "rx-queue", "choice of the worker that receives")
+
+enum offload_path {
+#define X(sym, name, text) OFFLOAD_PATH_##sym,
+	OFFLOAD_PATH_LIST(X)
+#undef X
+	OFFLOAD_PATHS,
+};
+const char *offload_path_name(enum offload_path p);
+
+struct offload_member_status {
+	char name[ID_SIZE];
+	struct offload_claim bits[OFFLOAD_BITS];
+	const char *paths[OFFLOAD_PATHS];
+	uint16_t rx_queues;
+	uint32_t rules_wanted, rules; /* installed */
+	char rules_why[64];	      /* of the first that was refused, "" */
+};
+
+struct offload_knobs {
+	uint8_t trust; /* enum offload_trust */
+	bool vmq;      /* install flow rules */
+};
+
+#define OFFLOAD_MEMBERS 64 /* open at a time */
+
+/* The table of members and rules. Main thread creates and frees it, without members. NULL: out of memory. */
+struct offload;
+struct offload *offload_create(const struct offload_knobs *knobs);
+void offload_free(struct offload *o);
+
+/*
+ * Knobs that may change at any time; packets in flight go the way they began. Rules follow at the next offload_steer().
+ * Main thread.
+ */
+void offload_set_knobs(struct offload *o, const struct offload_knobs *knobs);
+
+/*
+ * A device was configured (struct member_config.ready): test what it claims (proof.c), and tell the packet path what to
+ * use, by d->offload. Takes up to a second where frames are lost. portctl thread, before publication.
+ * @param d     stays where it is until offload_member_close(). @param c what it was configured with.
+ * @param encap the encapsulation to test with.
+ */
+void offload_member_open(struct offload *o, const char *name, struct member_dev *d, const struct member_info *info,
+			 const struct member_config *c, const struct encap_ops *encap);
+/* It is about to be closed: its rules are removed. Nothing happens when it is not known. portctl thread. */
+void offload_member_close(struct offload *o, const char *name);
+
+/* A flow rule to have: frames of one family outside, a VSID and an inner destination MAC go to a queue. */
+struct offload_want {
+	char member[ID_SIZE];
+	uint32_t vsid;
+	struct mac mac;
+	uint16_t queue;
+	uint8_t family; /* of the outer IP header: 4 or 6 */
+};
+
+/*
+ * Have exactly these rules (none with knob vmq off), in the NVGRE way or the GRE key way, whichever a card takes. Rules
+ * that stay are not touched; wants for members that are not open, or queues that they do not have, are ignored.
+ * What a card refuses costs nothing but a status line. portctl thread. @return 0, -ENOMEM (some may be missing).
+ */
+int offload_steer(struct offload *o, const struct offload_want *wants, unsigned int n);
+
+/* Members that are open. Any control thread. @return how many, at most max. */
+unsigned int offload_status(struct offload *o, struct offload_member_status *ret, unsigned int max);
 
 #endif

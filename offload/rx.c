@@ -54,7 +54,9 @@ void offload_rx_verdict(const struct member_dev *dev, struct rte_mbuf *m, struct
 	struct pkt_meta *meta = pkt_meta(m);
 	uint64_t f = m->ol_flags;
 
-	if (!(dev->offload & OFFLOAD_F_RX_CSUM) || (meta->pkt.flags & (PKT_F_L4 | PKT_F_FRAGMENT)) != PKT_F_L4 ||
+	if (!(__atomic_load_n(&dev->offload, __ATOMIC_RELAXED) & OFFLOAD_F_RX_CSUM))
+		return;
+	if ((meta->pkt.flags & (PKT_F_L4 | PKT_F_FRAGMENT)) != PKT_F_L4 ||
 	    (meta->pkt.proto != IPPROTO_TCP_ && meta->pkt.proto != IPPROTO_UDP_))
 		return;
 	if (f & (RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD | RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD) ||

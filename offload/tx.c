@@ -198,7 +198,7 @@ static bool hardware_sums(const struct rte_mbuf *m, const struct encap_template 
 
 enum drop_reason offload_transmit(const struct offload_out *out, struct rte_mbuf *m, const struct encap_template *t)
 {
-	uint32_t can = out->dev ? out->dev->offload : 0;
+	uint32_t can = out->dev ? __atomic_load_n(&out->dev->offload, __ATOMIC_RELAXED) : 0;
 	enum drop_reason why;
 
 	if (m->nb_segs > 1 && !(can & OFFLOAD_F_CHAINS))

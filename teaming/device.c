@@ -157,10 +157,13 @@ int teaming_member_open(struct teaming *t, unsigned int member, const struct mem
 	r = open_locked_out(t, &spec, ops, c, dev, &info, &claim, err);
 	if (r == 0) {
 		r = need_relay(t, member, &spec, &info, &relay, err);
-		if (r < 0)
+		if (r < 0) {
 			dev->ops->close(dev);
-		else
+		} else {
+			if (c->ready)
+				c->ready(dev, &info, c);
 			forget_received(dev);
+		}
 	}
 
 	tw_lock(t);

@@ -17,6 +17,7 @@ struct rte_flow_item;
 struct rte_flow_action;
 struct rte_flow;
 struct rte_mempool;
+struct member_dev;
 
 struct member_info {
 	uint16_t max_rxq, max_txq;
@@ -34,6 +35,9 @@ struct member_config {
 	uint64_t tx_offloads, rx_offloads;
 	uint16_t mtu;
 	struct rte_mempool *pool;
+	/* Told on portctl when a device is configured and before it is published; d stays where it is. NULL: nobody. */
+	void (*ready)(struct member_dev *d, const struct member_info *info, const struct member_config *c);
+	void *arg; /* of ready's owner */
 };
 
 /* One opened device. Immutable once published to the workers. */
@@ -42,7 +46,11 @@ struct member_dev {
 	uint16_t port_id;  /* DPDK port, for ops that have one */
 	uint16_t rxq, txq; /* configured */
 	uint64_t tx_offloads, rx_offloads; /* granted at configure */
-	uint32_t offload;     /* what of these the packet path uses, in offload/'s terms; set before publication */
+	/*
+	 * What of these the packet path uses, in offload/'s terms. Written by offload/ alone, atomically, before
+	 * publication and when a knob changes.
+	 */
+	uint32_t offload;
 	void *priv;
 };
 
