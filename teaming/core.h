@@ -120,6 +120,16 @@ struct tw_remote {
 	TAILQ_ENTRY(tw_remote) list, change;
 };
 
+#define TW_PINGS 64 /* at the same time */
+
+struct tw_ping {
+	bool used, df;
+	uint16_t id, vlan;
+	struct ip_addr hop;
+	uint64_t sent;
+	struct teaming_pong pong;
+};
+
 struct tw_plain {
 	struct mac mac;
 	uint8_t member;
@@ -160,6 +170,7 @@ struct tw_core {
 	TAILQ_HEAD(, tw_neigh) neighs;
 	TAILQ_HEAD(, tw_remote) remotes, changes;
 	unsigned int n_neighs;
+	struct tw_ping pings[TW_PINGS];
 	/* plain segment */
 	struct tw_plain *plain;
 	unsigned int n_plain, plain_round;
@@ -278,6 +289,18 @@ void tw_remotes_changed_all(struct tw_core *c);
 int tw_path(const struct tw_core *c, const struct ip_addr *remote, unsigned int member, struct encap_path *ret,
 	    uint16_t *ret_mtu, uint8_t *ret_local_pa);
 unsigned int tw_paths_changed(struct tw_core *c, struct ip_addr *ret, unsigned int n);
+
+/* The next hop from the subnet of one of our PAs. @return false: none. */
+bool tw_route(const struct tw_core *c, const struct tw_pa *pa, const struct ip_addr *to, struct ip_addr *ret_hop);
+
+/* ping.c: see teaming_ping(). */
+int tw_ping(struct tw_core *c, const struct teaming_ping *ping);
+int tw_ping_poll(struct tw_core *c, unsigned int i, struct teaming_pong *ret);
+void tw_ping_end(struct tw_core *c, unsigned int i);
+/* An answer to one of our PAs (`to`), and what a router (`by`) says of a request. @param icmp whole header and len. */
+void tw_ping_reply(struct tw_core *c, unsigned int member, uint16_t vlan, const struct ip_addr *from,
+		   const struct ip_addr *to, const uint8_t *icmp);
+void tw_ping_error(struct tw_core *c, uint16_t vlan, const struct ip_addr *by, const uint8_t *icmp, uint32_t len);
 
 /* state.c: the PAs that were preferred, across a restart. */
 struct tw_state_pa {

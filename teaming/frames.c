@@ -141,6 +141,54 @@ uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struc
 	return put_nd(buf, p, ND_NA, flags, from, to ? to_address->b : all_nodes, from->address.b, ND_OPT_TARGET_MAC);
 }
 
+/* The IPv4 header of our own echo. @return what follows it. */
+static uint8_t *put_ip4(uint8_t *p, const struct ip_addr *src, const struct ip_addr *dst, uint16_t len, bool df)
+{
+	struct ipv4_hdr *ip = (void *)p;
+	uint16_t sum;
+
+	memset(ip, 0, sizeof(*ip));
+	p[0] = 0x45;
+	store_be16(p + 2, len);
+	p[6] = df ? 0x40 : 0;
+	ip->ttl = HOP_LIMIT;
+	ip->proto = IPPROTO_ICMP_;
+	memcpy(ip->src, src->b, 4);
+	memcpy(ip->dst, dst->b, 4);
+	sum = csum_fold(csum_partial(ip, sizeof(*ip), 0));
+	memcpy(&ip->csum, &sum, 2);
+	return (uint8_t *)(ip + 1);
+}
+
+uint32_t tw_frame_echo_request(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to_mac,
+			       const struct ip_addr *to, uint16_t id, uint16_t sequence, uint32_t size, bool df)
+{
+	bool v4 = to->family == 4;
+	uint8_t *p = put_eth(buf, to_mac, &from->mac, from->vlan, v4 ? ETHERTYPE_IPV4_ : ETHERTYPE_IPV6_);
+	uint32_t hdr = v4 ? sizeof(struct ipv4_hdr) : sizeof(struct ipv6_hdr), len = size - hdr;
+	struct ipv6_hdr *ip6 = NULL;
+	uint8_t *icmp;
+	uint16_t sum;
+
+	if (v4)
+		icmp = put_ip4(p, &from->address, to, (uint16_t)size, df);
+	else
+		icmp = (uint8_t *)((ip6 = put_ip6(p, &from->address, to->b, (uint16_t)len, HOP_LIMIT)) + 1);
+	memset(icmp, 0, 8);
+	icmp[0] = v4 ? 8 : 128;
+	store_be16(icmp + 4, id);
+	store_be16(icmp + 6, sequence);
+	for (uint32_t i = 8; i < len; i++)
+		icmp[i] = (uint8_t)i;
+	if (v4) {
+		sum = csum_fold(csum_partial(icmp, len, 0));
+		memcpy(icmp + 2, &sum, 2);
+	} else {
+		icmp6_checksum(ip6, icmp, len);
+	}
+	return finish(buf, icmp + len);
+}
+
 static void swap(void *a, void *b, uint32_t len)
 {
 	uint8_t t[16];

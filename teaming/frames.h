@@ -55,4 +55,11 @@ uint32_t tw_frame_rarp(uint8_t *buf, const struct mac *mac);
 uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, uint32_t len,
 			     const struct pkt_info *info);
 
+/*
+ * Echo request. @param buf of 18 + size bytes. @param size of the IP packet, at least its headers' and ICMP's.
+ * @param df IPv4: not to be fragmented.
+ */
+uint32_t tw_frame_echo_request(uint8_t *buf, const struct tw_frame_from *from, const struct mac *to_mac,
+			       const struct ip_addr *to, uint16_t id, uint16_t sequence, uint32_t size, bool df);
+
 #endif

@@ -200,15 +200,38 @@ static void input_echo(const struct input *in)
 	answer(in, buf, tw_frame_echo_reply(buf, sizeof(buf), in->data, in->len, &in->info), &in->core->echo_rate);
 }
 
-static bool is_echo_request(const struct input *in)
+/* Answers to our own echo requests, and errors about them (ping.c). */
+static void input_pong(const struct input *in, bool error)
 {
+	const uint8_t *l3 = in->data + in->info.l3_off, *icmp = in->data + in->info.l4_off;
+	bool v4 = in->info.kind == PKT_IPV4;
+	struct ip_addr src = v4 ? ip4_from(l3 + 12) : ip6_from(l3 + 8);
+	struct ip_addr dst = v4 ? ip4_from(l3 + 16) : ip6_from(l3 + 24);
+	struct tw_pa *pa = tw_pa_find(in->core, in->vlan, &dst);
+
+	if (!pa || !to_pa(in, pa) || in->info.l3_end > in->len)
+		return;
+	if (error)
+		tw_ping_error(in->core, in->vlan, &src, icmp, in->info.l3_end - in->info.l4_off);
+	else
+		tw_ping_reply(in->core, in->member, in->vlan, &src, &dst, icmp);
+}
+
+static void input_icmp(const struct input *in)
+{
+	bool v4 = in->info.kind == PKT_IPV4;
 	uint8_t type;
 
-	if (!(in->info.flags & PKT_F_L4) || (in->info.kind != PKT_IPV4 && in->info.kind != PKT_IPV6))
-		return false;
+	if (!(in->info.flags & PKT_F_L4) || (in->info.kind != PKT_IPV4 && in->info.kind != PKT_IPV6) ||
+	    in->info.proto != (v4 ? IPPROTO_ICMP_ : IPPROTO_ICMP6_))
+		return;
 	type = in->data[in->info.l4_off];
-	return in->info.kind == PKT_IPV4 ? in->info.proto == IPPROTO_ICMP_ && type == 8
-					 : in->info.proto == IPPROTO_ICMP6_ && type == 128;
+	if (type == (v4 ? 8 : 128))
+		input_echo(in);
+	else if (type == (v4 ? 0 : 129))
+		input_pong(in, false);
+	else if (v4 ? type == 3 : type == 1 || type == 2)
+		input_pong(in, true);
 }
 
 void tw_input(struct tw_core *c, unsigned int member, const uint8_t *data, uint32_t len)
@@ -226,6 +249,6 @@ void tw_input(struct tw_core *c, unsigned int member, const uint8_t *data, uint3
 		input_arp(&in);
 	else if (in.info.kind == PKT_ND)
 		input_nd(&in);
-	else if (is_echo_request(&in))
-		input_echo(&in);
+	else
+		input_icmp(&in);
 }

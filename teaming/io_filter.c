@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The socket filter: ARP questions about our addresses, claims of them, announcements and answers;
- * advertisements and solicitations for our addresses; echo requests to them. Offsets are of untagged frames:
- * the kernel has taken an 802.1Q tag away before sockets see a frame.
+ * advertisements and solicitations for our addresses; echo requests to them, answers to theirs, and errors about
+ * those. Offsets are of untagged frames: the kernel has taken an 802.1Q tag away before sockets see a frame.
  */
 #include <linux/filter.h>
 
@@ -62,6 +62,15 @@ static unsigned int begin_if(struct program *p, uint32_t k)
 	return p->n;
 }
 
+/* The same for any of some. */
+static unsigned int begin_if_any(struct program *p, const uint8_t *list, uint8_t n)
+{
+	for (uint8_t i = 0; i < n; i++)
+		p->code[p->n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, list[i], n - i, 0);
+	put(p, BPF_JMP | BPF_JA, 0);
+	return p->n;
+}
+
 static void end(struct program *p, unsigned int begin)
 {
 	p->code[begin - 1].k = p->n - begin;
@@ -83,6 +92,7 @@ static void arp(struct program *p, const struct tw_io_filter *f)
 
 static void ip4(struct program *p, const struct tw_io_filter *f)
 {
+	static const uint8_t types[] = { 8, 0, 3 }; /* echo, its answer, destination unreachable */
 	unsigned int icmp, whole, echo;
 
 	put(p, BPF_LD | BPF_B | BPF_ABS, AT_IP4_PROTO);
@@ -92,7 +102,7 @@ static void ip4(struct program *p, const struct tw_io_filter *f)
 	whole = begin_if(p, 0);
 	put(p, BPF_LDX | BPF_B | BPF_MSH, AT_IP4);
 	put(p, BPF_LD | BPF_B | BPF_IND, AT_IP4);
-	echo = begin_if(p, 8);
+	echo = begin_if_any(p, types, sizeof(types));
 	put(p, BPF_LD | BPF_W | BPF_ABS, AT_IP4_DST);
 	accept_if_ours(p, f, 4);
 	end(p, icmp);
@@ -103,6 +113,7 @@ static void ip4(struct program *p, const struct tw_io_filter *f)
 
 static void ip6(struct program *p, const struct tw_io_filter *f)
 {
+	static const uint8_t types[] = { 128, 129, 1, 2 }; /* echo, its answer, unreachable, too big */
 	unsigned int icmp, ns, echo;
 
 	put(p, BPF_LD | BPF_B | BPF_ABS, AT_IP6_NEXT);
@@ -114,7 +125,7 @@ static void ip6(struct program *p, const struct tw_io_filter *f)
 	accept_if_ours(p, f, 6);
 	ret(p, 0);
 	end(p, ns);
-	echo = begin_if(p, 128);
+	echo = begin_if_any(p, types, sizeof(types));
 	put(p, BPF_LD | BPF_W | BPF_ABS, AT_IP6_DST_LOW);
 	accept_if_ours(p, f, 6);
 	end(p, icmp);

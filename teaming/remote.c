@@ -90,6 +90,14 @@ static bool route(const struct tw_core *c, const struct tw_subnet *s, const stru
 	return found;
 }
 
+bool tw_route(const struct tw_core *c, const struct tw_pa *pa, const struct ip_addr *to, struct ip_addr *ret_hop)
+{
+	struct tw_subnet s = { { pa->spec.address, pa->spec.prefix_len }, pa->spec.vlan };
+	uint8_t len;
+
+	return route(c, &s, to, ret_hop, &len);
+}
+
 static void unlink_refs(struct tw_core *c, struct tw_remote *r)
 {
 	for (unsigned int i = 0; i < r->n_links; i++) {

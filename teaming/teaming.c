@@ -336,6 +336,33 @@ void teaming_traffic(struct teaming *t, const uint64_t bytes[TEAM_BUCKETS], cons
 	tw_unlock(t);
 }
 
+int teaming_ping(struct teaming *t, const struct teaming_ping *ping)
+{
+	int r;
+
+	tw_lock(t);
+	r = tw_ping(&t->core, ping);
+	tw_unlock(t);
+	return r;
+}
+
+int teaming_ping_poll(struct teaming *t, unsigned int handle, struct teaming_pong *ret)
+{
+	int r;
+
+	pthread_mutex_lock(&t->lock);
+	r = tw_ping_poll(&t->core, handle, ret);
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
+void teaming_ping_end(struct teaming *t, unsigned int handle)
+{
+	pthread_mutex_lock(&t->lock);
+	tw_ping_end(&t->core, handle);
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* ---- workers ---- */
 
 const struct team_view *teaming_view(const struct teaming *t)

@@ -202,6 +202,58 @@ static inline uint8_t teaming_mac_bucket(const struct mac *mac)
  */
 void teaming_traffic(struct teaming *t, const uint64_t bytes[TEAM_BUCKETS], const uint64_t waiting[TEAM_BUCKETS / 64]);
 
+/* ---- ping: main thread; takes the mutex ---- */
+
+#define TEAMING_PING_MAX 9216
+
+/* How an echo stands. X(symbol, "name", "what it means") */
+#define PING_LIST(X)                                                                                       \
+	X(WAITING, "waiting", "sent, no answer yet")                                                       \
+	X(OK, "ok", "answered")                                                                            \
+	X(NO_NEIGHBOUR, "no-neighbour", "nobody says that the next hop's address is his (ARP, ND)")        \
+	X(OWN, "own-address", "it is an address of this host")                                             \
+	X(NO_PA, "no-pa", "this host has no usable provider address of that family, or not that one")      \
+	X(NOT_HOME, "not-home", "the provider address is with another member, which alone may send for it") \
+	X(NO_MEMBER, "no-member", "no usable team member")                                                 \
+	X(NO_ROUTE, "no-route", "not in a provider subnet, and no provider route leads there")             \
+	X(MTU, "mtu", "does not fit the member's MTU; nothing is fragmented")                              \
+	X(TOO_BIG, "too-big", "a router on the way cannot forward a packet of this size")                  \
+	X(UNREACHABLE, "unreachable", "a router on the way, or the host, says that it cannot be reached")  \
+	X(TIME_OUT, "time-out", "sent to a resolved next hop, and not answered in time")
+
+enum teaming_ping_state {
+#define X(sym, ...) PING_##sym,
+	PING_LIST(X)
+#undef X
+	PING_STATES,
+};
+
+struct teaming_ping {
+	struct ip_addr to, from; /* from unset: any of ours that can */
+	uint8_t member;		 /* TEAM_NO_MEMBER: any */
+	bool df;
+	uint16_t sequence;
+	uint32_t size; /* of the IP packet, at most TEAMING_PING_MAX */
+};
+
+struct teaming_pong {
+	enum teaming_ping_state state;
+	struct ip_addr to, from, hop, by; /* hop: next; by: who says that it failed */
+	uint8_t member, came_by;
+	uint16_t sequence, mtu;
+	uint32_t size;
+	uint64_t rtt_ns;
+};
+
+/*
+ * Send an echo request as tunnels to that address go, when its next hop is resolved. @return a handle for the two
+ * below, until teaming_ping_end(); -EBUSY: too many at the same time; -EINVAL: size.
+ */
+int teaming_ping(struct teaming *t, const struct teaming_ping *ping);
+/* PING_NO_NEIGHBOUR and PING_WAITING may still change: how long to wait is the caller's to say. @return 0, -ENOENT. */
+int teaming_ping_poll(struct teaming *t, unsigned int handle, struct teaming_pong *ret);
+void teaming_ping_end(struct teaming *t, unsigned int handle);
+
 /* ---- workers ---- */
 
 /*

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/filter.h"
 #include "base/drop.h"
 #include "cli/cli.h"
 #include "daemon/config_schema.h"
@@ -108,12 +109,28 @@ static void objects(void)
 static void command_table(void)
 {
 	for (const struct command *c = commands; c->noun; c++) {
-		char name[128];
+		char name[256];
 
 		snprintf(name, sizeof(name), "%s%s%s%s%s", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
 			 *c->args ? " " : "", c->args);
 		entry(name, c->text);
 	}
+}
+
+static void option_table(void)
+{
+	for (unsigned int i = 0; i < OPT_COUNT_OF; i++) {
+		const struct cli_option *o = &cli_options[i];
+		char name[64];
+
+		snprintf(name, sizeof(name), "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+		entry(name, o->text);
+	}
+}
+
+static void filters(void)
+{
+	fields(NULL, filter_fields);
 }
 
 static void drops(void)
@@ -187,6 +204,7 @@ static const struct {
 	void (*print)(void);
 } tables[] = {
 	{ "settings", settings }, { "objects", objects }, { "commands", command_table }, { "drops", drops },
+	{ "options", option_table }, { "filters", filters },
 	{ "stages", stages },	  { "events", events },	  { "levels", levels },
 	{ "metrics", metrics },
 };

@@ -12,7 +12,7 @@ const char *const filter_hop_names[] = { "any", "guest", "wire", "drop", NULL };
 const char *const filter_protocol_names[] = { "any", "arp", "nd", "icmp", "icmpv6", "tcp", "udp", NULL };
 
 const struct field filter_fields[] = {
-	{ "port", FIELD_ID, AT(port), .text = "From or to this port." },
+	{ "port", FIELD_ID, AT(port), .text = "At this port, and what its guest sent on the wire or lost." },
 	{ "member", FIELD_ID, AT(member), .text = "By this team member." },
 	{ "hop", FIELD_ENUM, AT(hop), .names = filter_hop_names, .def = "any",
 	  .text = "Where: at guests, on the wire, or where it is dropped." },

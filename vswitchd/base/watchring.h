@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define WATCH_MAGIC	0x76737731u /* and version */
+#define WATCH_NO_PORT	0xfffeu	    /* from here on a port's number is no port: PORT_NONE, PORT_WIRE */
 #define WATCH_RINGS_MAX 65
 #define WATCH_RING_MIN	(64u * 1024)
 #define WATCH_RING_MAX	(64u * 1024 * 1024)

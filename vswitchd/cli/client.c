@@ -73,6 +73,37 @@ static int reply_error(struct json_object *message)
 			 text ? json_object_get_string(text) : json_object_get_string(error));
 }
 
+int cli_begin(const struct cli *cli, enum method method, struct json_object *parameters, struct stream *s)
+{
+	int r = open_stream(cli, s);
+
+	if (r < 0) {
+		json_object_put(parameters);
+		return r;
+	}
+	return send_call(s, method, parameters, true);
+}
+
+int cli_next(struct stream *s, struct json_object **ret, bool *ret_continues)
+{
+	struct json_object *message = NULL, *p = NULL, *continues = NULL;
+	int r = stream_next(s, &message);
+
+	if (r == 0)
+		return 0;
+	r = r < 0 ? cli_error(r, "control socket: %s", strerror(-r)) : reply_error(message);
+	if (r >= 0) {
+		json_object_object_get_ex(message, "parameters", &p);
+		json_object_object_get_ex(message, "continues", &continues);
+		*ret = json_object_get(p);
+		if (ret_continues)
+			*ret_continues = json_object_get_boolean(continues);
+		r = 1;
+	}
+	json_object_put(message);
+	return r;
+}
+
 int cli_stream(const struct cli *cli, enum method method, struct json_object *parameters,
 	       int (*fn)(struct json_object *reply, void *arg), void *arg)
 {

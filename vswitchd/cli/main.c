@@ -11,9 +11,12 @@
 
 #define NOUNS_MAX 64
 
-enum { OPT_COMPLETION = 256 };
+enum { OPT_COMPLETION = 256, OPT_OF_COMMAND };
 
 static const struct option options[] = {
+#define X(sym, name, value, text) { name, value ? required_argument : no_argument, NULL, OPT_OF_COMMAND + OPT_##sym },
+	OPTION_LIST(X)
+#undef X
 	{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },	    { "version", no_argument, NULL, 'V' },
 	{ "follow", no_argument, NULL, 'f' },	    { "all", no_argument, NULL, 'a' },
@@ -27,7 +30,7 @@ static void help(const char *noun)
 		puts("vswitchctl: look at and change a running vswitchd\n\n"
 		     "usage: vswitchctl [--socket PATH] [--json] NOUN [VERB] [ARGUMENT...]\n");
 	for (const struct command *c = commands; c->noun; c++) {
-		char line[128];
+		char line[256];
 
 		if (noun && strcmp(noun, c->noun) != 0)
 			continue;
@@ -37,6 +40,8 @@ static void help(const char *noun)
 			printf("  %s\n  %-44s %s\n", line, "", c->text);
 		else
 			printf("  %-44s %s\n", line, c->text);
+		if (noun)
+			print_options(c);
 	}
 	if (!noun)
 		printf("\n  -s, --socket PATH   control socket (default: $VSWITCHD_SOCKET or %s)\n"
@@ -78,15 +83,16 @@ static int unknown_verb(const char *noun, const char *verb)
 static int run(const struct cli *cli, int argc, char **argv)
 {
 	bool noun_known = false;
+	int r;
 
 	for (const struct command *c = commands; c->noun; c++) {
 		if (strcmp(c->noun, argv[0]) != 0)
 			continue;
 		noun_known = true;
-		if (!c->verb)
-			return c->run(cli, c, argc - 1, argv + 1);
-		if (argc > 1 && strcmp(c->verb, argv[1]) == 0)
-			return c->run(cli, c, argc - 2, argv + 2);
+		if (c->verb && (argc < 2 || strcmp(c->verb, argv[1]) != 0))
+			continue;
+		r = cli_check_options(cli, c);
+		return r < 0 ? r : c->verb ? c->run(cli, c, argc - 2, argv + 2) : c->run(cli, c, argc - 1, argv + 1);
 	}
 	return noun_known ? unknown_verb(argv[0], argc > 1 ? argv[1] : NULL) : unknown_noun(argv[0]);
 }
@@ -127,7 +133,9 @@ int main(int argc, char **argv)
 			print_completion();
 			return 0;
 		default:
-			return 1;
+			if (o < OPT_OF_COMMAND)
+				return 1;
+			cli.opt[o - OPT_OF_COMMAND] = optarg ? optarg : "";
 		}
 	}
 	if (want_help) {

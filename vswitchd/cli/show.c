@@ -261,32 +261,6 @@ int cmd_workers(const struct cli *cli, const struct command *cmd, int argc, char
 	return r < 0 ? r : simple(cli, METHOD_WORKERS, NULL, "workers", text_workers);
 }
 
-int cmd_next_hop(const struct cli *cli, const struct command *cmd, int argc, char **argv)
-{
-	static const char *const names[] = { "vsid", "from", "to", NULL };
-	struct json_object *p = json_object_new_object();
-
-	for (int i = 0; i < argc; i++) {
-		char *eq = strchr(argv[i], '=');
-		uint64_t vsid;
-
-		if (eq)
-			*eq = 0;
-		if (eq && strcmp(argv[i], "vsid") == 0 && parse_u64(eq + 1, 0, VSID_MAX, &vsid) == 0)
-			json_object_object_add(p, "vsid", json_object_new_int64((int64_t)vsid));
-		else if (eq && (strcmp(argv[i], "from") == 0 || strcmp(argv[i], "to") == 0))
-			json_object_object_add(p, argv[i], json_object_new_string(eq + 1));
-		else {
-			const char *near = str_nearest(argv[i], names);
-
-			json_object_put(p);
-			return cli_error(-EINVAL, "next-hop: vsid=N [from=CA] to=CA is wanted%s%s%s", near ? " (" : "",
-					 near ? near : "", near ? "?)" : "");
-		}
-	}
-	return simple(cli, METHOD_NEXT_HOP, p, "next_hop", text_object);
-}
-
 /* Ends the stream, and is no error. */
 #define EVENTS_END (-ECANCELED)
 

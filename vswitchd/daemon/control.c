@@ -37,6 +37,9 @@ static void call_detach(struct call *c)
 		manager_unsubscribe(c->events_manager, c->events);
 		c->events = NULL;
 	}
+	if (c->end)
+		c->end(c);
+	c->end = NULL;
 	c->next = NULL;
 	if (c->conn)
 		c->conn->call = NULL;
@@ -145,6 +148,21 @@ int call_stream(struct call *c, struct json_object *parameters)
 		return -EPIPE;
 	}
 	return conn_send(c->conn, reply_new(parameters, true));
+}
+
+int call_stream_fd(struct call *c, struct json_object *parameters, int fd, struct errbuf *err)
+{
+	struct json_object *message = reply_new(parameters, true);
+	int r = c->conn ? stream_send_fd(&c->conn->stream, message, fd) : -EPIPE;
+
+	json_object_put(message);
+	if (r == -EBUSY)
+		return err_set(err, -r, "read the replies to earlier calls first");
+	if (r < 0 && c->conn)
+		conn_abort(c->conn);
+	if (c->conn)
+		conn_watch(c->conn);
+	return r < 0 ? err_set(err, -r, "the connection is gone") : 0;
 }
 
 /* Produce some replies of a stream, unless enough waits; one is held back, for the last must not say "continues". */

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "daemon/control_private.h"
+#include "daemon/diag.h"
 
 int parameter_string(struct json_object *parameters, const char *name, bool wanted, const char **ret,
 		     struct errbuf *err)
@@ -370,17 +371,6 @@ static int do_workers(struct manager *m, struct call *c, struct errbuf *err)
 	return 0;
 }
 
-static int do_next_hop(struct manager *m, struct call *c, struct errbuf *err)
-{
-	struct json_object *o = NULL;
-	int r = show_next_hop(m, c->parameters, &o, err);
-
-	if (r < 0)
-		return r;
-	call_reply(c, wrap("next_hop", o));
-	return 0;
-}
-
 static void on_event(const struct event *ev, void *arg)
 {
 	call_stream(arg, wrap("event", show_event(ev)));
@@ -402,5 +392,6 @@ const method_fn method_handlers[METHOD_COUNT] = {
 	[METHOD_IMPORT] = do_import,	     [METHOD_PORTS] = do_ports,	    [METHOD_TEAM] = do_team,
 	[METHOD_NEIGHBOURS] = do_neighbours, [METHOD_DROPS] = do_drops,	    [METHOD_STATS] = do_stats,
 	[METHOD_WORKERS] = do_workers,	     [METHOD_NEXT_HOP] = do_next_hop, [METHOD_EVENTS] = do_events,
-	[METHOD_RELOAD] = do_reload,
+	[METHOD_RELOAD] = do_reload,	     [METHOD_PING] = do_ping,	    [METHOD_TEST_PORT] = do_test_port,
+	[METHOD_DRY_RUN] = do_dry_run,	     [METHOD_TRACE] = do_trace,	    [METHOD_CAPTURE] = do_capture,
 };

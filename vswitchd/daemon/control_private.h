@@ -77,6 +77,9 @@ struct call {
 	struct json_object *held; /* last reply, until it is known whether another follows */
 	struct subscription *events;
 	struct manager *events_manager; /* of the subscription */
+	/* of methods that last: undone when the call is over, or its connection */
+	void *state;
+	void (*end)(struct call *c);
 };
 
 /*
@@ -94,6 +97,8 @@ void call_reply(struct call *c, struct json_object *parameters);
 void call_fail(struct call *c, int r, const char *text);
 /* Send one reply of a stream (takes the reference); the call goes on. @return 0, -ENOBUFS: the peer is gone. */
 int call_stream(struct call *c, struct json_object *parameters);
+/* The same with a descriptor, which stays the caller's. Nothing of the call was replied yet. */
+int call_stream_fd(struct call *c, struct json_object *parameters, int fd, struct errbuf *err);
 
 /* control.c: serve a peer that was accepted. @return 0; -EACCES, -EBUSY, -ENOMEM: the descriptor stays the caller's. */
 int conn_new(struct control *control, int fd);
@@ -112,7 +117,6 @@ struct json_object *show_stats(struct manager *m);
 struct json_object *show_workers(struct manager *m);
 struct json_object *show_info(struct manager *m);
 struct json_object *show_event(const struct event *ev);
-int show_next_hop(struct manager *m, struct json_object *parameters, struct json_object **ret, struct errbuf *err);
 
 /* A parameter of a call. @return 0; -EINVAL when missing (wanted) or of another type. */
 int parameter_string(struct json_object *parameters, const char *name, bool wanted, const char **ret,

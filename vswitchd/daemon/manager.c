@@ -29,6 +29,11 @@ struct teaming *manager_teaming(const struct manager *m)
 	return m->teaming;
 }
 
+struct rte_mempool *manager_pool(const struct manager *m)
+{
+	return m->pool;
+}
+
 struct datapath *manager_datapath(const struct manager *m)
 {
 	return m->datapath;

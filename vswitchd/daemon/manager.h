@@ -23,6 +23,7 @@ struct config;
 struct datapath;
 struct datapath_member_stats;
 struct policy;
+struct rte_mempool;
 struct teaming;
 
 /* ---- parts ------------------------------------------------------------------------------------------------- */
@@ -33,6 +34,8 @@ const struct settings *manager_settings(const struct manager *m);
 const struct policy *manager_policy(const struct manager *m);
 struct teaming *manager_teaming(const struct manager *m);
 struct datapath *manager_datapath(const struct manager *m);
+/* Packet buffers with metadata. */
+struct rte_mempool *manager_pool(const struct manager *m);
 /* Counters of the member in a slot of the team, since it came. */
 void manager_member_stats(const struct manager *m, unsigned int index, struct datapath_member_stats *ret);
 

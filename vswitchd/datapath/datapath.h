@@ -14,7 +14,10 @@
 #include "base/errs.h"
 #include "base/port_ops.h"
 #include "base/stats.h"
+#include "datapath/describe.h"
+#include "datapath/echo.h"
 #include "datapath/stages.h"
+#include "datapath/watch.h"
 
 struct datapath;
 struct policy;
@@ -76,6 +79,19 @@ int datapath_members_update(struct datapath *dp);
  * paths to one of its PAs. Main thread. @return 0, -ENOMEM (the old templates stay).
  */
 int datapath_host_update(struct datapath *dp, uint16_t host);
+
+/* The ways to one of a host's provider addresses, over all members. */
+struct datapath_path {
+	bool usable;
+	enum drop_reason why; /* when it is not */
+	uint16_t max_inner;   /* largest inner IP packet */
+};
+
+/*
+ * As the templates are now. @param ret by index of the host's address. Main thread. @return how many, 0: no such host,
+ * or it is this one.
+ */
+unsigned int datapath_paths(const struct datapath *dp, uint16_t host, struct datapath_path *ret, unsigned int max);
 
 /* ---- counters: main thread, which alone changes ports and plans; sums over workers ---- */
 

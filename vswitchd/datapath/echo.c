@@ -133,15 +133,16 @@ uint16_t echo_take(struct worker *w, struct watch *watch, struct rte_mbuf **pkts
 	return k;
 }
 
-void echo_dropped(struct worker *w, struct watch *watch, struct rte_mbuf *m, const struct sight *at)
+void echo_seen(struct worker *w, struct watch *watch, struct rte_mbuf *m, const struct sight *at)
 {
+	const struct watch_echo *e = &watch->spec.echo;
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *), *icmp;
 	struct pkt_info info;
 	bool request;
 
 	if (at->why == DROP_MEMBER_TX || m->data_len < ECHO_BYTES)
 		return; /* in its tunnel already: it is missed, and the counters of the member tell */
-	icmp = find(&watch->spec.echo, data, m->data_len, m->pkt_len, &info, &request);
-	if (icmp)
+	icmp = find(e, data, m->data_len, m->pkt_len, &info, &request);
+	if (icmp && (at->point == WATCH_DROP || (at->port == e->port && !e->receiver && request)))
 		note(w, watch, m, at, icmp, request);
 }

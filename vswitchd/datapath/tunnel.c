@@ -70,3 +70,27 @@ const struct tunnel *tunnel_build(struct datapath *dp, const struct policy_host 
 	}
 	return t;
 }
+
+unsigned int datapath_paths(const struct datapath *dp, uint16_t host, struct datapath_path *ret, unsigned int max)
+{
+	const struct tunnel *t = host < POLICY_MAX_HOSTS ? dp->tunnels[host] : NULL;
+	unsigned int n = t ? RTE_MIN((unsigned int)t->n_pas, max) : 0;
+
+	for (unsigned int pa = 0; pa < n; pa++) {
+		struct datapath_path p = { .why = t->usable ? DROP_NO_MEMBER : DROP_RECORD_UNUSABLE };
+
+		for (unsigned int m = 0; m < t->n_members; m++) {
+			const struct encap_template *tmpl = &t->tmpl[pa * t->n_members + m];
+
+			if (!tmpl->ops) {
+				p.why = t->usable ? tmpl->why : p.why;
+				continue;
+			}
+			p.usable = t->usable;
+			if (!p.max_inner || tmpl->max_inner < p.max_inner)
+				p.max_inner = tmpl->max_inner;
+		}
+		ret[pa] = p;
+	}
+	return n;
+}

@@ -4,6 +4,8 @@
 
 #include "datapath/watch_private.h"
 
+static_assert(WATCH_NO_PORT == PORT_NONE && PORT_WIRE > PORT_NONE, "readers know no metadata");
+
 /* ---- what a watch looks for ---- */
 
 /* The headers of a frame, read when a filter asks for them. */
@@ -144,7 +146,8 @@ static bool match(const struct watch_filter *f, struct rte_mbuf *m, const struct
 	    (f->drop && at->why != f->drop))
 		return false;
 	/* On the wire a packet has no port, but ours remember where they came from. */
-	if (f->port != PORT_NONE && at->port != f->port && !(at->point != WATCH_WIRE_RX && meta->src == f->port))
+	if (f->port != PORT_NONE && at->port != f->port &&
+	    !((at->point == WATCH_WIRE_TX || at->point == WATCH_DROP) && meta->src == f->port))
 		return false;
 	if (!f->vsid && !f->needs_headers)
 		return true;
@@ -227,7 +230,7 @@ static void trace(struct worker *w, struct watch *watch, struct rte_mbuf *m, con
 	}
 	if (!dry && !(meta->watchers & bit))
 		return;
-	if (watch_note(out, m, at, at->point == WATCH_STAGE ? 0 : watch->spec.snap))
+	if (watch_note(out, m, at, at->point == WATCH_STAGE && !is_entry(at) ? 0 : watch->spec.snap))
 		watch_commit(out);
 }
 
@@ -256,8 +259,8 @@ static void one(struct worker *w, struct watch *watch, struct rte_mbuf *m, const
 			trace(w, watch, m, at);
 		break;
 	case WATCH_ECHO:
-		if (at->point == WATCH_DROP)
-			echo_dropped(w, watch, m, at);
+		if (at->point == WATCH_DROP || at->point == WATCH_GUEST_RX)
+			echo_seen(w, watch, m, at);
 		break;
 	}
 }

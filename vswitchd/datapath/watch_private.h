@@ -32,7 +32,8 @@ struct watch_record *watch_note(struct watch_writer *out, struct rte_mbuf *m, co
 /* echo.c */
 /* Take a test's echo out of what is about to be delivered. @return packets left. */
 uint16_t echo_take(struct worker *w, struct watch *watch, struct rte_mbuf **pkts, uint16_t n, const struct sight *at);
-void echo_dropped(struct worker *w, struct watch *watch, struct rte_mbuf *m, const struct sight *at);
+/* It was put in, or was dropped. */
+void echo_seen(struct worker *w, struct watch *watch, struct rte_mbuf *m, const struct sight *at);
 
 /* watch_control.c */
 struct watch *watch_new(const struct datapath *dp, const struct watch_spec *spec, unsigned int n_ends);

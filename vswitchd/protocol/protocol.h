@@ -31,6 +31,8 @@ struct stream {
 	int fd;
 	char *in, *out;
 	size_t in_len, in_size, scanned, out_len, out_size, out_sent;
+	bool takes_fd; /* the peer may send a descriptor; it is in got_fd then, and whoever said so closes it */
+	int got_fd;    /* -1: none */
 };
 
 /* @param fd becomes the stream's and is closed by stream_done(). */
@@ -57,6 +59,12 @@ int stream_queue(struct stream *s, struct json_object *message);
 
 /* Send what is queued. @return bytes still waiting (0: all gone), -errno (-EPIPE...). */
 long stream_flush(struct stream *s);
+
+/*
+ * Send a message, and a descriptor with it, at once: nothing may be waiting. Does not take either. @return 0; -EBUSY;
+ * -errno (the connection cannot be used any more).
+ */
+int stream_send_fd(struct stream *s, struct json_object *message, int fd);
 
 /* Bytes queued and not sent. */
 size_t stream_waiting(const struct stream *s);
@@ -107,8 +115,21 @@ extern const char *const method_level_names[];
 	  "Counters of lost packets by reason")                                                                        \
 	X(STATS, "Stats", READ, false, "", "stats: object", "Totals: ports, members, stages, tables")                  \
 	X(WORKERS, "Workers", READ, false, "", "workers: []object", "Load of each worker")                             \
-	X(NEXT_HOP, "NextHop", OPERATE, false, "vsid: int, from: ?string, to: string", "next_hop: object",             \
-	  "What the packet path would do with a packet")                                                               \
+	X(NEXT_HOP, "NextHop", OPERATE, false, "vsid: int, from: string, to: string", "next_hop: object",              \
+	  "Where the packet path sends what one address has for another")                                              \
+	X(PING, "Ping", OPERATE, true,                                                                                 \
+	  "to: string, from: ?string, member: ?string, size: ?int, df: ?bool, count: ?int, interval: ?int, "           \
+	  "timeout: ?int",                                                                                             \
+	  "pong: object", "Echo to a provider address, one reply each; times in milliseconds")                         \
+	X(TEST_PORT, "TestPort", OPERATE, true,                                                                        \
+	  "sender: ?string, receiver: ?string, from: ?string, to: ?string, sequence: ?int, size: ?int, timeout: ?int", \
+	  "test: ?object", "Echo from port to port without the guests; the first reply says that it is armed")         \
+	X(DRY_RUN, "DryRun", OPERATE, false, "port: string, packet: string", "trace: object",                          \
+	  "What each stage does with a packet in words, or a frame in hex, that a port's guest would send")            \
+	X(TRACE, "Trace", OPERATE, true, "filter: ?object, count: ?int", "trace: ?object",                             \
+	  "What each stage does with the next packets; the first reply says that it has begun")                        \
+	X(CAPTURE, "Capture", OPERATE, true, "filter: ?object, snap: ?int, buffer: ?int", "interfaces: []object",      \
+	  "Copies of packets in shared memory: its descriptor comes with the first reply; ends with the connection")   \
 	X(EVENTS, "Events", READ, true, "follow: ?bool", "event: object", "Events as they happen")                     \
 	X(RELOAD, "Reload", ADMIN, false, "", "", "Read the configuration file again and apply the differences")
 

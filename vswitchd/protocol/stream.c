@@ -11,7 +11,7 @@
 
 void stream_init(struct stream *s, int fd)
 {
-	*s = (struct stream){ .fd = fd };
+	*s = (struct stream){ .fd = fd, .got_fd = -1 };
 }
 
 void stream_done(struct stream *s)
@@ -20,7 +20,7 @@ void stream_done(struct stream *s)
 		close(s->fd);
 	free(s->in);
 	free(s->out);
-	*s = (struct stream){ .fd = -1 };
+	*s = (struct stream){ .fd = -1, .got_fd = -1 };
 }
 
 /* Make room for `more` bytes behind len. */
@@ -41,6 +41,60 @@ static int grow(char **buf, size_t *size, size_t len, size_t more)
 	return 0;
 }
 
+/* A descriptor that nobody waits for is never taken: the kernel closes it. */
+static ssize_t receive(struct stream *s, void *to, size_t n)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { to, n };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	ssize_t got;
+
+	if (!s->takes_fd || s->got_fd >= 0)
+		return recv(s->fd, to, n, 0);
+	got = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
+	c = got < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&s->got_fd, CMSG_DATA(c), sizeof(int));
+	return got;
+}
+
+int stream_send_fd(struct stream *s, struct json_object *message, int fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .space = "" };
+	size_t len;
+	const char *text = json_object_to_json_string_length(message, JSON_C_TO_STRING_PLAIN, &len);
+	struct iovec iov = { (void *)(uintptr_t)text, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	if (stream_waiting(s))
+		return -EBUSY;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	/* It goes with the first byte; the rest may have to wait. */
+	if (sendmsg(s->fd, &msg, MSG_NOSIGNAL) < 0)
+		return errno == EAGAIN ? -EBUSY : -errno;
+	r = stream_queue(s, message);
+	if (r < 0)
+		return r;
+	s->out_sent++;
+	return stream_flush(s) < 0 ? -EPIPE : 0;
+}
+
 int stream_read(struct stream *s)
 {
 	ssize_t n;
@@ -52,7 +106,7 @@ int stream_read(struct stream *s)
 	if (r < 0)
 		return r;
 	do
-		n = recv(s->fd, s->in + s->in_len, CHUNK, 0);
+		n = receive(s, s->in + s->in_len, CHUNK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
