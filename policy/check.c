@@ -55,6 +55,20 @@ bool port_may_own(const struct policy_port *port, const struct ip_addr *a)
 	return false;
 }
 
+bool port_has_mac(const struct policy_port *port, uint64_t mac)
+{
+	for (uint16_t i = 0; i < port->n_macs; i++)
+		if (mac_load(&port->macs[i]) == mac)
+			return true;
+	return false;
+}
+
+bool policy_may_have(const struct policy_port *port, const struct policy_subnet *s, const struct ip_addr *ca)
+{
+	return !ip_is_special(ca) && !subnet_is_gateway(s, ca) &&
+	       (ip_is_link_local(ca) || port_may_own(port, ca) || (!port->n_addresses && subnet_may_own(s, ca)));
+}
+
 uint32_t ca_find(const struct policy *p, uint32_t vsid, const struct ip_addr *ca)
 {
 	uint32_t v = table_find(&p->ca, ca_key(p, vsid, ca), 0);

@@ -90,6 +90,13 @@ uint16_t policy_port_index(const struct policy *p, const char *id);
 uint16_t policy_host_index(const struct policy *p, const char *id);
 
 /*
+ * Visit the records of one (vsid, MAC), all of which name one host; *cursor starts at 0. Not safe across changes of
+ * them. @return 1 with *ret filled, 0 at the end. Main thread.
+ */
+int policy_mac_records(const struct policy *p, uint32_t vsid, const struct mac *mac, uint64_t *cursor,
+		       struct record_spec *ret, enum origin *ret_origin);
+
+/*
  * Mark a host's records usable or not (dead host, PA missing); O(1), no record is visited: the router asks
  * the host, and so does whoever encapsulates (policy_host.usable). (vsid, MAC) lookups go on naming the host.
  * @return 0, -ENOENT.
@@ -283,6 +290,69 @@ bool policy_neigh_tell(const struct policy *p, const struct policy_port *port, c
  */
 void policy_neigh_egress(const struct policy *p, const struct policy_port *port,
 			 const struct policy_subnet *s, struct rte_mbuf *m);
+
+/* ---- what workers notice (policy/sight.c): the learner of policy/learn/ decides what it means ---- */
+
+enum sight_kind {
+	SIGHT_USES,	 /* a guest sends with the address, or answers for it */
+	SIGHT_ANNOUNCES, /* it says unasked that it has the address */
+	SIGHT_WANTS,	 /* it probes whether the address is free */
+	SIGHT_OWNER,	 /* from the wire: who has the address says so; seen only while that is awaited */
+	SIGHT_ASKS,	 /* it asked a DHCP server for an address */
+	SIGHT_LEASE,	 /* a DHCP server has given it the address */
+	SIGHT_MAC,	 /* reverse ARP: the MAC is here now */
+	SIGHT_MISMATCH,	 /* a packet contradicts policy and was dropped */
+};
+
+/* One message of a worker to main; copied by value. */
+struct sighting {
+	uint8_t kind; /* enum sight_kind */
+	uint8_t drop; /* MISMATCH: enum drop_reason */
+	uint16_t port; /* index, of the guest; PORT_WIRE */
+	uint32_t vsid;
+	uint32_t xid; /* ASKS, LEASE: transaction, host order */
+	struct mac mac;
+	struct ip_addr ca, pa; /* unset where there is none; pa: outer source, from the wire */
+	uint8_t reserved[12];
+};
+
+static_assert(sizeof(struct sighting) == 64, "one cache line");
+
+#define SIGHTS 8 /* of one packet at most */
+
+/*
+ * What an ARP or ND message of a local port (kind PKT_ARP, PKT_ND; before policy_neigh_egress(), which may rewrite it)
+ * says that main does not know yet: nothing where the subnet does not learn, where the port may not have the address
+ * (HNV 3.1: authority), and where the record is there and says the same. With answers awaited that is told too.
+ * @return sights in ret[SIGHTS]. Worker.
+ */
+unsigned int policy_sight_neigh(const struct policy *p, const struct policy_port *port,
+				const struct policy_subnet *s, struct rte_mbuf *m, struct sighting *ret);
+/* The same packet after it was dropped as SPOOF_ARP: whose address was claimed. */
+unsigned int policy_sight_spoof(const struct policy_port *port, struct rte_mbuf *m, struct sighting *ret);
+/* ARP or ND from the wire, while answers are awaited. */
+unsigned int policy_sight_wire(struct rte_mbuf *m, struct sighting *ret);
+
+/* Does somebody wait for an answer of a guest? Any thread. */
+bool policy_awaits(const struct policy *p);
+/* Main thread. */
+void policy_set_awaits(struct policy *p, bool awaits);
+
+/*
+ * Make m a unicast question for an address: is the guest with this MAC there and has it? Asked by the subnet's gateway,
+ * or on behalf of `asker` (mac_load() form, not 0), who wants the address: then it is a probe (RFC 5227, RFC 4862) and
+ * the answer, which it gets, defends the address. The verdict says where to: LOCAL or REMOTE.
+ * @param m a buffer of our own, content does not matter. @return false: nobody has the MAC, or there is no gateway that
+ * could ask. Main, or a read section.
+ */
+bool policy_neigh_ask(const struct policy *p, uint32_t vsid, const struct ip_addr *ca, uint64_t mac, uint64_t asker,
+		      struct rte_mbuf *m);
+/* Make m the announcement "ca is at mac" to the whole subnet (gratuitous ARP, unsolicited advertisement): FLOOD. */
+bool policy_neigh_announce(const struct policy *p, const struct policy_port *port, const struct ip_addr *ca,
+			   uint64_t mac, struct rte_mbuf *m);
+
+/* May the port have the address, as far as its list and the subnet's prefixes say? */
+bool policy_may_have(const struct policy_port *port, const struct policy_subnet *s, const struct ip_addr *ca);
 
 /* ---- NVGRE (policy/nvgre.c) ---- */
 

@@ -130,6 +130,7 @@ struct policy {
 	uint64_t salt6[2];
 	uint16_t self;
 	bool use_external_router, routed_ttl, avx2;
+	bool awaits; /* written by main, relaxed */
 	const struct policy_flood *plain;
 	struct subnet_page *pages[VSID_PAGE];
 	const struct policy_port *ports[POLICY_MAX_PORTS];
@@ -362,6 +363,7 @@ bool subnet_is_gateway(const struct policy_subnet *s, const struct ip_addr *a);
 /* A CA that is in no record: can it be a guest's of this subnet that has not been learned yet? */
 bool subnet_may_own(const struct policy_subnet *s, const struct ip_addr *a);
 bool port_may_own(const struct policy_port *port, const struct ip_addr *a);
+bool port_has_mac(const struct policy_port *port, uint64_t mac);
 /* Value in table ca, verified: TABLE_MISS, a record, or CA_GATEWAY. */
 uint32_t ca_find(const struct policy *p, uint32_t vsid, const struct ip_addr *ca);
 /* May a frame for MAC `mac` of this port carry IP destination `ip`? (HNV row 1) */

@@ -304,6 +304,22 @@ static int record_next(const struct policy *p, uint64_t *cursor, void *ret_spec,
 	return 0;
 }
 
+int policy_mac_records(const struct policy *p, uint32_t vsid, const struct mac *mac, uint64_t *cursor,
+		       struct record_spec *ret, enum origin *ret_origin)
+{
+	const struct mac_ctl *c = mac_find(p, vsid, mac_load(mac));
+	uint32_t i = c ? c->head : REC_NONE;
+
+	if (*cursor)
+		i = p->records[*cursor - 1].next;
+	if (!c || i == REC_NONE)
+		return 0;
+	*cursor = i + 1u;
+	*ret_origin = p->records[i].origin;
+	fill_spec(p, &p->records[i], ret);
+	return 1;
+}
+
 const struct kind_ops record_ops = { record_set, record_remove, record_get, record_next };
 
 /* ---- packet path ---- */

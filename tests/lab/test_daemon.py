@@ -281,5 +281,10 @@ def test_settings_shown_are_those_in_force(host: Host) -> None:
     host.config["limits"] = {"flood-pps": 17}
     host.start()
     settings = host.call("Info")["info"]["settings"]
-    assert settings["limits"] == {"flood-pps": 17, "neigh-pps": 1000}
+    assert settings["limits"] == {
+        "flood-pps": 17,
+        "neigh-pps": 1000,
+        "learn-pps": 100,
+        "learned-per-port": 256,
+    }
     assert settings["team"]["mode"] == "independent"

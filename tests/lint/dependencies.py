@@ -20,6 +20,7 @@ from tree import Problem, files, numbered, without_comments
 
 # Folders, the longest first: policy/store is not policy. Everything below teaming/ (xdp/ too) is teaming.
 FOLDERS = {
+    "policy/learn": "learn",
     "policy/store": "store",
     "policy/manager": "manager",
     "policy": "policy",
@@ -44,9 +45,10 @@ MAY_INCLUDE = {
     "policy": {"base"},
     "offload": {"base"},
     "datapath": SIBLINGS | {"base"},
-    "daemon": SIBLINGS | {"base", "datapath", "protocol", "store", "manager"},
+    "daemon": SIBLINGS | {"base", "datapath", "protocol", "learn", "store", "manager"},
     "protocol": {"base"},
     "cli": {"protocol", "base"},
+    "learn": {"policy", "base"},
     "store": {"base"},
     "manager": {"store", "base"},
     "policyd": {"protocol", "store", "manager", "base"},
@@ -60,6 +62,7 @@ PUBLIC = {
     "offload": "offload/offload.h",
     "datapath": "vswitchd/datapath/datapath.h",
     "protocol": "vswitchd/protocol/protocol.h",
+    "learn": "policy/learn/learn.h",
     "store": "policy/store/store.h",
     "manager": "policy/manager/manager.h",
 }

@@ -24,6 +24,7 @@
 	X(SRC_MAC, "src-mac", "source MAC is not one of the port's") \
 	X(SRC_IP, "src-ip", "source address is another's, or not allowed on the port") \
 	X(SPOOF_ARP, "spoof-arp", "ARP or ND claims an address that belongs to another MAC") \
+	X(NEIGH_ANSWER, "neigh-answer", "answer to a question of the switch itself: taken, not lost") \
 	X(NO_SUBNET, "no-subnet", "the port's virtual subnet is not configured") \
 	X(NO_RECORD, "no-record", "no lookup record for the destination in a subnet that does not learn") \
 	X(RECORD_UNUSABLE, "record-unusable", "the lookup record's host or provider address is not usable") \

@@ -68,7 +68,8 @@ struct pkt_meta {
 	uint8_t watchers; /* bit: a watch that follows it */
 	uint32_t trace;	  /* its number in traces, 0: in none */
 	uint8_t told;	  /* verdict that traces know */
-	uint8_t reserved[3];
+	uint8_t outer_len; /* from the wire: bytes in front of the frame, from the outer Ethernet header on */
+	uint8_t reserved[2];
 };
 
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");

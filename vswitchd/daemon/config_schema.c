@@ -108,6 +108,13 @@ static const struct field policy_rows[] = {
 		  "distributed router." },
 	{ .name = "routed-ttl", .type = FIELD_BOOL, PLACE(routed_ttl), .def = "true", .flags = FIELD_RELOAD,
 	  .text = "The distributed router takes one TTL or hop limit." },
+	{ .name = "verify-s", .type = FIELD_UINT, PLACE(verify_s), .max = 86400, .def = "300", .flags = FIELD_RELOAD,
+	  .text = "A guest is asked for a learned address so many seconds after it was last heard of; three questions "
+		  "without an answer remove it. 0: never." },
+	{ .name = "claim-wait-ms", .type = FIELD_UINT, PLACE(claim_wait_ms), .min = 2, .max = 10000, .def = "60",
+	  .flags = FIELD_RELOAD,
+	  .text = "When a guest claims a learned address of another one, that one has this long to answer; its silence "
+		  "moves the address." },
 	{ 0 },
 };
 
@@ -126,6 +133,12 @@ static const struct field limits_rows[] = {
 	  .flags = FIELD_RELOAD, .text = "Flooded frames per second and port. 0: no limit." },
 	{ .name = "neigh-pps", .type = FIELD_UINT, PLACE(neigh_pps), .max = 10000000, .def = "1000",
 	  .flags = FIELD_RELOAD, .text = "ARP, ND and ICMP answers per second and port. 0: no limit." },
+	{ .name = "learn-pps", .type = FIELD_UINT, PLACE(learn_pps), .max = 10000000, .def = "100",
+	  .flags = FIELD_RELOAD,
+	  .text = "Messages about addresses per second and port that are looked into, beyond the first "
+		  "learned-per-port. 0: no limit." },
+	{ .name = "learned-per-port", .type = FIELD_UINT, PLACE(learned_per_port), .min = 1, .max = 65536,
+	  .def = "256", .flags = FIELD_RELOAD, .text = "Addresses that are learned at one port." },
 	{ 0 },
 };
 

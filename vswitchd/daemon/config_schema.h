@@ -47,10 +47,11 @@ struct settings {
 	/* policy */
 	uint32_t max_records;
 	bool use_external_router, routed_ttl;
+	uint32_t verify_s, claim_wait_ms;
 	/* nvgre */
 	bool flow_id, accept_inner_vid0;
 	/* limits */
-	uint32_t flood_pps, neigh_pps;
+	uint32_t flood_pps, neigh_pps, learn_pps, learned_per_port;
 	/* underlay */
 	uint16_t provider_mtu;
 	bool plain_uplink;

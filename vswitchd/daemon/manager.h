@@ -166,6 +166,8 @@ struct event {
 	X(REBALANCE, "rebalance", "member text", "flows were moved for balance, or never pause")                       \
 	X(PA_WEIGHTS, "pa-weights", "weights", "shares of inbound traffic that the provider addresses should get")     \
 	X(PA_STATE, "pa-state", "address state member text", "a provider address changed state or member")             \
+	X(CUSTOMER_ADDRESS, "customer-address", "change vsid ca mac host port reason rival",                           \
+	  "an address of a guest was added, moved, conflicted or deleted, or a policy-mismatch was seen")              \
 	X(OBJECT, "object", "kind key change origin", "an object was set or removed at run time")                      \
 	X(RELOAD, "reload", "result added changed removed text", "the configuration was read again")                   \
 	X(STORE, "store", "result text", "the policy store failed or works again")                                     \

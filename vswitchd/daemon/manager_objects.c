@@ -45,6 +45,8 @@ int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec
 
 	if (r == 0 && kind == OBJECT_HOST)
 		host_changed(m, spec);
+	if (r == 0 && kind == OBJECT_RECORD)
+		learn_record(m, spec);
 	return r;
 }
 
@@ -55,6 +57,8 @@ int objects_apply_remove(struct manager *m, enum object_kind kind, const void *s
 
 	if (r == 0 && kind == OBJECT_HOST)
 		host_changed(m, spec);
+	if (r == 0 && kind == OBJECT_RECORD)
+		learn_record(m, spec);
 	return r;
 }
 

@@ -274,6 +274,7 @@ int ports_add(struct manager *m, const struct port_spec *spec, enum origin origi
 	m->ports[p->index] = p;
 	job_start(j);
 	plain_changed(m);
+	learn_port(m, p->index);
 	return 0;
 }
 
@@ -347,6 +348,7 @@ int ports_change(struct manager *m, struct port *p, const struct port_spec *spec
 	p->spec = *spec;
 	p->origin = origin;
 	plain_changed(m);
+	learn_port(m, p->index);
 	if (j) {
 		job_start(j);
 		return 0;
@@ -376,6 +378,7 @@ int ports_remove(struct manager *m, struct port *p, work_done_fn fn, void *arg, 
 	}
 	m->ports[p->index] = NULL;
 	plain_changed(m);
+	learn_port(m, p->index);
 	p->state = PORT_ABSENT;
 	manager_emit(m, EVENT_PORT_STATE, "port", p->spec.id, "state", port_state_names[PORT_ABSENT], NULL);
 	job_start(j);

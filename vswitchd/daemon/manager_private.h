@@ -16,6 +16,7 @@
 #include "daemon/objects.h"
 #include "daemon/storectl.h"
 #include "datapath/datapath.h"
+#include "policy/learn/learn.h"
 #include "policy/policy.h"
 #include "teaming/teaming.h"
 
@@ -78,6 +79,9 @@ struct manager {
 	struct teaming *teaming;
 	struct datapath *datapath;
 	struct datapath_params knobs;
+	struct learn *learn;
+	int learn_fd; /* eventfd: workers have seen something */
+	sd_event_source *learn_source, *learn_timer;
 	struct rte_mempool *pool;
 	struct mailbox *mailbox;
 	struct jobq *portctl, *background; /* background: parsing for a reload */
@@ -165,6 +169,19 @@ struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
 
 /* Tell a guest its gateways and neighbours unasked: when its port has become active. */
 void ports_tell_neighbours(struct manager *m, uint16_t index);
+
+/* ---- manager_learn.c ---- */
+
+/* The learner: before the packet path is made; what was learned before, when the objects are set; the end. */
+int learn_start(struct manager *m, struct errbuf *err);
+void learn_begin(struct manager *m);
+void learn_stop(struct manager *m);
+/* Settings changed. */
+void learn_settings(struct manager *m);
+/* A port was added, changed or removed. */
+void learn_port(struct manager *m, uint16_t index);
+/* A record was set or removed by config, admin or manager. */
+void learn_record(struct manager *m, const struct record_spec *rec);
 
 /* ---- manager_learned.c ---- */
 

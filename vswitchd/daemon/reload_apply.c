@@ -69,6 +69,9 @@ static void apply_settings(struct reload *rl)
 	m->knobs.max_sleep_us = m->settings.max_sleep_us;
 	m->knobs.flood_pps = m->settings.flood_pps;
 	m->knobs.neigh_pps = m->settings.neigh_pps;
+	m->knobs.learn_pps = m->settings.learn_pps;
+	m->knobs.learn_burst = m->settings.learned_per_port;
+	learn_settings(m);
 	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);
 	m->knobs.flow_id = m->settings.flow_id;
 	datapath_set_knobs(m->datapath, &m->knobs);

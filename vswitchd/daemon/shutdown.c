@@ -21,6 +21,7 @@ static void stop_sources(struct manager *m)
 	m->hup_source = sd_event_source_disable_unref(m->hup_source);
 	m->reclaim_source = sd_event_source_disable_unref(m->reclaim_source);
 	balance_stop(m);
+	learn_stop(m);
 	m->watchdog_source = sd_event_source_disable_unref(m->watchdog_source);
 	m->later_source = sd_event_source_disable_unref(m->later_source);
 }

@@ -263,6 +263,9 @@ static int make_datapath(struct manager *m, struct errbuf *err)
 		.max_sleep_us = m->settings.max_sleep_us,
 		.flood_pps = m->settings.flood_pps,
 		.neigh_pps = m->settings.neigh_pps,
+		.learn_pps = m->settings.learn_pps,
+		.learn_burst = m->settings.learned_per_port,
+		.learn_fd = m->learn_fd,
 		.flow_id = m->settings.flow_id,
 		.plain_uplink = m->settings.plain_uplink,
 		.provider_mtu = m->settings.provider_mtu,
@@ -409,6 +412,8 @@ static int start(struct manager *m, struct startup *s, struct errbuf *err)
 	if (r == 0)
 		r = make_team(m, s, err);
 	if (r == 0)
+		r = learn_start(m, err);
+	if (r == 0)
 		r = make_datapath(m, err);
 	if (r == 0)
 		r = manager_vhost(m, true, err);
@@ -418,6 +423,8 @@ static int start(struct manager *m, struct startup *s, struct errbuf *err)
 		r = add_sources(m, err);
 	if (r == 0)
 		r = set_objects(m, s, err);
+	if (r == 0)
+		learn_begin(m);
 	if (r == 0)
 		r = start_services(m, err);
 	if (r < 0)
@@ -437,6 +444,7 @@ int manager_new(struct config *config, const char *config_file, struct manager *
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (m) {
 		m->lock_fd = -1;
+		m->learn_fd = -1;
 		m->settings = config->settings;
 		m->started_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 		str_copy(m->config_file, sizeof(m->config_file), config_file);

@@ -20,6 +20,8 @@ static int knobs_publish(struct datapath *dp, const struct datapath_params *para
 		.max_sleep_us = params->max_sleep_us,
 		.flood_pps = params->flood_pps,
 		.neigh_pps = params->neigh_pps,
+		.learn_pps = params->learn_pps,
+		.learn_burst = params->learn_burst,
 		.flow_id = params->flow_id,
 		.plain_uplink = params->plain_uplink,
 	};
@@ -41,7 +43,8 @@ static struct worker *worker_new(struct datapath *dp, unsigned int id)
 	w->id = id;
 	w->last_host = HOST_NONE;
 	w->out = calloc(POLICY_MAX_PORTS, sizeof(w->out[0]));
-	if (!w->out || inject_init(w) < 0) {
+	if (!w->out || inject_init(w) < 0 || sights_init(w) < 0) {
+		inject_free(w);
 		free(w->out);
 		free(w);
 		return NULL;
@@ -125,6 +128,7 @@ void datapath_free(struct datapath *dp)
 		free((void *)(uintptr_t)dp->workers[i]->plan);
 		free(dp->workers[i]->out);
 		inject_free(dp->workers[i]);
+		sights_free(dp->workers[i]);
 		free(dp->workers[i]);
 	}
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)

@@ -24,6 +24,7 @@ struct policy;
 struct teaming;
 struct rte_mempool;
 struct rte_mbuf;
+struct sighting;
 
 #define DATAPATH_MAX_WORKERS 64
 
@@ -36,6 +37,9 @@ struct datapath_params {
 	uint32_t max_sleep_us;	   /* longest sleep of an idle worker; 0: never sleeps */
 	uint32_t flood_pps;	   /* flooded frames per second and port; 0: no limit */
 	uint32_t neigh_pps;	   /* ARP/ND/ICMP answers per second and port; 0: no limit */
+	uint32_t learn_pps;	   /* sightings (policy.h) per second and port that are told to main; 0: no limit */
+	uint32_t learn_burst;	   /* as many at once */
+	int learn_fd;		   /* eventfd, written when there are sightings; 0 or less: none */
 	bool flow_id;		   /* false: FlowID always 0 */
 	bool plain_uplink;	   /* VSID-0 ports reach the team */
 	uint16_t provider_mtu;	   /* underlay IP MTU where no member says better */
@@ -63,10 +67,22 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
 void datapath_port_detach(struct datapath *dp, uint16_t port);
 
 /*
- * Hand a frame to the guest of a port: meta->dst; vsid_out must be the port's. The buffer is the workers' when it was
- * taken. Main thread. @return 0; -ENOENT (port is not attached), -ENOBUFS (too many at once): m stays the caller's.
+ * Send a frame of our own where its metadata say: LOCAL (meta->dst; vsid_out must be the port's), REMOTE (meta->dst,
+ * dst_pa) or FLOOD (vsid_out; not to meta->src). The buffer is the workers' when it was taken. Main thread.
+ * @return 0; -ENOENT (port is not attached), -ENOBUFS (too many at once): m stays the caller's.
  */
 int datapath_inject(struct datapath *dp, struct rte_mbuf *m);
+
+/*
+ * Take what workers have noticed; as many from each worker in turn. Main thread. @return number, at most n.
+ */
+unsigned int datapath_sights(struct datapath *dp, struct sighting *ret, unsigned int n);
+
+struct datapath_learn_stats {
+	uint64_t told;	     /* sightings given to main */
+	uint64_t suppressed; /* not told: more than the port's rate, or main did not take them in time */
+};
+void datapath_learn_stats(const struct datapath *dp, struct datapath_learn_stats *ret);
 
 /*
  * Members were opened or closed (teaming published them): give their rx queues to workers anew. Before a device is

@@ -31,6 +31,8 @@
 static_assert(BURST <= OUT_MAX && WIRE_BURST <= OUT_MAX, "hooks_run()");
 #define PORT_QUEUES_MAX 64 /* queue pairs of one port */
 #define COPIES		4096
+#define LEARN_TOLD	4 /* sightings that a queue remembers */
+#define LEARN_RING	4096
 
 /* One worker's counters of one port. One writer: that worker. */
 struct port_counters {
@@ -45,8 +47,11 @@ struct rxq {
 	unsigned int worker;   /* that serves it; set once by the control side before publication */
 	uint64_t not_before;   /* TSC: a queue that had few packets is looked at less often */
 	struct policy_src_cache src;
-	struct rate flood, neigh;
+	struct rate flood, neigh, learn;
 	uint32_t knobs_gen; /* of the rates above */
+	struct sighting told[LEARN_TOLD]; /* lately */
+	uint64_t told_at[LEARN_TOLD];
+	uint8_t told_next;
 	bool inject;	    /* what the switch itself puts in: its guest is told of no errors */
 };
 
@@ -95,7 +100,7 @@ struct out {
 
 /* Knobs that may change at run time; immutable, replaced as a whole. */
 struct knobs {
-	uint32_t gen, max_sleep_us, flood_pps, neigh_pps;
+	uint32_t gen, max_sleep_us, flood_pps, neigh_pps, learn_pps, learn_burst;
 	bool flow_id, plain_uplink;
 };
 
@@ -105,6 +110,7 @@ struct worker {
 	bool stop;		    /* written by main, read by the worker */
 	const struct plan *plan;    /* published by main */
 	struct rte_ring *inject;    /* written by main, read by the worker */
+	struct rte_ring *sights;    /* written by the worker, read by main */
 
 	/* from here on: the worker's own */
 	const struct team_view *view; /* of this turn */
@@ -119,7 +125,9 @@ struct worker {
 	uint16_t ip_id;
 	unsigned int rx_hint;	      /* last PA that matched on the wire */
 	struct rate plain_flood;      /* from the wire into the plain segment */
-	uint32_t knobs_gen;	      /* of the rate above */
+	struct rate wire_sights;      /* of what comes from the wire */
+	uint32_t knobs_gen;	      /* of the rates above */
+	bool sighted;		      /* main has to be woken */
 	struct ip_addr last_src;      /* last outer source and its host */
 	uint16_t last_host;
 	uint16_t n_active, n_free;
@@ -136,6 +144,7 @@ struct worker {
 	uint64_t bucket_bytes[TEAM_BUCKETS];
 	uint64_t lags[TEAM_BUCKETS / 64]; /* bit: the bucket is not yet where the view has it */
 	uint64_t bucket_seen[TEAM_BUCKETS]; /* TSC, of those that lag: last packet, or when it began */
+	uint64_t sights_told, sights_suppressed;
 	uint64_t turns, busy_turns, busy_cycles, packets, sleeps, sleep_ns, remote_numa;
 } __attribute__((aligned(64)));
 
@@ -150,6 +159,7 @@ struct datapath {
 	const struct hook_table *hooks; /* NULL: no extension anywhere */
 	const struct watch_table *watches; /* NULL: none */
 	const struct knobs *knobs;
+	uint32_t learn_waiting; /* main has been woken and not looked yet; changed by atomic exchange */
 	uint32_t fits_all; /* bytes of an inner IP packet that fit every tunnel; relaxed */
 	/* members with fewer transmit queues than workers are shared under a lock */
 	rte_spinlock_t tx_lock[TEAM_MEMBERS] __attribute__((aligned(64)));
@@ -226,6 +236,24 @@ bool copies_seen(struct datapath *dp, const struct team_pa_view *pa, uint8_t mem
 
 /* ingress.c */
 void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
+
+/* sights.c: what main should know. */
+int sights_init(struct worker *w);
+void sights_free(struct worker *w);
+/* From a port's guest, by the port's rate; what was told a moment ago is not told again. */
+void sights_tell(struct worker *w, struct rxq *rxq, const struct sighting *s);
+/* From the wire. */
+void sights_tell_wire(struct worker *w, const struct sighting *s);
+/*
+ * A frame from the wire contradicts policy. @param inner_off of the inner frame, whose first 14 bytes are in the first
+ * segment; 0: the outer headers have been taken off.
+ */
+void sights_mismatch(struct worker *w, const struct rte_mbuf *m, uint32_t inner_off, uint32_t vsid,
+		    enum drop_reason why);
+/* ARP and ND among decapsulated frames, while answers are awaited. */
+void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
+/* At the end of a turn with w->sighted. */
+void sights_wake(struct worker *w);
 
 /* inject.c: what main has for ports. */
 int inject_init(struct worker *w);

@@ -62,14 +62,25 @@ static void strip_priority_tags(struct rte_mbuf **pkts, uint16_t n)
 	}
 }
 
-static void neigh_burst(struct worker *w, const struct rxq *rxq, const struct policy_port *port,
+/* ARP and ND: what they teach, then what becomes of them; the answer is written over the question. */
+static void neigh_burst(struct worker *w, struct rxq *rxq, const struct policy_port *port,
 			const struct policy_subnet *s, struct rte_mbuf **pkts, uint16_t n)
 {
+	const struct policy *p = w->dp->params.policy;
+	struct sighting sights[SIGHTS];
+
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt_meta *meta = pkt_meta(pkts[i]);
+		unsigned int k;
 
-		if (meta->verdict == VERDICT_NONE && (meta->pkt.kind == PKT_ARP || meta->pkt.kind == PKT_ND))
-			policy_neigh_egress(w->dp->params.policy, port, s, pkts[i]);
+		if (meta->verdict != VERDICT_NONE || (meta->pkt.kind != PKT_ARP && meta->pkt.kind != PKT_ND))
+			continue;
+		k = policy_sight_neigh(p, port, s, pkts[i], sights);
+		policy_neigh_egress(p, port, s, pkts[i]);
+		if (!k && meta->verdict == VERDICT_DROP && meta->drop == DROP_SPOOF_ARP)
+			k = policy_sight_spoof(port, pkts[i], sights);
+		for (unsigned int c = 0; c < k && !rxq->inject; c++)
+			sights_tell(w, rxq, &sights[c]);
 	}
 }
 
@@ -292,6 +303,7 @@ static inline void refresh_rates(struct worker *w, struct rxq *rxq)
 	neigh = k->neigh_pps / n + (k->neigh_pps % n != 0);
 	rate_init(&rxq->flood, flood, flood / 4 + 64 / n, w->dp->tsc_hz, w->now);
 	rate_init(&rxq->neigh, neigh, neigh / 4 + 64 / n, w->dp->tsc_hz, w->now);
+	rate_init(&rxq->learn, (k->learn_pps + n - 1) / n, k->learn_burst, w->dp->tsc_hz, w->now);
 	rxq->knobs_gen = k->gen;
 }
 

@@ -118,11 +118,24 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	meta->flags = META_NATIVE;
 	meta->member = member;
 	meta->pa = (uint8_t)w->rx_hint;
+	meta->outer_len = (uint8_t)(rx.inner_off + (rx.inner_tag ? 4 : 0));
 	meta->src_host = source_host(w, &rx.outer_src);
-	if (unlikely(meta->src_host == HOST_NONE))
+	if (unlikely(meta->src_host == HOST_NONE)) {
+		sights_mismatch(w, m, rx.inner_off, rx.vsid, DROP_SRC_PA_UNKNOWN);
 		return DROP_SRC_PA_UNKNOWN;
+	}
 	uncover(m, &rx);
 	return parse_inner(m, meta);
+}
+
+/* The inner source is not of the host that sent it: HNV row 29. */
+static void dropped(struct worker *w, struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+
+	if (meta->drop == DROP_SRC_PA_MISMATCH || meta->drop == DROP_SRC_RECORD)
+		sights_mismatch(w, m, 0, meta->vsid_in, meta->drop);
+	worker_drop(w, PORT_WIRE, m, meta->drop);
 }
 
 static void deliver(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
@@ -135,7 +148,7 @@ static void deliver(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		else if (meta->verdict == VERDICT_FLOOD)
 			flood_packet(w, pkts[i], true);
 		else if (meta->verdict != VERDICT_CONSUMED)
-			worker_drop(w, PORT_WIRE, pkts[i], meta->drop);
+			dropped(w, pkts[i]);
 	}
 }
 
@@ -177,5 +190,7 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 	policy_ingress_burst(w->dp->params.policy, ok, k);
 	stat_add(&w->stage[STAGE_INGRESS], k);
 	watch_stage(w, STAGE_INGRESS, ok, k);
+	if (unlikely(policy_awaits(w->dp->params.policy)))
+		sights_answers(w, ok, k);
 	deliver(w, ok, k);
 }

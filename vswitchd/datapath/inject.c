@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Frames of the control side for ports, by a ring to the worker that serves the port's first queue. */
+/* Frames of the control side, by a ring to a worker: for ports to the one that serves the port's first queue. */
 #include <stdio.h>
 #include <rte_errno.h>
 #include <rte_ring.h>
@@ -38,7 +38,11 @@ void inject_burst(struct worker *w)
 	for (unsigned int i = 0; i < n; i++) {
 		struct pkt_meta *meta = pkt_meta(pkts[i]);
 
-		if (meta->dst == PORT_NONE)
+		if (meta->verdict == VERDICT_FLOOD)
+			flood_packet(w, pkts[i], false);
+		else if (meta->verdict == VERDICT_REMOTE)
+			egress_remote(w, &pkts[i], 1);
+		else if (meta->dst == PORT_NONE)
 			inject_egress(w, meta->src, pkts[i]);
 		else
 			local_enqueue(w, meta->dst, pkts[i]);
@@ -68,7 +72,11 @@ static int to_worker(struct datapath *dp, uint16_t port, struct rte_mbuf *m)
 
 int datapath_inject(struct datapath *dp, struct rte_mbuf *m)
 {
-	return to_worker(dp, pkt_meta(m)->dst, m);
+	const struct pkt_meta *meta = pkt_meta(m);
+
+	if (meta->verdict == VERDICT_FLOOD || meta->verdict == VERDICT_REMOTE)
+		return rte_ring_enqueue(dp->workers[0]->inject, m) < 0 ? -ENOBUFS : 0;
+	return to_worker(dp, meta->dst, m);
 }
 
 int datapath_inject_egress(struct datapath *dp, uint16_t port, struct rte_mbuf *m)

@@ -222,6 +222,8 @@ unsigned int worker_turn(struct worker *w)
 	local_flush(w);
 	if (w->n_free)
 		worker_free_flush(w);
+	if (unlikely(w->sighted))
+		sights_wake(w);
 	return n;
 }
 

@@ -103,3 +103,8 @@ const struct policy_subnet *policy_subnet(const struct policy *p, uint32_t vsid)
 {
 	return NULL;
 }
+
+bool policy_awaits(const struct policy *p)
+{
+	return false;
+}

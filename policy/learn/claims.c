@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who has an address: nobody yet, the claimant itself, or somebody else (HNV 3.1, rows 45-49, 54). */
+#include "base/str.h"
+#include "policy/learn/entries.h"
+
+#define QUIET_MS      5000  /* after an owner has answered, claims of others are not looked into */
+#define MOVES_MAX     5	    /* so many moves of an address ... */
+#define MOVES_MS      60000 /* ... in this time are flapping: then it stays where it is ... */
+#define HOLD_MS	      30000 /* ... for this long */
+#define WANTED_MS     1200  /* a guest uses an address a second after its probe (RFC 4862 5.4, RFC 5227 2.1) */
+
+static bool movable(const struct record_spec *rec, enum origin origin)
+{
+	return rec->type == RECORD_DYNAMIC && origin >= ORIGIN_MANAGER;
+}
+
+/* The entry says: learned here, of this MAC. */
+static void here(struct learn *l, struct entry *e, const struct mac *mac, uint16_t port, uint64_t now)
+{
+	e->mac = *mac;
+	entry_state(l, e, ENTRY_HERE, port);
+	if (!e->contested)
+		entry_settle(l, e, now);
+}
+
+/* Every record of the MAC that learning may touch is here now. */
+static void mac_is_here(struct learn *l, uint32_t vsid, const struct mac *mac, uint16_t port, uint64_t now)
+{
+	struct record_spec rec;
+	enum origin origin;
+	uint64_t cursor = 0;
+	struct entry *e;
+
+	while (policy_mac_records(l->policy, vsid, mac, &cursor, &rec, &origin) > 0) {
+		if (!ip_is_set(&rec.ca) || !movable(&rec, origin))
+			continue;
+		e = entry_get(l, vsid, &rec.ca);
+		if (!e)
+			continue;
+		here(l, e, mac, port, now);
+		rec.unsynchronized = true; /* in place: the list stays as it is */
+		policy_set(l->policy, OBJECT_RECORD, &rec, origin, NULL);
+		learn_tell(l, LEARN_MOVED, &rec, port, "the guest is on this host now");
+	}
+}
+
+/*
+ * The MAC's records name another host, but the guest is here: all of them are re-pointed in one change.
+ * @return 0: they name this host; -errno: one of them may not be changed.
+ */
+static int move_mac(struct learn *l, uint32_t vsid, const struct mac *mac, uint16_t port, uint64_t now)
+{
+	struct record_spec rec;
+	enum origin origin;
+	uint64_t cursor = 0;
+	int r = -ENOENT;
+
+	while (r < 0 && policy_mac_records(l->policy, vsid, mac, &cursor, &rec, &origin) > 0) {
+		if (strcmp(rec.host, l->host_id) == 0)
+			return 0;
+		if (origin < ORIGIN_MANAGER)
+			continue;
+		str_copy(rec.host, sizeof(rec.host), l->host_id);
+		rec.provider_address = (struct ip_addr){ 0 };
+		rec.unusable = false;
+		rec.unsynchronized = rec.type == RECORD_DYNAMIC;
+		r = policy_set(l->policy, OBJECT_RECORD, &rec, origin, NULL);
+		if (r >= 0)
+			mac_is_here(l, vsid, mac, port, now);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int put(struct learn *l, struct record_spec *rec, enum origin origin, uint16_t port, uint64_t now)
+{
+	int r = policy_set(l->policy, OBJECT_RECORD, rec, origin, NULL);
+
+	/* Its MAC may be at another host as yet. */
+	if (r == -EEXIST && move_mac(l, rec->vsid, &rec->mac, port, now) == 0)
+		r = policy_set(l->policy, OBJECT_RECORD, rec, origin, NULL);
+	return r < 0 ? r : 0;
+}
+
+static void refused(struct learn *l, const struct sighting *s, uint64_t now, const char *reason)
+{
+	struct learn_news n = { .change = LEARN_MISMATCH, .port = s->port, .reason = reason,
+				.rec = { .vsid = s->vsid, .ca = s->ca, .mac = s->mac } };
+
+	if (!learn_may_tell(l, now))
+		return;
+	n.suppressed = l->suppressed;
+	l->suppressed = 0;
+	l->ops->news(l->arg, &n);
+}
+
+static void add(struct learn *l, const struct sighting *s, uint64_t now)
+{
+	struct record_spec rec = { .vsid = s->vsid, .ca = s->ca, .mac = s->mac, .type = RECORD_DYNAMIC,
+				   .unsynchronized = true };
+	struct entry *e;
+	int r;
+
+	if (l->n_here[s->port] >= l->params.per_port) {
+		refused(l, s, now, "the port has taught as many addresses as it may");
+		return;
+	}
+	e = entry_get(l, s->vsid, &s->ca);
+	if (!e)
+		return;
+	str_copy(rec.host, sizeof(rec.host), l->host_id);
+	r = put(l, &rec, ORIGIN_LEARNED, s->port, now);
+	if (r < 0) {
+		if (e->state == ENTRY_NONE && link_empty(&e->active))
+			entry_free(l, e);
+		refused(l, s, now, r == -EEXIST ? "a record says that the MAC is on another host" : strerror(-r));
+		return;
+	}
+	here(l, e, &s->mac, s->port, now);
+	learn_tell(l, LEARN_ADDED, &rec, s->port, s->kind == SIGHT_LEASE ? "dhcp" : "neighbour discovery");
+}
+
+static bool flaps(struct learn *l, struct entry *e, const struct record_spec *rec, const struct sighting *s,
+		  uint64_t now)
+{
+	if (now - e->moves_since > MOVES_MS) {
+		e->moves_since = now;
+		e->moves = 0;
+	}
+	if (++e->moves <= MOVES_MAX)
+		return false;
+	e->quiet_until = now + HOLD_MS;
+	e->moves = 0;
+	learn_conflict(l, rec, &s->mac, s->port, now, "it moves all the time: held where it is for a while");
+	return true;
+}
+
+/* The address goes over to the claimant. */
+static void move(struct learn *l, struct entry *e, struct record_spec *rec, enum origin origin,
+		 const struct sighting *s, uint64_t now, const char *reason)
+{
+	if (flaps(l, e, rec, s, now))
+		return;
+	if (l->n_here[s->port] >= l->params.per_port) {
+		refused(l, s, now, "the port has taught as many addresses as it may");
+		return;
+	}
+	rec->mac = s->mac;
+	str_copy(rec->host, sizeof(rec->host), l->host_id);
+	rec->provider_address = (struct ip_addr){ 0 };
+	rec->unusable = false;
+	rec->unsynchronized = true;
+	if (put(l, rec, origin, s->port, now) < 0) {
+		refused(l, s, now, "the address cannot move to this MAC: a record says that it is on another host");
+		return;
+	}
+	here(l, e, &s->mac, s->port, now);
+	learn_tell(l, LEARN_MOVED, rec, s->port, reason);
+	l->ops->announce(l->arg, s->port, &e->ca, &e->mac);
+}
+
+static void contest_end(struct learn *l, struct entry *e, uint64_t now)
+{
+	e->contested = false;
+	if (e->state == ENTRY_HERE)
+		entry_settle(l, e, now);
+}
+
+/* Somebody else wants an address that has an owner. */
+static void contest(struct learn *l, struct record_spec *rec, enum origin origin, const struct sighting *s,
+		    uint64_t now)
+{
+	const struct policy_port *port = policy_port(l->policy, s->port);
+	struct entry *e;
+
+	e = entry_get(l, s->vsid, &s->ca);
+	if (!e || e->contested || now < e->quiet_until)
+		return;
+	if (e->state == ENTRY_NONE && link_empty(&e->active))
+		e->due = now;
+	entry_activate(l, e);
+	if (!movable(rec, origin)) {
+		e->quiet_until = now + QUIET_MS;
+		learn_conflict(l, rec, &s->mac, s->port, now, "the record is static");
+		return;
+	}
+	for (uint16_t i = 0; i < port->n_addresses; i++) {
+		if (ip_in_prefix(&s->ca, &port->addresses[i])) {
+			move(l, e, rec, origin, s, now, "the port is allowed the address");
+			return;
+		}
+	}
+	if (!learn_ask(l, e, &rec->mac, &s->mac)) {
+		move(l, e, rec, origin, s, now, "the owner is gone");
+		return;
+	}
+	e->contested = true;
+	e->owner = rec->mac;
+	e->rival = s->mac;
+	e->rival_port = s->port;
+	e->rival_tries = 1;
+	e->rival_due = now + (l->params.claim_ms + 1) / 2;
+}
+
+void claim_due(struct learn *l, struct entry *e, uint64_t now)
+{
+	const struct policy_port *port = policy_port(l->policy, e->rival_port);
+	struct sighting s = { .kind = SIGHT_USES, .port = e->rival_port, .vsid = e->vsid, .mac = e->rival,
+			      .ca = e->ca };
+	struct record_spec rec = { .vsid = e->vsid, .ca = e->ca };
+	enum origin origin;
+
+	if (e->rival_tries < 2) {
+		e->rival_tries++;
+		e->rival_due = now + (l->params.claim_ms + 1) / 2;
+		learn_ask(l, e, &e->owner, &e->rival);
+		return;
+	}
+	contest_end(l, e, now);
+	/* The claimant's port, or the record, may have gone or changed meanwhile. */
+	if (!port || port->vsid != e->vsid || policy_get(l->policy, OBJECT_RECORD, &rec, &origin) < 0 ||
+	    !mac_equal(&rec.mac, &e->owner) || !movable(&rec, origin))
+		return;
+	move(l, e, &rec, origin, &s, now, "the owner does not answer");
+}
+
+void claim_answered(struct learn *l, struct entry *e, const struct mac *mac, uint64_t now)
+{
+	struct record_spec rec = { .vsid = e->vsid, .ca = e->ca };
+	enum origin origin;
+
+	if (!e->contested || !mac_equal(mac, &e->owner))
+		return;
+	e->quiet_until = now + QUIET_MS;
+	contest_end(l, e, now);
+	entry_activate(l, e);
+	if (policy_get(l->policy, OBJECT_RECORD, &rec, &origin) == 0)
+		learn_conflict(l, &rec, &e->rival, e->rival_port, now, "the owner has answered");
+}
+
+/* It probes whether the address is free: asked later whether it has it now. The answer is what teaches. */
+static void wanted(struct learn *l, const struct sighting *s, uint64_t now)
+{
+	struct entry *e = entry_get(l, s->vsid, &s->ca);
+
+	if (!e || e->state != ENTRY_NONE || e->contested || l->n_active >= LEARN_ACTIVE_MAX ||
+	    l->n_wanted[s->port] >= LEARN_WANTED_MAX) {
+		if (e && e->state == ENTRY_NONE && link_empty(&e->active))
+			entry_free(l, e);
+		return;
+	}
+	e->mac = s->mac;
+	entry_state(l, e, ENTRY_WANTED, s->port);
+	e->due = now + WANTED_MS;
+	entry_activate(l, e);
+}
+
+void claim_see(struct learn *l, const struct sighting *s, uint64_t now)
+{
+	struct record_spec rec = { .vsid = s->vsid, .ca = s->ca };
+	struct entry *e = entry_find(l, s->vsid, &s->ca);
+	enum origin origin;
+
+	if (e && e->contested)
+		claim_answered(l, e, &s->mac, now);
+	if (policy_get(l->policy, OBJECT_RECORD, &rec, &origin) < 0) {
+		if (s->kind == SIGHT_WANTS)
+			wanted(l, s, now);
+		else
+			add(l, s, now);
+		return;
+	}
+	if (s->kind == SIGHT_WANTS)
+		return;
+	if (!mac_equal(&rec.mac, &s->mac)) {
+		if (l->n_active < LEARN_ACTIVE_MAX)
+			contest(l, &rec, origin, s, now);
+	} else if (strcmp(rec.host, l->host_id) != 0) {
+		if (move_mac(l, s->vsid, &s->mac, s->port, now) < 0)
+			refused(l, s, now, "its static record names another host");
+	} else if (movable(&rec, origin) && (e = entry_get(l, s->vsid, &s->ca))) {
+		bool again = e->state != ENTRY_HERE; /* central policy has had it from us before */
+
+		here(l, e, &s->mac, s->port, now);
+		if (again)
+			learn_tell(l, LEARN_ADDED, &rec, s->port, "seen again");
+	}
+}
+
+void claim_mac(struct learn *l, const struct sighting *s, uint64_t now)
+{
+	int r = move_mac(l, s->vsid, &s->mac, s->port, now);
+
+	if (r < 0 && r != -ENOENT)
+		refused(l, s, now, "a static record says that the MAC is on another host");
+}

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a host learns of its guests' addresses: HNV rows 29, 43, 45, 47, 48, 49, 54."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scapy.layers.l2 import ARP, Ether
+
+from lab.fabric import Fabric
+from lab.peer import TapGuest
+from lab.wait import until
+
+MAKE = Callable[..., Fabric]
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+VSID = 5001
+
+
+@pytest.fixture(name="unknown")
+def _unknown(new_fabric: MAKE) -> Fabric:
+    """a and a2 on h1, b on h2; policy knows their MACs only."""
+    fabric = new_fabric()
+    fabric.subnet(VSID, "tenant-a", "10.0.0.1/24", "fd00::1/64")
+    for host, name, number in (("h1", "a", 11), ("h1", "a2", 12), ("h2", "b", 13)):
+        fabric.tap_guest(host, name, VSID, f"10.0.0.{number}/24", f"fd00::{number}/64", record=False)
+        fabric.record(VSID, host, fabric.guest(name).mac, type="l2only")
+    fabric.start()
+    return fabric
+
+
+def known(fabric: Fabric, host: str, ca: str) -> dict[str, Any]:
+    """The record of an address at a host, nothing if there is none."""
+    return next((r for r in fabric.hosts[host].objects("lookup-record") if r.get("ca") == ca), {})
+
+
+def claims(guest: TapGuest, ca: str, **fields: Any) -> Ether:
+    """Gratuitous ARP."""
+    arp = ARP(**{"op": 2, "hwsrc": guest.mac, "psrc": ca, "hwdst": BROADCAST, "pdst": ca, **fields})
+    return Ether(src=guest.mac, dst=BROADCAST) / arp
+
+
+@pytest.mark.asan
+def test_row45_47_43_learned_where_the_guest_is(unknown: Fabric) -> None:
+    """Addresses set by hand, v4, v6 with DAD, link-local: records of the owner's host, unsynchronized, kept over a
+    restart; other hosts learn nothing (row 48). The guests reach each other all the time.
+    """
+    a, b = unknown.guest("a"), unknown.guest("b")
+    a.reaches("10.0.0.13")
+    a.reaches("fd00::13")
+    link_local = next(
+        word.split("/")[0] for word in a.run("ip -6 addr show dev eth0").output.split() if word.startswith("fe80::")
+    )
+    for ca in ("10.0.0.11", "fd00::11", link_local):
+        record = until(lambda ca=ca: known(unknown, "h1", ca), f"{ca} is learned")
+        assert (record["mac"], record["host"], record["origin"]) == (a.mac, "h1", "learned")
+        assert record["type"] == "dynamic" and record["unsynchronized"]
+    assert until(lambda: known(unknown, "h2", "10.0.0.13"), "b is learned at h2")["mac"] == b.mac
+    assert not known(unknown, "h1", "10.0.0.13") and not known(unknown, "h2", "10.0.0.11")
+    unknown.hosts["h1"].restart()
+    assert known(unknown, "h1", "10.0.0.11")["unsynchronized"]
+    unknown.hosts["h1"].config["ports"] = [p for p in unknown.hosts["h1"].config["ports"] if p["id"] != "a"]
+    events = unknown.hosts["h1"].follow()
+    unknown.hosts["h1"].reload()
+    events.wait("customer-address", change="deleted", ca="10.0.0.11")
+    assert not known(unknown, "h1", "10.0.0.11") and not known(unknown, "h1", link_local)
+
+
+def test_row54_49_move_and_defence(unknown: Fabric) -> None:
+    """A living owner keeps its address; a silent one loses it to who announces it, and everybody hears of it."""
+    a, a2, b = (unknown.guest(name) for name in ("a", "a2", "b"))
+    host = unknown.hosts["h1"]
+    events = host.follow()
+    a.run("ip addr add 10.0.0.50/24 dev eth0")
+    a.send(claims(a, "10.0.0.50"))
+    added = events.wait("customer-address", **{"change": "added", "ca": "10.0.0.50"})
+    assert added["mac"] == a.mac
+    a2.send(claims(a2, "10.0.0.50"))
+    conflict = events.wait("customer-address", change="conflicted", ca="10.0.0.50")
+    assert conflict["rival"] == a2.mac
+    assert known(unknown, "h1", "10.0.0.50")["mac"] == a.mac
+    a.run("ip addr del 10.0.0.50/24 dev eth0")
+    a2.run("ip addr add 10.0.0.50/24 dev eth0")
+    at_b = b.capture()
+
+    def moved() -> bool:
+        a2.send(claims(a2, "10.0.0.50"))
+        return known(unknown, "h1", "10.0.0.50")["mac"] == a2.mac
+
+    until(moved, "the address has moved", 20, every=0.5)
+    at_b.wait(lambda f: f.packet.haslayer(ARP) and f.packet[ARP].hwsrc == a2.mac, "the news at b")
+    b.reaches("10.0.0.50")
+    assert b.neighbour("10.0.0.50") == a2.mac

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sightings on their way to main: a ring per worker, with one writer and one reader. Each port has a rate, so that one
+ * that floods fills neither the ring nor main's time; main takes from the workers in turn and is woken at most once
+ * until it has looked.
+ */
+#include <sys/eventfd.h>
+#include <rte_ring_elem.h>
+
+#include "datapath/dp.h"
+
+#define TOLD_MS	      20 /* the same once more is news after this long: it may be an answer */
+#define WIRE_PER_S    100
+#define WIRE_BURST_S  200
+
+int sights_init(struct worker *w)
+{
+	ssize_t size = rte_ring_get_memsize_elem(sizeof(struct sighting), LEARN_RING);
+	struct rte_ring *ring;
+
+	if (size < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)size))
+		return -ENOMEM;
+	rte_ring_init(ring, "sights", LEARN_RING, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	w->sights = ring;
+	rate_init(&w->wire_sights, WIRE_PER_S, WIRE_BURST_S, w->dp->tsc_hz, 0);
+	return 0;
+}
+
+void sights_free(struct worker *w)
+{
+	free(w->sights);
+}
+
+static void put(struct worker *w, const struct sighting *s)
+{
+	if (rte_ring_sp_enqueue_elem(w->sights, (void *)(uintptr_t)s, sizeof(*s)) < 0) {
+		stat_add(&w->sights_suppressed, 1);
+		return;
+	}
+	stat_add(&w->sights_told, 1);
+	w->sighted = true;
+}
+
+void sights_tell(struct worker *w, struct rxq *rxq, const struct sighting *s)
+{
+	uint64_t moment = w->dp->tsc_hz / 1000 * TOLD_MS;
+
+	for (unsigned int i = 0; i < LEARN_TOLD; i++)
+		if (memcmp(&rxq->told[i], s, sizeof(*s)) == 0 && w->now - rxq->told_at[i] < moment)
+			return;
+	if (!rate_take(&rxq->learn, 1, w->now)) {
+		stat_add(&w->sights_suppressed, 1);
+		return;
+	}
+	rxq->told[rxq->told_next] = *s;
+	rxq->told_at[rxq->told_next] = w->now;
+	rxq->told_next = (uint8_t)((rxq->told_next + 1) % LEARN_TOLD);
+	put(w, s);
+}
+
+void sights_tell_wire(struct worker *w, const struct sighting *s)
+{
+	if (rate_take(&w->wire_sights, 1, w->now))
+		put(w, s);
+	else
+		stat_add(&w->sights_suppressed, 1);
+}
+
+/* Outer source of a frame whose outer headers are still in front of it. */
+static struct ip_addr outer_source(const uint8_t *outer)
+{
+	const uint8_t *l3 = outer + (load_be16(outer + 12) == ETHERTYPE_VLAN_ ? 18 : ETH_HLEN_);
+
+	return l3[0] >> 4 == 4 ? ip4_from(l3 + 12) : ip6_from(l3 + 8);
+}
+
+static struct ip_addr inner_source(const uint8_t *data, const struct pkt_info *info)
+{
+	const uint8_t *l3 = data + info->l3_off;
+
+	switch (info->kind) {
+	case PKT_IPV4:
+		return ip4_from(l3 + 12);
+	case PKT_IPV6:
+	case PKT_ND:
+		return ip6_from(l3 + 8);
+	case PKT_ARP:
+		return ip4_from(l3 + 14);
+	default:
+		return (struct ip_addr){ 0 };
+	}
+}
+
+void sights_mismatch(struct worker *w, const struct rte_mbuf *m, uint32_t inner_off, uint32_t vsid,
+		     enum drop_reason why)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *) + inner_off;
+	struct sighting s = { .kind = SIGHT_MISMATCH, .drop = (uint8_t)why, .port = PORT_WIRE, .vsid = vsid };
+	struct pkt_info info;
+
+	s.pa = outer_source(inner_off ? data - inner_off : data - pkt_meta((struct rte_mbuf *)(uintptr_t)m)->outer_len);
+	memcpy(&s.mac, data + 6, 6);
+	if (pkt_parse(data, m->data_len - inner_off, m->pkt_len - inner_off, &info) == DROP_NONE)
+		s.ca = inner_source(data, &info);
+	sights_tell_wire(w, &s);
+}
+
+void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct sighting sights[SIGHTS];
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt_meta *meta = pkt_meta(pkts[i]);
+		unsigned int k = 0;
+
+		if (meta->verdict != VERDICT_DROP && (meta->pkt.kind == PKT_ARP || meta->pkt.kind == PKT_ND))
+			k = policy_sight_wire(pkts[i], sights);
+		for (unsigned int c = 0; c < k; c++)
+			sights_tell_wire(w, &sights[c]);
+	}
+}
+
+void sights_wake(struct worker *w)
+{
+	w->sighted = false;
+	if (!__atomic_exchange_n(&w->dp->learn_waiting, 1, __ATOMIC_ACQ_REL) && w->dp->params.learn_fd > 0)
+		eventfd_write(w->dp->params.learn_fd, 1);
+}
+
+/* ---- main ---- */
+
+unsigned int datapath_sights(struct datapath *dp, struct sighting *ret, unsigned int n)
+{
+	unsigned int share = n / dp->n_workers ? n / dp->n_workers : 1, k = 0;
+
+	/* Before the rings are read: what is written afterwards wakes us again. */
+	__atomic_store_n(&dp->learn_waiting, 0, __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned int i = 0; i < dp->n_workers && k < n; i++)
+		k += rte_ring_sc_dequeue_burst_elem(dp->workers[i]->sights, &ret[k], sizeof(*ret),
+						    RTE_MIN(share, n - k), NULL);
+	return k;
+}
+
+void datapath_learn_stats(const struct datapath *dp, struct datapath_learn_stats *ret)
+{
+	*ret = (struct datapath_learn_stats){ 0 };
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		ret->told += stat_read(&dp->workers[i]->sights_told);
+		ret->suppressed += stat_read(&dp->workers[i]->sights_suppressed);
+	}
+}
