@@ -4,6 +4,7 @@
  * (HNV 1.7 item 9). Destination: a port of this host with that VSID and MAC (item 8), from the table of local
  * MACs only, and an address that is the guest's, unless it is a gateway that takes any (HNV row 1).
  */
+#include "base/pkt_dhcp.h"
 #include "policy/policy_private.h"
 
 #define CHUNK 32
@@ -11,7 +12,10 @@
 
 /* Destinations found good in this burst, by port: a guest's address repeats. IPv4 as ::ffff:a.b.c.d. */
 struct memo {
-	uint64_t key, hi, lo;
+	struct {
+		uint64_t key, hi, lo;
+	} of[MEMO];
+	bool leases; /* something went to a DHCP client */
 };
 
 struct frame {
@@ -83,42 +87,51 @@ static inline enum drop_reason check_source(const struct policy *p, const struct
 	return f->s->learning && !(f->src_key & 1) ? DROP_NONE : DROP_SRC_RECORD;
 }
 
+/* The long way. A DHCP client has a new address for the first packet to it, so it comes by here. */
 static __attribute__((noinline)) bool address_ok(const struct policy *p, const struct frame *f, uint32_t v,
-						 struct memo *m, const struct memo *is)
+						 struct memo *memo)
 {
 	const uint8_t *l3 = f->data + f->meta->pkt.l3_off;
 	struct ip_addr ip = f->meta->pkt.kind == PKT_IPV4 ? ip4_from(l3 + 16) : ip6_from(l3 + 24);
 
 	if (!destination_allowed(p, f->s, v, f->dst_key & UINT64_C(0xffffffffffff), &ip))
 		return false;
-	*m = *is;
+	memo->leases |= pkt_is_dhcp_answer(f->data, &f->meta->pkt);
 	return true;
 }
 
 /* May the guest get it? Its own address, or it is a gateway that takes any. Frames without IP always. */
-static inline bool may_have(const struct policy *p, const struct frame *f, uint32_t v, struct memo memo[MEMO])
+static inline bool may_have(const struct policy *p, const struct frame *f, uint32_t v, struct memo *memo)
 {
 	const struct pkt_info *pkt = &f->meta->pkt;
 	const uint8_t *l3 = f->data + pkt->l3_off;
-	struct memo *m = &memo[MACV_INDEX(v) % MEMO], is = { .key = f->dst_key };
+	uint64_t hi = 0, lo;
 	uint32_t four;
+	__typeof__(&memo->of[0]) m = &memo->of[MACV_INDEX(v) % MEMO];
 
 	if (pkt->kind == PKT_IPV4) {
 		memcpy(&four, l3 + 16, 4);
-		is.lo = (uint64_t)four << 32 | 0xffff0000u;
+		lo = (uint64_t)four << 32 | 0xffff0000u;
 	} else if (pkt->kind == PKT_IPV6) {
-		memcpy(&is.hi, l3 + 24, 8);
-		memcpy(&is.lo, l3 + 32, 8);
+		memcpy(&hi, l3 + 24, 8);
+		memcpy(&lo, l3 + 32, 8);
 	} else {
 		return true;
 	}
-	if (__builtin_expect(((m->key ^ is.key) | (m->hi ^ is.hi) | (m->lo ^ is.lo)) == 0, 1))
+	if (__builtin_expect(((m->key ^ f->dst_key) | (m->hi ^ hi) | (m->lo ^ lo)) == 0, 1))
 		return true;
-	return (v & MACV_WILDCARD) || address_ok(p, f, v, m, &is);
+	if (v & MACV_WILDCARD)
+		return true;
+	if (!address_ok(p, f, v, memo))
+		return false;
+	m->key = f->dst_key;
+	m->hi = hi;
+	m->lo = lo;
+	return true;
 }
 
 static inline void destination(const struct policy *p, const struct frame *f, uint32_t v,
-			       struct memo memo[MEMO])
+			       struct memo *memo)
 {
 	uint64_t mac = f->dst_key & UINT64_C(0xffffffffffff);
 
@@ -143,7 +156,7 @@ static inline void destination(const struct policy *p, const struct frame *f, ui
 }
 
 static inline __attribute__((always_inline)) void finish(const struct policy *p, struct frame *f, uint16_t n,
-							 struct memo memo[MEMO], table_match_fn match)
+							 struct memo *memo, table_match_fn match)
 {
 	const struct table_view mac = p->mac.view, local = p->local.view;
 
@@ -160,14 +173,14 @@ static inline __attribute__((always_inline)) void finish(const struct policy *p,
 	}
 }
 
-static void finish_base(const struct policy *p, struct frame *f, uint16_t n, struct memo memo[MEMO])
+static void finish_base(const struct policy *p, struct frame *f, uint16_t n, struct memo *memo)
 {
 	finish(p, f, n, memo, table_match);
 }
 
 #ifdef TABLE_AVX2
 static __attribute__((target("avx2"))) void finish_avx2(const struct policy *p, struct frame *f, uint16_t n,
-							struct memo memo[MEMO])
+							struct memo *memo)
 {
 	finish(p, f, n, memo, table_match_avx2);
 }
@@ -175,17 +188,18 @@ static __attribute__((target("avx2"))) void finish_avx2(const struct policy *p, 
 #define finish_avx2 finish_base
 #endif
 
-void policy_ingress_burst(const struct policy *p, struct rte_mbuf **pkts, uint16_t n)
+bool policy_ingress_burst(const struct policy *p, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct memo memo[MEMO] = { 0 };
+	struct memo memo = { 0 };
 	struct frame f[CHUNK];
 
 	for (uint16_t from = 0; from < n; from = (uint16_t)(from + CHUNK)) {
 		uint16_t k = begin(p, pkts + from, (uint16_t)(n - from < CHUNK ? n - from : CHUNK), f);
 
 		if (p->avx2)
-			finish_avx2(p, f, k, memo);
+			finish_avx2(p, f, k, &memo);
 		else
-			finish_base(p, f, k, memo);
+			finish_base(p, f, k, &memo);
 	}
+	return memo.leases;
 }

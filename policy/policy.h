@@ -134,6 +134,7 @@ struct policy_port {
 	uint16_t n_macs, n_addresses;
 	struct mac macs[PORT_MACS];
 	struct ip_prefix addresses[PORT_ADDRESSES];
+	bool dhcp_guard, ra_guard;
 	char id[ID_SIZE];
 };
 
@@ -268,8 +269,9 @@ void policy_route_burst(const struct policy *p, const struct policy_subnet *s, s
  * source's host with the host of the inner source (HNV 1.7 items 7-9); an inner source that is the gateway
  * was routed, by any host. NO_RECORD: the inner destination address is another's or nobody's and the MAC no
  * gateway-wildcard (HNV row 1). Different VSIDs may be mixed.
+ * @return is there one that may be a DHCP server's answer to a guest?
  */
-void policy_ingress_burst(const struct policy *p, struct rte_mbuf **pkts, uint16_t n);
+bool policy_ingress_burst(const struct policy *p, struct rte_mbuf **pkts, uint16_t n);
 
 /* ---- ARP, ND (policy/neigh.c) ---- */
 
@@ -332,6 +334,20 @@ unsigned int policy_sight_neigh(const struct policy *p, const struct policy_port
 unsigned int policy_sight_spoof(const struct policy_port *port, struct rte_mbuf *m, struct sighting *ret);
 /* ARP or ND from the wire, while answers are awaited. */
 unsigned int policy_sight_wire(struct rte_mbuf *m, struct sighting *ret);
+
+/*
+ * A flooded packet of a guest that may ask a DHCP server for an address, or tell by reverse ARP that the guest is here.
+ * @return 0 or 1 sight. Worker.
+ */
+unsigned int policy_sight_ask(const struct policy_port *port, const struct policy_subnet *s, struct rte_mbuf *m,
+			      struct sighting *ret);
+/* A packet toward local ports (vsid_out set) that may be a DHCP server's answer to one of them. As above. */
+unsigned int policy_sight_lease(const struct policy *p, struct rte_mbuf *m, struct sighting *ret);
+
+/*
+ * For ports with dhcp_guard or ra_guard: drops DHCP_GUARD and RA_GUARD. Worker, before neighbour discovery is answered.
+ */
+void policy_guard_burst(const struct policy_port *port, struct rte_mbuf **pkts, uint16_t n);
 
 /* Does somebody wait for an answer of a guest? Any thread. */
 bool policy_awaits(const struct policy *p);

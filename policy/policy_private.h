@@ -364,6 +364,8 @@ bool subnet_is_gateway(const struct policy_subnet *s, const struct ip_addr *a);
 bool subnet_may_own(const struct policy_subnet *s, const struct ip_addr *a);
 bool port_may_own(const struct policy_port *port, const struct ip_addr *a);
 bool port_has_mac(const struct policy_port *port, uint64_t mac);
+/* sight.c: the record of the address says that this MAC has it, at this port. */
+bool sight_known(const struct policy *p, const struct policy_port *port, const struct ip_addr *ca, uint64_t mac);
 /* Value in table ca, verified: TABLE_MISS, a record, or CA_GATEWAY. */
 uint32_t ca_find(const struct policy *p, uint32_t vsid, const struct ip_addr *ca);
 /* May a frame for MAC `mac` of this port carry IP destination `ip`? (HNV row 1) */

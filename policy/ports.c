@@ -38,6 +38,8 @@ static struct policy_port *build(uint16_t index, const struct port_spec *s)
 	n->n_macs = s->n_macs;
 	memcpy(n->macs, s->macs, s->n_macs * sizeof(s->macs[0]));
 	n->n_addresses = s->n_addresses;
+	n->dhcp_guard = s->dhcp_guard;
+	n->ra_guard = s->ra_guard;
 	memcpy(n->addresses, s->addresses, s->n_addresses * sizeof(s->addresses[0]));
 	str_copy(n->id, sizeof(n->id), s->id);
 	return n;

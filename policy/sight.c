@@ -7,16 +7,12 @@
 #include "policy/neigh_msg.h"
 #include "policy/policy_private.h"
 
-/*
- * Nothing new: the record says the same, and that the guest is here.
- * @return false also for a record that learning cannot change: main tells its owner that it is contested.
- */
-static bool known(const struct policy *p, const struct policy_port *port, const struct neigh_claim *claim)
+bool sight_known(const struct policy *p, const struct policy_port *port, const struct ip_addr *ca, uint64_t mac)
 {
-	uint32_t i = policy_ca_lookup(p, port->vsid, &claim->ca);
+	uint32_t i = policy_ca_lookup(p, port->vsid, ca);
 	union record_place place;
 
-	if (i == REC_NONE || mac_load(&p->records[i].mac) != claim->mac)
+	if (i == REC_NONE || mac_load(&p->records[i].mac) != mac)
 		return false;
 	place = record_place(&p->records[i]);
 	return place.host == p->self && place.port == port->index;
@@ -51,7 +47,8 @@ unsigned int policy_sight_neigh(const struct policy *p, const struct policy_port
 		return 0;
 	n = neigh_claims(&msg, claims);
 	for (unsigned int i = 0; i < n; i++) {
-		if (!policy_may_have(port, s, &claims[i].ca) || (known(p, port, &claims[i]) && !policy_awaits(p)))
+		if (!policy_may_have(port, s, &claims[i].ca) ||
+		    (sight_known(p, port, &claims[i].ca, claims[i].mac) && !policy_awaits(p)))
 			continue;
 		/* Who probes for an address of another's does not have it: the proxy defends it. */
 		if (claims[i].kind == NEIGH_CLAIM_WANTS && policy_ca_lookup(p, s->vsid, &claims[i].ca) != REC_NONE)

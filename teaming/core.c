@@ -46,13 +46,14 @@ int tw_init(struct tw_core *c, const struct tw_env *env)
 	TAILQ_INIT(&c->changes);
 	tw_select_init(&c->select);
 	tw_plain_init(c);
+	tw_groups_init(c);
 	tw_timer_init(&c->start_timer, on_start_over, c);
 	rate_init(&c->answer_rate, ANSWERS_PER_S, ANSWERS_PER_S / 5, S_NS, now);
 	rate_init(&c->echo_rate, ECHOS_PER_S, ECHOS_PER_S / 5, S_NS, now);
 	for (unsigned int i = 0; i < LOCAL_PAS; i++)
 		c->pas[i].home = c->pas[i].now = c->pas[i].prev = TEAM_NO_MEMBER;
 	c->dirty = TW_DIRTY_VIEW;
-	return tw_timers_reserve(&c->timers, TEAM_MEMBERS + 3 * LOCAL_PAS + 2);
+	return tw_timers_reserve(&c->timers, TEAM_MEMBERS + 3 * LOCAL_PAS + TEAM_GROUPS + 2);
 }
 
 void tw_fini(struct tw_core *c)
@@ -265,6 +266,7 @@ void tw_settle(struct tw_core *c)
 		c->dirty &= ~TW_DIRTY_VIEW;
 		tw_member_promote(c);
 		tw_place_pas(c);
+		tw_groups_place(c);
 		tw_member_weights(c, weight, &carries);
 		if (tw_select_update(&c->select, weight, carries))
 			tw_plain_moved(c);

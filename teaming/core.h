@@ -136,6 +136,16 @@ struct tw_plain {
 	uint8_t left; /* announcements still to send */
 };
 
+/* A multicast group of the provider network that flooded frames come by. */
+struct tw_group {
+	struct ip_addr address; /* unset: free */
+	uint16_t vlan;
+	uint8_t member; /* that reports it, TEAM_NO_MEMBER */
+	uint8_t left;	/* reports of the join still to send */
+	uint64_t old_until; /* the querier speaks the older version */
+	struct tw_timer timer;
+};
+
 #define TW_DIRTY_VIEW  0x01 /* something in the view may have changed */
 #define TW_DIRTY_PATHS 0x02 /* paths changed: tell main */
 #define TW_DIRTY_STATE 0x04 /* the list of preferred PAs changed */
@@ -171,6 +181,7 @@ struct tw_core {
 	TAILQ_HEAD(, tw_remote) remotes, changes;
 	unsigned int n_neighs;
 	struct tw_ping pings[TW_PINGS];
+	struct tw_group groups[TEAM_GROUPS];
 	/* plain segment */
 	struct tw_plain *plain;
 	unsigned int n_plain, plain_round;
@@ -260,6 +271,15 @@ void tw_place_pas(struct tw_core *c);
 void tw_plain_moved(struct tw_core *c);
 int tw_plain_set(struct tw_core *c, const struct mac *macs, unsigned int n);
 void tw_plain_init(struct tw_core *c);
+
+/* groups.c */
+void tw_groups_init(struct tw_core *c);
+int tw_groups_set(struct tw_core *c, const struct ip_addr *groups, unsigned int n);
+/* Members or addresses changed: is another one to report? */
+void tw_groups_place(struct tw_core *c);
+/* Messages of queriers, as they came by a member; IGMP from its first byte, MLD with its IPv6 header. */
+void tw_groups_igmp(struct tw_core *c, unsigned int member, const uint8_t *msg, uint32_t len);
+void tw_groups_mld(struct tw_core *c, unsigned int member, const struct ipv6_hdr *ip, const uint8_t *msg, uint32_t len);
 
 /* view.c */
 struct team_view *tw_view_build(const struct tw_core *c);

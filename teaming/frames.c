@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stddef.h>
+
 #include "teaming/frames.h"
 
 #define HOP_LIMIT 64
@@ -249,4 +251,73 @@ uint32_t tw_frame_echo_reply(uint8_t *buf, uint32_t size, const uint8_t *data, u
 	swap(buf, buf + 6, 6);
 	reply = info->kind == PKT_IPV4 ? echo4(buf, info) : echo6(buf, info);
 	return reply && size >= TW_FRAME_MIN ? finish(buf, buf + reply) : 0;
+}
+
+/* ---- membership: RFC 2236, RFC 3376, RFC 2710, RFC 3810 ---- */
+
+uint32_t tw_frame_igmp(uint8_t *buf, const struct tw_frame_from *from, const struct ip_addr *group, enum tw_report what,
+		       bool old)
+{
+	static const uint8_t routers3[4] = { 224, 0, 0, 22 }, routers[4] = { 224, 0, 0, 2 };
+	static const uint8_t record[] = { [REPORT_IS] = 2, [REPORT_JOIN] = 4, [REPORT_LEAVE] = 3 };
+	static const uint8_t alert[4] = { 0x94, 4 }; /* RFC 2113 */
+	const uint8_t *dst = !old ? routers3 : what == REPORT_LEAVE ? routers : group->b;
+	struct mac mac = { { 0x01, 0x00, 0x5e, dst[1] & 0x7f, dst[2], dst[3] } }; /* RFC 1112 6.4 */
+	uint8_t *l3 = put_eth(buf, &mac, &from->mac, from->vlan, ETHERTYPE_IPV4_);
+	struct ipv4_hdr ip = { .ver_ihl = 0x46, .tos = 0xc0, .ttl = 1, .proto = 2 };
+	uint8_t *msg = l3 + sizeof(ip) + sizeof(alert);
+	uint16_t len = old ? 8 : 16, sum;
+
+	store_be16(&ip.len, (uint16_t)(sizeof(ip) + sizeof(alert) + len));
+	memcpy(ip.src, from->address.b, 4);
+	memcpy(ip.dst, dst, 4);
+	memcpy(l3, &ip, sizeof(ip));
+	memcpy(l3 + sizeof(ip), alert, sizeof(alert));
+	sum = csum_fold(csum_partial(l3, sizeof(ip) + sizeof(alert), 0));
+	memcpy(l3 + offsetof(struct ipv4_hdr, csum), &sum, 2);
+	memset(msg, 0, len);
+	if (old) {
+		msg[0] = what == REPORT_LEAVE ? 0x17 : 0x16;
+		memcpy(msg + 4, group->b, 4);
+	} else {
+		msg[0] = 0x22;
+		msg[7] = 1; /* one record, no sources */
+		msg[8] = record[what];
+		memcpy(msg + 12, group->b, 4);
+	}
+	sum = csum_fold(csum_partial(msg, len, 0));
+	memcpy(msg + 2, &sum, 2);
+	return finish(buf, msg + len);
+}
+
+uint32_t tw_frame_mld(uint8_t *buf, const struct tw_frame_from *from, const struct ip_addr *group, enum tw_report what,
+		      bool old)
+{
+	static const uint8_t routers2[16] = { 0xff, 0x02, [15] = 0x16 }, routers[16] = { 0xff, 0x02, [15] = 2 };
+	static const uint8_t record[] = { [REPORT_IS] = 2, [REPORT_JOIN] = 4, [REPORT_LEAVE] = 3 };
+	static const uint8_t alert[8] = { IPPROTO_ICMP6_, 0, 5, 2, 0, 0, 1, 0 }; /* RFC 2711 in hop-by-hop options */
+	const uint8_t *dst = !old ? routers2 : what == REPORT_LEAVE ? routers : group->b;
+	struct mac mac = group_mac(dst);
+	uint8_t *p = put_eth(buf, &mac, &from->mac, from->vlan, ETHERTYPE_IPV6_), *msg;
+	/* Queriers take reports from link-local addresses only (RFC 3810 5.2.13): that of the MAC. */
+	struct ip_addr src = { .family = 6, .b = { 0xfe, 0x80, [8] = from->mac.b[0] ^ 2, from->mac.b[1], from->mac.b[2],
+						   0xff, 0xfe, from->mac.b[3], from->mac.b[4], from->mac.b[5] } };
+	uint32_t len = old ? 24 : 28;
+	struct ipv6_hdr *ip = put_ip6(p, &src, dst, (uint16_t)(sizeof(alert) + len), 1);
+
+	ip->next = 0;
+	memcpy(ip + 1, alert, sizeof(alert));
+	msg = (uint8_t *)(ip + 1) + sizeof(alert);
+	memset(msg, 0, len);
+	if (old) {
+		msg[0] = what == REPORT_LEAVE ? 132 : 131;
+		memcpy(msg + 8, group->b, 16);
+	} else {
+		msg[0] = 143;
+		msg[7] = 1;
+		msg[8] = record[what];
+		memcpy(msg + 12, group->b, 16);
+	}
+	icmp6_checksum(ip, msg, len);
+	return finish(buf, msg + len);
 }

@@ -6,6 +6,7 @@
 #ifndef TEAMING_FRAMES_H
 #define TEAMING_FRAMES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/pkt.h"
@@ -46,6 +47,17 @@ uint32_t tw_frame_na(uint8_t *buf, const struct tw_frame_from *from, const struc
 
 /* RFC 903 request, which only makes switches learn a MAC. */
 uint32_t tw_frame_rarp(uint8_t *buf, const struct mac *mac);
+
+enum tw_report { REPORT_IS, REPORT_JOIN, REPORT_LEAVE };
+
+/*
+ * Membership of one group. @param from->address unset: from 0.0.0.0; MLD is sent from the MAC's link-local address.
+ * @param old the querier speaks IGMPv2 (RFC 2236) or MLDv1 (RFC 2710), else IGMPv3 and MLDv2 (RFC 3376, RFC 3810).
+ */
+uint32_t tw_frame_igmp(uint8_t *buf, const struct tw_frame_from *from, const struct ip_addr *group, enum tw_report what,
+		       bool old);
+uint32_t tw_frame_mld(uint8_t *buf, const struct tw_frame_from *from, const struct ip_addr *group, enum tw_report what,
+		      bool old);
 
 /*
  * Answer to an echo request (RFC 792, RFC 4443): `data`, parsed as `info`, from our side. The caller has

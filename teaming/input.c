@@ -200,6 +200,20 @@ static void input_echo(const struct input *in)
 	answer(in, buf, tw_frame_echo_reply(buf, sizeof(buf), in->data, in->len, &in->info), &in->core->echo_rate);
 }
 
+/* Queriers ask all hosts, or one group. */
+static void input_membership(const struct input *in)
+{
+	const uint8_t *l4 = in->data + in->info.l4_off;
+
+	if (in->info.flags & PKT_F_FRAGMENT || in->info.l3_end > in->len || in->info.l4_off > in->info.l3_end)
+		return;
+	if (in->info.kind == PKT_IPV4 && in->info.proto == IPPROTO_IGMP_)
+		tw_groups_igmp(in->core, in->member, l4, in->info.l3_end - in->info.l4_off);
+	else if (in->info.kind == PKT_IPV6 && in->info.proto == IPPROTO_ICMP6_)
+		tw_groups_mld(in->core, in->member, (const void *)(in->data + in->info.l3_off), l4,
+			      in->info.l3_end - in->info.l4_off);
+}
+
 /* Answers to our own echo requests, and errors about them (ping.c). */
 static void input_pong(const struct input *in, bool error)
 {
@@ -249,6 +263,8 @@ void tw_input(struct tw_core *c, unsigned int member, const uint8_t *data, uint3
 		input_arp(&in);
 	else if (in.info.kind == PKT_ND)
 		input_nd(&in);
+	else if (in.info.flags & PKT_F_GROUP)
+		input_membership(&in);
 	else
 		input_icmp(&in);
 }

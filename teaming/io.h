@@ -13,6 +13,7 @@
 
 #include "base/object.h"
 #include "base/wire.h"
+#include "teaming/teaming.h"
 
 /* What a member has to let through: unicast to these MACs, questions about these addresses. */
 struct tw_io_filter {
@@ -21,6 +22,8 @@ struct tw_io_filter {
 	struct mac macs[LOCAL_PAS];
 	unsigned int n_plain; /* MACs of the plain segment: received by the data path, the NIC has to accept them */
 	const struct mac *plain;
+	unsigned int n_groups; /* multicast groups: queries about them, and what is sent to them */
+	struct mac groups[TEAM_GROUPS];
 };
 
 struct tw_io;

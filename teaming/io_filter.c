@@ -2,7 +2,8 @@
 /*
  * The socket filter: ARP questions about our addresses, claims of them, announcements and answers;
  * advertisements and solicitations for our addresses; echo requests to them, answers to theirs, and errors about
- * those. Offsets are of untagged frames: the kernel has taken an 802.1Q tag away before sockets see a frame.
+ * those; with groups queries for members. Offsets are of untagged frames: the kernel has taken an 802.1Q tag away
+ * before sockets see a frame.
  */
 #include <linux/filter.h>
 
@@ -96,6 +97,8 @@ static void ip4(struct program *p, const struct tw_io_filter *f)
 	unsigned int icmp, whole, echo;
 
 	put(p, BPF_LD | BPF_B | BPF_ABS, AT_IP4_PROTO);
+	if (f->n_groups)
+		accept_if(p, IPPROTO_IGMP_);
 	icmp = begin_if(p, IPPROTO_ICMP_);
 	put(p, BPF_LD | BPF_H | BPF_ABS, AT_IP4_FRAG);
 	put(p, BPF_ALU | BPF_AND | BPF_K, 0x3fff);
@@ -117,6 +120,8 @@ static void ip6(struct program *p, const struct tw_io_filter *f)
 	unsigned int icmp, ns, echo;
 
 	put(p, BPF_LD | BPF_B | BPF_ABS, AT_IP6_NEXT);
+	if (f->n_groups)
+		accept_if(p, 0); /* hop-by-hop options: every MLD message has a router alert */
 	icmp = begin_if(p, IPPROTO_ICMP6_);
 	put(p, BPF_LD | BPF_B | BPF_ABS, AT_ICMP6);
 	accept_if(p, 136);

@@ -120,6 +120,8 @@ static unsigned int list_memberships(const struct tw_io_filter *f, struct member
 	}
 	if (v6)
 		ret[n++] = (struct membership){ PACKET_MR_MULTICAST, { { 0x33, 0x33, 0, 0, 0, 1 } } };
+	for (unsigned int i = 0; i < f->n_groups; i++)
+		ret[n++] = (struct membership){ PACKET_MR_MULTICAST, f->groups[i] };
 	for (unsigned int i = 0; i < f->n_plain; i++)
 		ret[n++] = (struct membership){ PACKET_MR_UNICAST, f->plain[i] };
 	return n;
@@ -128,7 +130,7 @@ static unsigned int list_memberships(const struct tw_io_filter *f, struct member
 /* The new ones first, so that what stays is not dropped for a moment: the kernel counts. */
 static int set_memberships(struct packet *p, const struct tw_io_filter *f)
 {
-	struct membership *list = calloc(2 * f->n_pas + 1 + f->n_plain, sizeof(*list));
+	struct membership *list = calloc(2 * f->n_pas + 1 + f->n_plain + f->n_groups, sizeof(*list));
 	unsigned int n;
 	int r = 0, e;
 

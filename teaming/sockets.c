@@ -52,6 +52,10 @@ static void fill_filter(const struct tw_core *c, struct mac *plain, struct tw_io
 		f->pas[f->n_pas] = c->pas[i].spec.address;
 		f->macs[f->n_pas++] = c->pas[i].spec.mac;
 	}
+	f->n_groups = 0;
+	for (unsigned int i = 0; i < TEAM_GROUPS; i++)
+		if (ip_is_set(&c->groups[i].address))
+			teaming_group_mac(&c->groups[i].address, &f->groups[f->n_groups++]);
 	for (unsigned int i = 0; plain && i < c->n_plain; i++)
 		plain[f->n_plain++] = c->plain[i].mac;
 	f->plain = plain;

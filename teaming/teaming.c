@@ -318,6 +318,17 @@ unsigned int teaming_paths_changed(struct teaming *t, struct ip_addr *ret, unsig
 	return n;
 }
 
+int teaming_groups(struct teaming *t, const struct ip_addr *groups, unsigned int n)
+{
+	int r;
+
+	tw_lock(t);
+	r = tw_groups_set(&t->core, groups, n);
+	t->filter_stale = true;
+	tw_unlock(t);
+	return r;
+}
+
 int teaming_plain_macs(struct teaming *t, const struct mac *macs, unsigned int n)
 {
 	int r;

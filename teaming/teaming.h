@@ -26,6 +26,8 @@
 
 #define TEAM_BUCKETS 256
 #define TEAM_NO_MEMBER 0xff
+#define TEAM_GROUPS 32 /* multicast groups that flooded frames come by */
+#define TEAM_LOCALS (LOCAL_PAS + TEAM_GROUPS)
 
 /* A set of buckets, for whatever is said of some of them. */
 static inline bool team_bucket_in(const uint64_t set[TEAM_BUCKETS / 64], unsigned int bucket)
@@ -70,13 +72,14 @@ struct team_view {
 	uint64_t gen;
 	uint8_t mode; /* enum team_mode, never AUTO */
 	uint8_t n_members, n_pas, n_usable;
+	uint8_t n_local; /* n_pas, and the groups behind them */
 	uint8_t designated;	      /* lowest usable member: receives group addresses in independent mode */
 	uint8_t bucket[TEAM_BUCKETS]; /* -> member, TEAM_NO_MEMBER if none is usable */
 	/* bit: moved for balance; whoever sends goes on by the member it used, while usable, until the bucket pauses */
 	uint64_t patient[TEAM_BUCKETS / 64];
 	struct team_member_view members[TEAM_MEMBERS];
-	struct team_pa_view pas[LOCAL_PAS];
-	struct encap_local local[LOCAL_PAS]; /* the same PAs as a dense array for encap_ops->parse */
+	struct team_pa_view pas[TEAM_LOCALS]; /* a group is at home with the designated member */
+	struct encap_local local[TEAM_LOCALS]; /* the same as a dense array for encap_ops->parse */
 };
 
 /* Told to the daemon's main loop; called on teamwatch: must not block. */
@@ -181,6 +184,12 @@ int teaming_path(struct teaming *t, const struct ip_addr *remote, unsigned int m
 /* Fetch up to n remote PAs whose paths changed since the last call. @return how many (n: call again). */
 unsigned int teaming_paths_changed(struct teaming *t, struct ip_addr *ret, unsigned int n);
 
+/*
+ * The multicast groups to be a member of: a host of a subnet with a group. @return 0; -ENOSPC: more than TEAM_GROUPS.
+ * Main thread; takes the mutex.
+ */
+int teaming_groups(struct teaming *t, const struct ip_addr *groups, unsigned int n);
+
 /* MACs of the plain segment to announce on failover (plain-uplink). Main thread. */
 int teaming_plain_macs(struct teaming *t, const struct mac *macs, unsigned int n);
 
@@ -255,6 +264,15 @@ int teaming_ping_poll(struct teaming *t, unsigned int handle, struct teaming_pon
 void teaming_ping_end(struct teaming *t, unsigned int handle);
 
 /* ---- workers ---- */
+
+/* Ethernet address of an IPv4 or IPv6 multicast group. Pure, any thread. */
+static inline void teaming_group_mac(const struct ip_addr *group, struct mac *ret)
+{
+	if (group->family == 4) /* RFC 1112 6.4 */
+		*ret = (struct mac){ { 0x01, 0x00, 0x5e, group->b[1] & 0x7f, group->b[2], group->b[3] } };
+	else /* RFC 2464 7 */
+		*ret = (struct mac){ { 0x33, 0x33, group->b[12], group->b[13], group->b[14], group->b[15] } };
+}
 
 /*
  * The current view; valid until the worker's next quiescent state. Never NULL after creation. Control threads may look

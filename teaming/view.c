@@ -75,6 +75,20 @@ static void fill_pa(const struct tw_core *c, unsigned int i, struct team_view *v
 		v->local[i] = ret->local;
 }
 
+/* Cooperating teams take a group from any member, as they take all else. */
+static void fill_group(const struct tw_core *c, const struct tw_group *g, struct team_view *v)
+{
+	struct team_pa_view *ret = &v->pas[v->n_local];
+
+	if (!ip_is_set(&g->address) || g->member == TEAM_NO_MEMBER)
+		return;
+	*ret = (struct team_pa_view){ .state = PA_PREFERRED, .home = g->member, .now = g->member,
+				      .prev = TEAM_NO_MEMBER };
+	ret->local = (struct encap_local){ .address = g->address, .vlan = g->vlan, .pa = v->n_local };
+	teaming_group_mac(&g->address, &ret->local.mac);
+	v->local[v->n_local++] = ret->local;
+}
+
 struct team_view *tw_view_build(const struct tw_core *c)
 {
 	struct team_view *v = calloc(1, sizeof(*v));
@@ -89,5 +103,8 @@ struct team_view *tw_view_build(const struct tw_core *c)
 		fill_member(c, m, v);
 	for (unsigned int i = 0; i < LOCAL_PAS; i++)
 		fill_pa(c, i, v);
+	v->n_local = v->n_pas;
+	for (unsigned int i = 0; i < TEAM_GROUPS; i++)
+		fill_group(c, &c->groups[i], v);
 	return v;
 }

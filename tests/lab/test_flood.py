@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Broadcast, multicast, unknown unicast: HNV rows 55, 56, 58."""
+"""Broadcast, multicast, unknown unicast: HNV rows 55 to 58."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import pytest
+from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
+from scapy.utils import checksum
 
 from lab.fabric import Fabric
 from lab.frames import Frame
 from lab.peer import TapGuest
-from lab.wait import never
+from lab.wait import never, until
+from lab.wire_host import WireHost
 
 MAKE = Callable[..., Fabric]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -158,3 +162,42 @@ def test_flood_limit(fabric: Fabric) -> None:
         flood(a, BROADCAST, "storm")
     assert drops.wait("flood-limit", 500) <= 950
     a.reaches("10.0.0.12")
+
+
+def igmp(frame: Frame) -> int:
+    """Type of an IGMP message, 0 for all else."""
+    data = frame.data
+    return data[14 + (data[14] & 15) * 4] if frame.ethertype == 0x0800 and data[23] == 2 else 0
+
+
+def test_row57_multicast_group(new_fabric: MAKE) -> None:
+    """With a group: each host reports its membership on one member, again when it is asked, and one packet reaches
+    all; a host without ports of the subnet reports nothing.
+    """
+    fabric = new_fabric(hosts=3)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24", group="239.1.2.3")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    b2 = fabric.tap_guest("h2", "b2", 5001, "10.0.0.13/24")
+    wire = fabric.underlay.capture()
+    fabric.start()
+    until(lambda: len({f.interface for f in wire.frames(lambda f: igmp(f) == 0x22)}) == 2, "h1 and h2 report")
+    joined = {f.interface for f in wire.frames(lambda f: igmp(f) == 0x22)}
+    assert {name[:2] for name in joined} == {"h1", "h2"}, joined
+    at_b, at_b2 = b.capture(), b2.capture()
+    flood(a, BROADCAST, "to the group")
+    for capture in (at_b, at_b2):
+        capture.wait(marked("to the group"), "the flooded frame")
+    copies = wire.frames(marked("to the group"))
+    assert len(copies) == 1 and copies[0].destination == "01:00:5e:01:02:03", copies
+    assert copies[0].nvgre and copies[0].nvgre.outer_destination == "239.1.2.3"
+    assert [len(capture.frames(marked("to the group"))) for capture in (at_b, at_b2)] == [1, 1]
+    wire.wait(lambda f: igmp(f) == 0x22, "both reports of each join", 4)
+    wire.clear()
+    querier = WireHost(fabric.run, fabric.underlay, "querier", "192.0.2.99/24")
+    query = b"\x11\x05\x00\x00\x00\x00\x00\x00\x02\x7d\x00\x00"
+    query = query[:2] + struct.pack("!H", checksum(query)) + query[4:]
+    packet = IP(src="192.0.2.99", dst="224.0.0.1", ttl=1, proto=2) / Raw(query)
+    querier.send_raw(Ether(src=querier.mac, dst="01:00:5e:00:00:01") / packet)
+    answers = wire.wait(lambda f: igmp(f) == 0x22, "answers to the query", 2)
+    assert {f.interface for f in answers} == joined

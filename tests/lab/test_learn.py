@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a host learns of its guests' addresses: HNV rows 29, 43, 45, 47, 48, 49, 54."""
+"""What a host learns of its guests' addresses: HNV rows 29, 39, 43, 45 to 49, 54."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import ICMPv6ND_RA, IPv6
 from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Packet
 
 from lab.fabric import Fabric
 from lab.peer import TapGuest
 from lab.wait import until
+from lab.wire_host import WireHost
 
 MAKE = Callable[..., Fabric]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -92,3 +97,53 @@ def test_row54_49_move_and_defence(unknown: Fabric) -> None:
     at_b.wait(lambda f: f.packet.haslayer(ARP) and f.packet[ARP].hwsrc == a2.mac, "the news at b")
     b.reaches("10.0.0.50")
     assert b.neighbour("10.0.0.50") == a2.mac
+
+
+def dhcp(op: int, kind: str, guest: TapGuest, **bootp: Any) -> Packet:
+    """A DHCP message about a guest's lease."""
+    fields = {"op": op, "chaddr": bytes.fromhex(guest.mac.replace(":", "")), "xid": 0x1234, **bootp}
+    ports = {"sport": 68, "dport": 67} if op == 1 else {"sport": 67, "dport": 68}
+    return UDP(**ports) / BOOTP(**fields) / DHCP(options=[("message-type", kind), "end"])
+
+
+def test_row46_39_dhcp(unknown: Fabric) -> None:
+    """A lease is learned when it passes on its way to who asked for it, not from a server nobody asked; a port with
+    dhcp-guard plays no server.
+    """
+    a, a2, b = (unknown.guest(name) for name in ("a", "a2", "b"))
+    at_a, at_b = a.capture(), b.capture()
+    b.reaches("10.0.0.1")
+
+    def lease(server: TapGuest, source: str, ca: str, xid: int = 0x1234) -> None:
+        answer = IP(src=source, dst=ca) / dhcp(2, "ack", a, yiaddr=ca, xid=xid)
+        server.send(Ether(src=server.mac, dst=a.mac) / answer)
+
+    lease(b, "10.0.0.13", "10.0.0.70")
+    at_a.wait(lambda f: f.packet.haslayer(DHCP), "the lease nobody asked for")
+    question = IP(src="0.0.0.0", dst="255.255.255.255") / dhcp(1, "request", a)
+    a.send(Ether(src=a.mac, dst=BROADCAST) / question)
+    at_b.wait(lambda f: f.packet.haslayer(DHCP), "the question at the server")
+    lease(b, "10.0.0.13", "10.0.0.71")
+    record = until(lambda: known(unknown, "h1", "10.0.0.71"), "the lease is learned")
+    assert record["mac"] == a.mac and not known(unknown, "h1", "10.0.0.70")
+    host = unknown.hosts["h1"]
+    next(p for p in host.config["ports"] if p["id"] == "a2").update({"dhcp-guard": True, "ra-guard": True})
+    host.reload()
+    drops = host.watch_drops()
+    lease(a2, "10.0.0.12", "10.0.0.72")
+    drops.wait("dhcp-guard")
+    a2.send(Ether(src=a2.mac, dst="33:33:00:00:00:01") / IPv6(src="fe80::1", dst="ff02::1", hlim=255) / ICMPv6ND_RA())
+    drops.wait("ra-guard")
+
+
+def test_row29_48_forged_tunnel_frames(unknown: Fabric) -> None:
+    """ARP by NVGRE from an address that is not the host's teaches nothing, and raises an event with VSID, CA and PA."""
+    stranger = WireHost(unknown.run, unknown.underlay, "stranger", "192.0.2.99/24")
+    a = unknown.guest("a")
+    host = unknown.hosts["h1"]
+    events = host.follow()
+    lie = ARP(op=2, hwsrc="02:00:00:00:66:66", psrc="10.0.0.66", hwdst=a.mac, pdst="10.0.0.11")
+    stranger.send_nvgre("192.0.2.11", VSID, Ether(src="02:00:00:00:66:66", dst=a.mac) / lie)
+    event = events.wait("customer-address", change="policy-mismatch", vsid=str(VSID))
+    assert (event["ca"], event["rival"], event["reason"]) == ("10.0.0.66", "192.0.2.99", "src-pa-unknown")
+    assert not known(unknown, "h1", "10.0.0.66")

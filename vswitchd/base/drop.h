@@ -24,6 +24,8 @@
 	X(SRC_MAC, "src-mac", "source MAC is not one of the port's") \
 	X(SRC_IP, "src-ip", "source address is another's, or not allowed on the port") \
 	X(SPOOF_ARP, "spoof-arp", "ARP or ND claims an address that belongs to another MAC") \
+	X(DHCP_GUARD, "dhcp-guard", "a DHCP server's message from a port with dhcp-guard") \
+	X(RA_GUARD, "ra-guard", "a router advertisement from a port with ra-guard") \
 	X(NEIGH_ANSWER, "neigh-answer", "answer to a question of the switch itself: taken, not lost") \
 	X(NO_SUBNET, "no-subnet", "the port's virtual subnet is not configured") \
 	X(NO_RECORD, "no-record", "no lookup record for the destination in a subnet that does not learn") \

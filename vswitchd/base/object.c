@@ -51,6 +51,10 @@ static const struct field port_fields[] = {
 	  .text = "Largest IP packet of the guest in bytes; 0 derives it from the provider network's MTU." },
 	{ "addresses", FIELD_PREFIX, LIST(port_spec, addresses, n_addresses),
 	  .text = "Source addresses the guest may use or claim; none means those of its lookup records." },
+	{ "dhcp-guard", FIELD_BOOL, AT(port_spec, dhcp_guard), .def = "false",
+	  .text = "Drop what only a DHCP server sends: the guest is not to play one." },
+	{ "ra-guard", FIELD_BOOL, AT(port_spec, ra_guard), .def = "false",
+	  .text = "Drop IPv6 router advertisements of the guest." },
 	{ NULL },
 };
 

@@ -48,6 +48,7 @@ struct port_spec {
 	uint32_t mtu;		 /* 0: derived from the provider MTU */
 	uint16_t n_addresses;
 	struct ip_prefix addresses[PORT_ADDRESSES]; /* source addresses allowed; none = by lookup records */
+	bool dhcp_guard, ra_guard; /* drop what only a DHCP server, a router sends */
 };
 
 struct subnet_spec {

@@ -101,6 +101,7 @@ static inline enum drop_reason pkt_parse(const uint8_t *data, uint32_t len, uint
 	return pkt_parse_fast(data, len, total, ret) ? DROP_NONE : pkt_parse_full(data, len, total, ret);
 }
 
+#define ND_RA		  134
 #define ND_OPT_SOURCE_MAC 1
 #define ND_OPT_TARGET_MAC 2
 

@@ -22,6 +22,7 @@
 #define ETHERTYPE_TEB	  0x6558 /* Transparent Ethernet Bridging, GRE protocol type of NVGRE */
 
 #define IPPROTO_ICMP_	  1
+#define IPPROTO_IGMP_	  2
 #define IPPROTO_TCP_	  6
 #define IPPROTO_UDP_	  17
 #define IPPROTO_GRE_	  47

@@ -97,9 +97,6 @@ static int subnet_supported(const struct subnet_spec *s, struct errbuf *err)
 {
 	if (s->ra)
 		return err_set(err, EINVAL, "ra: router advertisements are not available in this version");
-	if (ip_is_set(&s->group))
-		return err_set(err, EINVAL, "group: multicast is not available in this version: one copy goes to each "
-			       "member host");
 	return 0;
 }
 

@@ -144,6 +144,8 @@ static int on_later(sd_event_source *s, void *userdata)
 		log_error("no memory for the tunnels to other hosts: those that stay as they were may lead nowhere");
 	if ((what & LATER_MEMBERS) && datapath_members_update(m->datapath) < 0)
 		log_error("no memory to give the members' queues to workers");
+	if (what & LATER_GROUPS)
+		team_update_groups(m);
 	if (what & LATER_PLAIN)
 		ports_update_plain(m);
 	if (what & LATER_READY)

@@ -175,8 +175,22 @@ void learn_settings(struct manager *m)
 
 void learn_port(struct manager *m, uint16_t index)
 {
-	if (!m->stopping)
-		learn_port_changed(m->learn, index, tick_ms());
+	if (m->stopping)
+		return;
+	learn_port_changed(m->learn, index, tick_ms());
+	manager_later(m, LATER_GROUPS);
+}
+
+void learn_port_active(struct manager *m, uint16_t index)
+{
+	const struct policy_port *p = policy_port(m->policy, index);
+	struct sighting s = { .kind = SIGHT_MAC, .port = index, .vsid = p ? p->vsid : 0 };
+
+	for (uint16_t i = 0; s.vsid && i < p->n_macs; i++) {
+		s.mac = p->macs[i];
+		learn_see(m->learn, &s, tick_ms());
+	}
+	tick(m);
 }
 
 void learn_record(struct manager *m, const struct record_spec *rec)

@@ -47,6 +47,8 @@ int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec
 		host_changed(m, spec);
 	if (r == 0 && kind == OBJECT_RECORD)
 		learn_record(m, spec);
+	if (r == 0 && kind == OBJECT_SUBNET)
+		manager_later(m, LATER_GROUPS);
 	return r;
 }
 
@@ -59,6 +61,8 @@ int objects_apply_remove(struct manager *m, enum object_kind kind, const void *s
 		host_changed(m, spec);
 	if (r == 0 && kind == OBJECT_RECORD)
 		learn_record(m, spec);
+	if (r == 0 && kind == OBJECT_SUBNET)
+		manager_later(m, LATER_GROUPS);
 	return r;
 }
 

@@ -116,3 +116,36 @@ void team_on_event(const struct teaming_event *ev, void *arg)
 		break;
 	}
 }
+
+static bool has_group(const struct ip_addr *groups, unsigned int n, const struct ip_addr *group)
+{
+	while (n--)
+		if (ip_equal(&groups[n], group))
+			return true;
+	return false;
+}
+
+/* Those of subnets that have a port here: a host with nobody to hear has nothing to receive. */
+void team_update_groups(struct manager *m)
+{
+	struct ip_addr groups[TEAM_GROUPS];
+	unsigned int i, n = 0, left = 0;
+
+	for (i = 0; i < POLICY_MAX_PORTS; i++) {
+		struct subnet_spec s = { .vsid = m->ports[i] ? m->ports[i]->spec.vsid : 0 };
+		enum origin origin;
+
+		if (!s.vsid || policy_get(m->policy, OBJECT_SUBNET, &s, &origin) < 0 || !ip_is_set(&s.group) ||
+		    has_group(groups, n, &s.group))
+			continue;
+		if (n < TEAM_GROUPS)
+			groups[n++] = s.group;
+		else
+			left++;
+	}
+	if (left)
+		log_error("%u multicast groups are more than a host can be a member of (%u): frames to them are lost "
+			  "here", n + left, TEAM_GROUPS);
+	if (teaming_groups(m->teaming, groups, n) < 0)
+		log_error("no room for the multicast groups of the subnets");
+}

@@ -93,8 +93,10 @@ static void refresh(struct port *p)
 		return;
 	p->state = st.state;
 	tell_state(p, &st);
-	if (p->state == PORT_ACTIVE)
+	if (p->state == PORT_ACTIVE) {
+		learn_port_active(p->m, p->index);
 		ports_tell_neighbours(p->m, p->index);
+	}
 	if (p->state == PORT_NEEDS_GUEST_RESET)
 		manager_emit(p->m, EVENT_NEEDS_RESET, "port", p->spec.id, NULL);
 }

@@ -55,6 +55,7 @@ struct member_ctl {
 #define LATER_READY   0x10 /* are ports and policy up? */
 #define LATER_PLAIN   0x20 /* teaming: MACs of the plain segment */
 #define LATER_SELF    0x40 /* policy: this host's own object */
+#define LATER_GROUPS  0x80 /* teaming: multicast groups of the subnets that have ports here */
 
 struct manager {
 	struct settings settings;
@@ -180,6 +181,8 @@ void learn_stop(struct manager *m);
 void learn_settings(struct manager *m);
 /* A port was added, changed or removed. */
 void learn_port(struct manager *m, uint16_t index);
+/* Its guest runs here now: what records say of its MACs may be out of date. */
+void learn_port_active(struct manager *m, uint16_t index);
 /* A record was set or removed by config, admin or manager. */
 void learn_record(struct manager *m, const struct record_spec *rec);
 
@@ -212,6 +215,7 @@ void balance_update_self(struct manager *m, bool again);
 void team_on_event(const struct teaming_event *ev, void *arg);
 void team_update_remotes(struct manager *m);
 void team_update_mtu(struct manager *m);
+void team_update_groups(struct manager *m);
 
 /* ---- reload.c ---- */
 /* Go on with a reload that waits for portctl. */

@@ -250,6 +250,10 @@ void sights_tell_wire(struct worker *w, const struct sighting *s);
  */
 void sights_mismatch(struct worker *w, const struct rte_mbuf *m, uint32_t inner_off, uint32_t vsid,
 		    enum drop_reason why);
+/* Packets toward local ports, of which one may be a DHCP server's answer. */
+void sights_leases(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
+/* A packet of a port's guest that is flooded. */
+void sights_flooded(struct worker *w, struct rxq *rxq, const struct policy_port *port, struct rte_mbuf *m);
 /* ARP and ND among decapsulated frames, while answers are awaited. */
 void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 /* At the end of a turn with w->sighted. */

@@ -6,6 +6,7 @@
 #include <rte_prefetch.h>
 
 #include "base/flowhash.h"
+#include "base/pkt_dhcp.h"
 #include "datapath/dp.h"
 #include "offload/offload.h"
 
@@ -113,10 +114,15 @@ static void reply(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 
 static void flood(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 {
-	if (rate_take(&rxq->flood, 1, w->now))
-		flood_packet(w, m, false);
-	else
+	const struct policy_port *port = policy_port(w->dp->params.policy, pkt_meta(m)->src);
+
+	if (!rate_take(&rxq->flood, 1, w->now)) {
 		worker_drop(w, pkt_meta(m)->src, m, DROP_FLOOD_LIMIT);
+		return;
+	}
+	if (port && port->vsid)
+		sights_flooded(w, rxq, port, m);
+	flood_packet(w, m, false);
 }
 
 /* Template for a packet by its flow (or, for hosts that pin MAC to PA, by its MACs); NULL and *why when none. */
@@ -280,6 +286,8 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 			answer_drop(w, rxq, s, m, mtu);
 			worker_drop(w, meta->src, m, DROP_TOO_BIG);
 		} else if (meta->verdict == VERDICT_LOCAL) {
+			if (pkt_is_dhcp_answer(rte_pktmbuf_mtod(m, const uint8_t *), &meta->pkt) && s)
+				sights_leases(w, &m, 1);
 			local_enqueue(w, meta->dst, m);
 		} else {
 			deliver_slow(w, rxq, s, m);
@@ -346,6 +354,8 @@ void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uin
 	n = hooks(w, HOOK_GUEST_RX, pkts, n);
 	n = watch(w, WATCH_GUEST_RX, port->index, pkts, n);
 	watch_stage(w, STAGE_GUEST_RX, pkts, n);
+	if (unlikely(port->dhcp_guard || port->ra_guard))
+		policy_guard_burst(port, pkts, n);
 	policy_source_burst(p, port, s, &rxq->src, pkts, n);
 	watch_stage(w, STAGE_SOURCE, pkts, n);
 	if (unlikely(kinds & (1u << PKT_ARP | 1u << PKT_ND)) && s) {

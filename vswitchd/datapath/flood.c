@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Broadcast, multicast and unknown unicast (HNV 3.3): every local member but the source, one unicast copy per remote
- * member host, and never back to the wire what came from it (split horizon).
+ * Broadcast, multicast and unknown unicast (HNV 3.3): every local member but the source, one packet to the subnet's
+ * multicast group or one unicast copy per remote member host, and never back to the wire what came from it (split
+ * horizon).
  */
+#include "base/flowhash.h"
 #include "datapath/dp.h"
 
 /* Local receivers share the packet: delivery only copies from it. */
@@ -63,6 +65,56 @@ static unsigned int to_hosts(struct worker *w, const struct policy_flood *f, str
 	return sent;
 }
 
+/* Where a frame to the group leaves, and from which of our addresses; false: by none. */
+static bool group_path(struct worker *w, const struct ip_addr *group, struct pkt_meta *meta, struct encap_path *ret)
+{
+	const struct team_view *v = w->view;
+	const struct team_pa_view *pa;
+	uint8_t index;
+
+	meta->bucket = FLOW_BUCKET(meta->hash);
+	meta->member = flowlet_member(w, meta->bucket);
+	if (meta->member >= v->n_members)
+		return false;
+	index = group->family == 4 ? v->members[meta->member].pa4 : v->members[meta->member].pa6;
+	if (index == TEAM_NO_MEMBER)
+		return false;
+	pa = &v->pas[index];
+	*ret = (struct encap_path){ .src = pa->local.address, .dst = *group, .src_mac = pa->local.mac,
+				    .vlan = pa->local.vlan };
+	teaming_group_mac(group, &ret->dst_mac);
+	return true;
+}
+
+/*
+ * One packet for all member hosts, by the subnet's multicast group (HNV 3.3, row 57). False: there is none, or no way
+ * to it; then each host gets a copy.
+ */
+static bool to_group(struct worker *w, const struct ip_addr *group, struct rte_mbuf *m)
+{
+	struct encap_template t = { .ops = &nvgre_ops };
+	const struct encap_template *tmpl = &t;
+	struct encap_path path;
+	struct rte_mbuf *c;
+
+	if (!ip_is_set(group) || m->pkt_len - ETH_HLEN_ > __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED) ||
+	    !group_path(w, group, pkt_meta(m), &path) || nvgre_ops.template_build(&t, &path) < 0)
+		return false;
+	c = copy(w, m);
+	if (!c)
+		return true; /* counted */
+	if (rte_pktmbuf_headroom(c) < t.len) {
+		worker_drop(w, pkt_meta(c)->src, c, DROP_NO_HEADROOM);
+		return true;
+	}
+	stat_add(&w->bucket_bytes[pkt_meta(c)->bucket], c->pkt_len);
+	nvgre_ops.encap(&c, &tmpl, 1, &w->ip_id, w->knobs->flow_id);
+	stat_add(&w->stage[STAGE_ENCAP], 1);
+	if (hooks(w, HOOK_WIRE_TX, &c, 1))
+		egress_wire(w, pkt_meta(c)->member, c);
+	return true;
+}
+
 void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire)
 {
 	const struct policy *p = w->dp->params.policy;
@@ -76,8 +128,8 @@ void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire)
 		return;
 	}
 	watch_stage(w, STAGE_FLOOD, &m, 1);
-	if (!from_wire && meta->vsid_out)
-		sent += to_hosts(w, f, m);
+	if (!from_wire && meta->vsid_out && f->n_hosts)
+		sent += to_group(w, &s->group, m) ? 1 : to_hosts(w, f, m);
 	if (!from_wire && !meta->vsid_out && w->knobs->plain_uplink) {
 		struct rte_mbuf *c = copy(w, m);
 
@@ -86,6 +138,8 @@ void flood_packet(struct worker *w, struct rte_mbuf *m, bool from_wire)
 			sent++;
 		}
 	}
+	if (unlikely(meta->pkt.proto == IPPROTO_UDP_))
+		sights_leases(w, &m, 1);
 	sent += to_ports(w, f, m);
 	stat_add(&w->stage[STAGE_FLOOD], sent);
 	if (sent)

@@ -98,13 +98,13 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	enum drop_reason why;
 
 	why = nvgre_ops.parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, offload_rx_ip_good(m),
-			      v->local, v->n_pas, &w->rx_hint, &rx);
+			      v->local, v->n_local, &w->rx_hint, &rx);
 	if (unlikely(why == DROP_WIRE_OTHER)) {
 		const struct encap_ops *other = policy_encap(ENCAP_TEST);
 
 		if (other)
 			why = other->parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len,
-					   offload_rx_ip_good(m), v->local, v->n_pas, &w->rx_hint, &rx);
+					   offload_rx_ip_good(m), v->local, v->n_local, &w->rx_hint, &rx);
 	}
 	if (unlikely(why))
 		return why;
@@ -164,6 +164,7 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 	struct rte_mbuf *ok[WIRE_BURST];
 	uint16_t k = 0, all = n;
 	uint64_t bytes = 0;
+	bool leases;
 
 	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		prefetch_headers(pkts[i]);
@@ -187,10 +188,12 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 	traffic_add(&w->member_rx[member], all, bytes);
 	stat_add(&w->stage[STAGE_WIRE_RX], all);
 	watch_stage(w, STAGE_WIRE_RX, ok, k);
-	policy_ingress_burst(w->dp->params.policy, ok, k);
+	leases = policy_ingress_burst(w->dp->params.policy, ok, k);
 	stat_add(&w->stage[STAGE_INGRESS], k);
 	watch_stage(w, STAGE_INGRESS, ok, k);
 	if (unlikely(policy_awaits(w->dp->params.policy)))
 		sights_answers(w, ok, k);
+	if (unlikely(leases))
+		sights_leases(w, ok, k);
 	deliver(w, ok, k);
 }

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <rte_ring_elem.h>
 
+#include "base/pkt_dhcp.h"
 #include "datapath/dp.h"
 
 #define TOLD_MS	      20 /* the same once more is news after this long: it may be an answer */
@@ -118,6 +119,32 @@ void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		for (unsigned int c = 0; c < k; c++)
 			sights_tell_wire(w, &sights[c]);
 	}
+}
+
+void sights_leases(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct sighting sights[SIGHTS];
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt_meta *meta = pkt_meta(pkts[i]);
+		unsigned int k = 0;
+
+		if (meta->verdict != VERDICT_DROP && !(meta->flags & META_DRY) &&
+		    pkt_is_dhcp_answer(rte_pktmbuf_mtod(pkts[i], const uint8_t *), &meta->pkt))
+			k = policy_sight_lease(w->dp->params.policy, pkts[i], sights);
+		for (unsigned int c = 0; c < k; c++)
+			sights_tell_wire(w, &sights[c]);
+	}
+}
+
+void sights_flooded(struct worker *w, struct rxq *rxq, const struct policy_port *port, struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+	const struct policy_subnet *s = policy_subnet(w->dp->params.policy, port->vsid);
+	struct sighting sight;
+
+	if (s && !rxq->inject && !(meta->flags & META_DRY) && policy_sight_ask(port, s, m, &sight))
+		sights_tell(w, rxq, &sight);
 }
 
 void sights_wake(struct worker *w)

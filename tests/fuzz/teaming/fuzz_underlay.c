@@ -46,7 +46,7 @@ static void env_send(void *arg, unsigned int member, const uint8_t *frame, uint3
 	FUZZ_CHECK(tw_pa_is_own_mac(&s->core, (const struct mac *)(frame + 6)), "sent from a MAC that is not ours");
 	FUZZ_CHECK(pkt_parse(frame, len, len, &info) == DROP_NONE, "sent what we would not accept ourselves");
 	FUZZ_CHECK(info.kind == PKT_ARP || info.kind == PKT_ND || info.proto == IPPROTO_ICMP_ ||
-		   info.proto == IPPROTO_ICMP6_, "sent something else");
+		   info.proto == IPPROTO_ICMP6_ || info.proto == IPPROTO_IGMP_, "sent something else");
 }
 
 static void env_event(void *arg, const struct teaming_event *ev)
@@ -77,6 +77,10 @@ static const struct pa_spec pas[4] = {
 static const struct provider_route_spec route = { { { 4, { 192, 0, 2 } }, 24 }, { 4, { 10, 0, 0, 254 } }, 0 };
 static const struct ip_addr remotes[3] = {
 	{ 4, { 10, 0, 0, 9 } }, { 4, { 192, 0, 2, 7 } }, { 6, { 0x20, 0x01, 0x0d, 0xb8, [15] = 9 } },
+};
+
+static const struct ip_addr groups[2] = {
+	{ 4, { 239, 1, 2, 3 } }, { 6, { 0xff, 0x15, [15] = 7 } },
 };
 
 static void link_is(struct state *s, unsigned int m, bool up)
@@ -129,6 +133,7 @@ static void begin(struct state *s)
 		tw_member_device(&s->core, m, &devs[m], &(struct member_info){ .if_index = 100 + m }, 1600);
 	}
 	tw_remotes_set(&s->core, remotes, 3);
+	tw_groups_set(&s->core, groups, 2);
 	tw_settle(&s->core);
 	pass_time(s, 3 * S_NS);
 }

@@ -76,7 +76,7 @@ static void view_init(void)
 	memset(v, 0, sizeof(*v));
 	v->gen = 1;
 	v->mode = TEAM_INDEPENDENT;
-	v->n_members = v->n_pas = v->n_usable = 2;
+	v->n_members = v->n_pas = v->n_local = v->n_usable = 2;
 	for (unsigned int i = 0; i < TEAM_BUCKETS; i++)
 		v->bucket[i] = i % 2;
 	for (unsigned int i = 0; i < 2; i++) {
@@ -88,6 +88,8 @@ static void view_init(void)
 		memcpy(&v->pas[i].local.mac, mac_pa[i], 6);
 		v->pas[i].local.pa = (uint8_t)i;
 		v->local[i] = v->pas[i].local;
+		v->members[i].pa4 = (uint8_t)i;
+		v->members[i].pa6 = TEAM_NO_MEMBER;
 		world.members[i].room = Q_MAX;
 	}
 }
