@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "daemon/jobs.h"
+#include "daemon/privileges.h"
 
 struct job_list {
 	struct job *head, **tail;
@@ -18,6 +19,7 @@ struct jobq {
 	pthread_cond_t more, finished;
 	struct job_list todo, done; /* under lock */
 	bool end;		    /* under lock */
+	bool privileged;	    /* set before the thread is there */
 	unsigned int pending;	    /* main thread */
 	int fd;			    /* eventfd: something is in `done` */
 	sd_event_source *source;
@@ -53,6 +55,8 @@ static void *jobq_main(void *arg)
 	struct jobq *q = arg;
 	struct job *job;
 
+	if (!q->privileged)
+		(void)privileges_drop_thread(); /* what we have may be given up: it cannot fail */
 	pthread_mutex_lock(&q->lock);
 	while (true) {
 		while (!(job = list_get(&q->todo)) && !q->end)
@@ -100,13 +104,14 @@ static int on_done(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	return 0;
 }
 
-int jobq_new(const char *name, sd_event *loop, struct jobq **ret)
+int jobq_new(const char *name, sd_event *loop, bool privileged, struct jobq **ret)
 {
 	struct jobq *q = calloc(1, sizeof(*q));
 	int r = -ENOMEM;
 
 	if (!q)
 		return r;
+	q->privileged = privileged;
 	list_init(&q->todo);
 	list_init(&q->done);
 	pthread_mutex_init(&q->lock, NULL);

@@ -23,8 +23,11 @@ struct job {
 	struct errbuf err;
 };
 
-/* Start a thread called `name` (15 characters at most). Main thread. @return 0 or -errno. */
-int jobq_new(const char *name, sd_event *loop, struct jobq **ret);
+/*
+ * Start a thread called `name` (15 characters at most). @param privileged it keeps the capabilities of the process.
+ * Main thread. @return 0 or -errno.
+ */
+int jobq_new(const char *name, sd_event *loop, bool privileged, struct jobq **ret);
 
 /* Main thread; never fails, never blocks. */
 void jobq_submit(struct jobq *q, struct job *job);

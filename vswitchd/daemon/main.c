@@ -16,6 +16,7 @@
 #include "daemon/eal.h"
 #include "daemon/logsink.h"
 #include "daemon/manager.h"
+#include "daemon/privileges.h"
 
 #define DEFAULT_CONFIG "/etc/vswitchd/vswitchd.conf"
 
@@ -181,12 +182,17 @@ int main(int argc, char **argv)
 {
 	struct arguments args = { 0 };
 	struct config *config = NULL;
+	struct errbuf err;
 	int r = parse_arguments(argc, argv, &args);
 
 	if (r != 0)
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	log_open();
-	r = block_signals();
+	r = privileges_limit(&err);
+	if (r < 0)
+		log_error("%s", err.text);
+	else
+		r = block_signals();
 	if (r == 0)
 		r = load(&args, &config);
 	if (r == 0)

@@ -24,6 +24,7 @@
 #include "daemon/manager_private.h"
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
+#include "daemon/privileges.h"
 
 #define RECLAIM_US (100 * 1000)
 #define POOL_CACHE 256
@@ -185,9 +186,9 @@ static int make_threads(struct manager *m, struct errbuf *err)
 	int r = mailbox_new(m->loop, &mail_ops, m, &m->mailbox);
 
 	if (r == 0)
-		r = jobq_new("portctl", m->loop, &m->portctl);
+		r = jobq_new("portctl", m->loop, true, &m->portctl);
 	if (r == 0)
-		r = jobq_new("background", m->loop, &m->background);
+		r = jobq_new("background", m->loop, false, &m->background);
 	return r < 0 ? err_set(err, -r, "cannot start threads: %s", strerror(-r)) : 0;
 }
 
@@ -276,6 +277,30 @@ static int make_datapath(struct manager *m, struct errbuf *err)
 }
 
 /* ---- objects ---- */
+
+static int confine_worker(void *arg)
+{
+	int r = privileges_drop_thread();
+
+	return r < 0 ? r : privileges_confine_worker();
+}
+
+/* Members are open, drivers loaded: from here on less is needed. Workers last, whose list is the shorter one. */
+static int confine(struct errbuf *err)
+{
+	unsigned int lcore;
+	int r = privileges_confine_process(err), w;
+
+	if (r < 0)
+		return r;
+	rte_eal_mp_remote_launch(confine_worker, NULL, SKIP_MAIN);
+	RTE_LCORE_FOREACH_WORKER(lcore) {
+		w = rte_eal_wait_lcore(lcore);
+		if (w < 0)
+			r = err_set(err, -w, "cannot confine a worker: %s", strerror(-w));
+	}
+	return r;
+}
 
 static int set_config(struct manager *m, const struct startup *s, enum object_kind kind, struct errbuf *err)
 {
@@ -418,6 +443,8 @@ static int start(struct manager *m, struct startup *s, struct errbuf *err)
 	if (r == 0)
 		r = manager_vhost(m, true, err);
 	if (r == 0)
+		r = confine(err);
+	if (r == 0)
 		r = datapath_start(m->datapath, err);
 	if (r == 0)
 		r = add_sources(m, err);
@@ -427,6 +454,8 @@ static int start(struct manager *m, struct startup *s, struct errbuf *err)
 		learn_begin(m);
 	if (r == 0)
 		r = start_services(m, err);
+	if (r == 0)
+		r = privileges_drop_thread(); /* whoever needs them has got theirs */
 	if (r < 0)
 		return r;
 	team_sync(m);

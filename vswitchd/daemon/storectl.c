@@ -303,7 +303,7 @@ int storectl_new(sd_event *loop, const char *state_dir, storectl_state_fn state,
 	s->loop = loop;
 	s->state = state;
 	s->arg = arg;
-	r = jobq_new("store", loop, &s->jobs);
+	r = jobq_new("store", loop, false, &s->jobs);
 	if (r == 0)
 		r = sd_event_add_time(loop, &s->retry, CLOCK_MONOTONIC, 0, 0, on_retry, s);
 	if (r >= 0)

@@ -62,7 +62,7 @@ static void test_jobs(void **state)
 	main_thread = pthread_self();
 	n_run = n_done = 0;
 	assert_true(sd_event_new(&loop) >= 0);
-	assert_int_equal(jobq_new("test", loop, &q), 0);
+	assert_int_equal(jobq_new("test", loop, false, &q), 0);
 	for (i = 0; i < 100; i++) {
 		jobs[i] = (struct test_job){ .job = { .run = test_run, .done = test_done }, .q = q, .number = i };
 		jobs[i].exit = i == 99 ? loop : NULL;
@@ -88,7 +88,7 @@ static void test_drain(void **state)
 	main_thread = pthread_self();
 	n_run = n_done = 0;
 	assert_true(sd_event_new(&loop) >= 0);
-	assert_int_equal(jobq_new("test", loop, &q), 0);
+	assert_int_equal(jobq_new("test", loop, false, &q), 0);
 	job.q = q;
 	jobq_submit(q, &job.job);
 	jobq_drain(q);
