@@ -6,6 +6,7 @@
 #ifndef DAEMON_JOBS_H
 #define DAEMON_JOBS_H
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #include "base/errs.h"
