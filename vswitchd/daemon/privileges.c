@@ -102,9 +102,8 @@ static int load(uint32_t otherwise, uint32_t action, const char *const *names, s
 
 	if (!f)
 		return -ENOMEM;
-	r = seccomp_attr_set(f, SCMP_FLTATR_CTL_LOG, 1);
-	if (r == 0)
-		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, all_threads);
+	(void)seccomp_attr_set(f, SCMP_FLTATR_CTL_LOG, 1); /* not every kernel can */
+	r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, all_threads);
 	if (r == 0)
 		r = add_rules(f, action, names, n);
 	return r == 0 ? seccomp_load(f) : r;
