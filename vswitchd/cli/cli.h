@@ -121,6 +121,8 @@ int cmd_neighbours(const struct cli *cli, const struct command *cmd, int argc, c
 int cmd_stats(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_drops(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_workers(const struct cli *cli, const struct command *cmd, int argc, char **argv);
+/* top.c */
+int cmd_top(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_events(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_reload(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_version(const struct cli *cli, const struct command *cmd, int argc, char **argv);

@@ -31,6 +31,8 @@ const struct command commands[] = {
 	{"neighbour", "list", "", "Resolution of remote provider addresses and next hops", -1, cmd_neighbours},
 	{"stats", NULL, "", "Counts of objects, packets by stage, drops", -1, cmd_stats},
 	{"drops", NULL, "[--port ID] [--all]", "Lost packets by reason", -1, cmd_drops},
+	{"top", NULL, "[--count N] [--interval MS]",
+	 "Rates of ports, members, workers and drops, live; once when not on a terminal", -1, cmd_top},
 	{"workers", NULL, "", "Load of each worker", -1, cmd_workers},
 	{"next-hop", NULL, "--vsid N --from CA --to CA", "Where the packet path sends what one address has for another",
 	 -1, cmd_next_hop},

@@ -10,6 +10,7 @@
 #include "version.h"
 
 #define NOUNS_MAX 64
+#define VERBS_MAX 16
 
 enum { OPT_COMPLETION = 256, OPT_OF_COMMAND };
 
@@ -69,14 +70,22 @@ static int unknown_noun(const char *noun)
 
 static int unknown_verb(const char *noun, const char *verb)
 {
+	const char *verbs[VERBS_MAX], *near;
 	char known[256] = "";
+	unsigned int n = 0;
 	size_t used = 0;
 
-	for (const struct command *c = commands; c->noun && used < sizeof(known); c++)
-		if (c->verb && strcmp(c->noun, noun) == 0)
-			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", c->verb);
+	for (const struct command *c = commands; c->noun && used < sizeof(known) && n < VERBS_MAX - 1; c++) {
+		if (!c->verb || strcmp(c->noun, noun) != 0)
+			continue;
+		used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", c->verb);
+		verbs[n++] = c->verb;
+	}
+	verbs[n] = NULL;
+	near = verb ? str_nearest(verb, verbs) : NULL;
 	if (verb)
-		return cli_error(-EINVAL, "%s: unknown verb \"%s\"; there is %s", noun, verb, known);
+		return cli_error(-EINVAL, "%s: unknown verb \"%s\"; there is %s%s%s%s", noun, verb, known,
+				 near ? ": did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return cli_error(-EINVAL, "%s: a verb is wanted: %s", noun, known);
 }
 
