@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "daemon/control_private.h"
@@ -67,6 +68,13 @@ static void add_vhost(struct json_object *o, const struct vhu_status *v)
 		add_int(o, "numa-node", (uint64_t)v->socket);
 }
 
+/* QEMU's socket that we may not connect to looks like one that is not there: the library tries again, silently. */
+static bool may_use_socket(const struct port_info *p)
+{
+	return p->vhu.connected || p->spec.mode != PORT_CLIENT || access(p->spec.socket, F_OK) < 0 ||
+	       access(p->spec.socket, R_OK | W_OK) == 0;
+}
+
 struct json_object *show_port(struct manager *m, const struct port_info *p)
 {
 	struct json_object *o = fields_to_json(object_types[OBJECT_PORT].fields, &p->spec, true);
@@ -85,6 +93,9 @@ struct json_object *show_port(struct manager *m, const struct port_info *p)
 	add_vhost(o, &p->vhu);
 	if (*p->error)
 		add_str(o, "error", p->error);
+	else if (!may_use_socket(p))
+		add_str(o, "error",
+			"the socket may not be used: whoever made it has to let its group write (umask 002)");
 	if (datapath_port_stats(manager_datapath(m), p->index, &st) < 0)
 		memset(&st, 0, sizeof(st));
 	add_traffic(o, "rx", &st.rx);
