@@ -247,7 +247,13 @@ def _cut_off(host: Host, send: Callable[..., None], frame: object) -> bool:
 
 
 def start_capture(host: Host, name: str, *words: str) -> Process:
-    return host.netns.start(name, [program("vswitchctl"), "--socket", str(host.control), "capture", *words])
+    """To NAME.pcapng; it has begun."""
+    path = host.directory / f"{name}.pcapng"
+    command = [program("vswitchctl"), "--socket", str(host.control), "capture", "--write", str(path), *words]
+    capture = host.netns.start(name, command)
+    # what the file begins with is written when the daemon has said yes
+    until(lambda: path.exists() and path.stat().st_size > 0, f"capture {name} has begun")
+    return capture
 
 
 @pytest.mark.asan
@@ -260,8 +266,7 @@ def test_row44_capture_decodes(new_fabric: MAKE) -> None:
     fabric.start()
     host = fabric.hosts["h1"]
     path = host.directory / "all.pcapng"
-    capture = start_capture(host, "capture", "--write", str(path), "address=10.1.0.11")
-    until(lambda: path.exists() and path.stat().st_size > 0, "the capture has begun")
+    capture = start_capture(host, "all", "address=10.1.0.11")
     a.reaches("10.2.0.13")
     spoofed = Ether(src="02:00:00:00:00:99", dst=a.mac) / IP(src="10.1.0.11", dst="10.2.0.13") / UDP()
     a.send(spoofed)
@@ -307,8 +312,8 @@ def test_capture_ends_with_its_reader(new_fabric: MAKE) -> None:
     assert tshark_fields(piped, ["frame.interface_name", "frame.cap_len"]) == [["b", "60"]] * 5
 
     # as many as there may be, then one more; killed, all of them go
-    readers = [start_capture(host, f"reader{n}", "--write", "/dev/null", "--buffer", "1") for n in range(8)]
-    until(lambda: "8 captures" in _refusal(host), "the ninth is refused")
+    readers = [start_capture(host, f"reader{n}", "--buffer", "1") for n in range(8)]
+    assert "8 captures" in _refusal(host)
     readers[0].send_signal(signal.SIGSTOP)
     before = host.ports()["b"]["tx"]["packets"]
 
@@ -330,7 +335,10 @@ def test_capture_ends_with_its_reader(new_fabric: MAKE) -> None:
         (["x"], "NAME=VALUE"),
     ):
         assert reason in host.refused("capture", "--write", "/dev/null", *words), words
-    host.ctl("info")
+    last = start_capture(host, "last")
+    live = start_capture(host, "live", "hop=wire")
+    host.stop()
+    until(lambda: last.status == 1 and live.status == 1, "they end with the daemon")
 
 
 def _refusal(host: Host) -> str:

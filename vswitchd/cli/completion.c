@@ -2,6 +2,7 @@
 /* Bash completion, generated from the command and field tables. */
 #include <string.h>
 
+#include "base/filter.h"
 #include "cli/cli.h"
 
 static void print_verbs(const char *noun)
@@ -19,6 +20,17 @@ static void print_fields(const struct command *c)
 	for (const struct field *f = object_types[c->kind].fields; f->name; f++)
 		if (!(f->flags & FIELD_STATE))
 			printf("%s= ", f->name);
+	puts("\" ;;");
+}
+
+/* Options in a usage line, and for filters the names of their fields. */
+static void print_options_of(const struct command *c)
+{
+	printf("\t\t%s) words=\"", c->noun);
+	for (const char *at = strstr(c->args, "--"); at; at = strstr(at + 2, "--"))
+		printf("%.*s ", (int)strcspn(at, " ]|"), at);
+	for (const struct field *f = filter_fields; strstr(c->args, "FILTER") && f->name; f++)
+		printf("%s= ", f->name);
 	puts("\" ;;");
 }
 
@@ -47,6 +59,9 @@ void print_completion(void)
 	for (const struct command *c = commands; c->noun; c++)
 		if (c->kind >= 0 && c->verb && strcmp(c->verb, "add") == 0)
 			print_fields(c);
+	for (const struct command *c = commands; c->noun; c++)
+		if (c->kind < 0 && strstr(c->args, "--"))
+			print_options_of(c);
 	puts("\t\tesac\n\tfi\n"
 	     "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
 	     "}\ncomplete -F _vswitchctl vswitchctl");

@@ -325,6 +325,15 @@ close:
 	return 0;
 }
 
+void control_end_lasting(struct control *c)
+{
+	struct conn *i;
+
+	LIST_FOREACH(i, &c->conns, link)
+		if (i->call && i->call->end)
+			call_fail(i->call, -ECANCELED, "the daemon ends");
+}
+
 static unsigned int conns_of(const struct control *c, uid_t uid)
 {
 	const struct conn *i;

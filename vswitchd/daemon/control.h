@@ -28,6 +28,9 @@ int control_new(struct manager *m, const char *path, struct control **ret, struc
 /* The settings have changed: who may connect follows them. NULL is allowed. Main thread. */
 void control_reload(struct control *c);
 
+/* End calls that look at packets or wait for them: what they look at is about to go. Main thread. */
+void control_end_lasting(struct control *c);
+
 /* Close every connection and unlink the socket. NULL is allowed. Returns NULL. */
 struct control *control_free(struct control *c);
 

@@ -11,8 +11,8 @@
 #include "daemon/diag.h"
 
 #define POLL_US	     10000
-#define ROUND	     4096 /* records looked at in one turn of the loop */
-#define OPEN_MAX     256  /* packets under way; more are given up, oldest first */
+#define ROUND	     1024 /* records looked at in one turn of the loop */
+#define OPEN_MAX     64	  /* packets under way; more are given up, oldest first */
 #define COUNT_MAX    1000000
 #define LIVE_SNAP    128
 #define LIVE_RING    (256u * 1024)

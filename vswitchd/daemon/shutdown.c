@@ -67,6 +67,8 @@ struct manager *manager_free(struct manager *m)
 	}
 	m->metrics = metrics_free(m->metrics); /* reads what is about to go */
 	reload_stop(m);
+	if (m->control)
+		control_end_lasting(m->control); /* captures, traces: they look at what is about to go */
 	stop_threads(m);
 	/* The last changes are written, and their owners told, while the control socket is still there. */
 	m->store = storectl_free(m->store);

@@ -181,6 +181,49 @@ static void bad_objects_are_named(void **state)
 	}
 }
 
+/* With the first byte of its message; to nobody who does not wait for one, and not behind other messages. */
+static void a_descriptor_goes_with_a_message(void **state)
+{
+	struct json_object *o = json_tokener_parse("{\"a\":1}"), *got = NULL;
+	struct pair p;
+	int fd[2];
+	char c;
+
+	assert_int_equal(pipe(fd), 0);
+	pair_new(&p);
+	assert_int_equal(stream_send_fd(&p.a, o, fd[1]), 0);
+	while (stream_next(&p.b, &got) == 0) /* the kernel gives the first byte alone */
+		assert_true(stream_read(&p.b) > 0);
+	json_object_put(got);
+	assert_int_equal(p.b.got_fd, -1);
+	p.b.takes_fd = true;
+	assert_int_equal(stream_send_fd(&p.a, o, fd[1]), 0);
+	while (stream_next(&p.b, &got) == 0)
+		assert_true(stream_read(&p.b) > 0);
+	assert_true(json_object_object_get_ex(got, "a", NULL));
+	json_object_put(got);
+	assert_true(p.b.got_fd >= 0);
+	assert_int_equal(write(p.b.got_fd, "x", 1), 1);
+	assert_int_equal(read(fd[0], &c, 1), 1);
+	close(p.b.got_fd);
+	assert_int_equal(stream_queue(&p.a, o), 0);
+	assert_int_equal(stream_send_fd(&p.a, o, fd[1]), -EBUSY);
+	close(fd[0]);
+	close(fd[1]);
+	json_object_put(o);
+	pair_done(&p);
+}
+
+/* Who may only read sees no tenant's data. */
+static void tenants_data_need_a_level(void **state)
+{
+	static const enum method list[] = { METHOD_NEXT_HOP, METHOD_PING,  METHOD_TEST_PORT,
+					    METHOD_DRY_RUN,  METHOD_TRACE, METHOD_CAPTURE };
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		assert_int_equal(methods[list[i]].level, LEVEL_OPERATE);
+}
+
 static void tables_agree(void **state)
 {
 	char name[64], *idl = protocol_idl();
@@ -207,6 +250,8 @@ int main(void)
 		cmocka_unit_test(depth_is_bounded),	  cmocka_unit_test(endless_message_ends),
 		cmocka_unit_test(slow_reader_is_cut_off), cmocka_unit_test(objects_survive_json),
 		cmocka_unit_test(bad_objects_are_named),  cmocka_unit_test(tables_agree),
+		cmocka_unit_test(a_descriptor_goes_with_a_message),
+		cmocka_unit_test(tenants_data_need_a_level),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,6 +220,38 @@ static void echo_comes_in(void **state)
 	expect(buf, len);
 }
 
+/* What comes back of our own echo requests: the answer, and what a router says. */
+static void answers_to_echo_come_in(void **state)
+{
+	static const struct {
+		uint8_t type4, type6;
+	} list[] = { { 0, 129 }, { 3, 1 }, { 3, 2 } };
+	struct ip_addr src;
+	uint8_t buf[256];
+	struct frame f;
+	size_t len;
+
+	assert_int_equal(parse_ip("2001:db8::9", &src), 0);
+	for (unsigned int i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		frame_init(&f, buf, sizeof(buf));
+		frame_eth(&f, &filter.macs[0], peer, FRAME_AUTO);
+		frame_ip4(&f, PEER, PA, FRAME_AUTO);
+		frame_icmp4(&f, list[i].type4, 0, 7);
+		frame_fill(&f, 60, 0);
+		len = (size_t)frame_finish(&f);
+		inject(buf, len);
+		expect(buf, len);
+		frame_init(&f, buf, sizeof(buf));
+		frame_eth(&f, &filter.macs[1], peer, FRAME_AUTO);
+		frame_ip6(&f, src.b, filter.pas[1].b, FRAME_AUTO, 64);
+		frame_icmp6(&f, list[i].type6, 0, 7);
+		frame_fill(&f, 60, 0);
+		len = (size_t)frame_finish(&f);
+		inject(buf, len);
+		expect(buf, len);
+	}
+}
+
 /* Tunnels, TCP, what is not ours: never reaches teamwatch; the question sent behind it does. */
 static void traffic_stays_out(void **state)
 {
@@ -436,6 +468,7 @@ int main(void)
 		BOTH(tags_stay_on),
 		BOTH(v6_comes_in),
 		BOTH(echo_comes_in),
+		BOTH(answers_to_echo_come_in),
 		BOTH(traffic_stays_out),
 		BOTH(short_frames_do_no_harm),
 		BOTH(sent_frames_go_out_and_do_not_come_back),
