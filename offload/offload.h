@@ -20,6 +20,7 @@
 #include "base/encap_ops.h"
 #include "base/member_ops.h"
 #include "base/meta.h"
+#include "base/port_ops.h"
 #include "base/stats.h"
 
 /* ---- what came of it, per worker ---- */
@@ -76,21 +77,44 @@ enum offload_bit {
 #undef X
 };
 
-/* ---- from guests ---- */
+/* ---- from and to guests ---- */
+
+/* The segment chain of a frame from a guest against its length. Out of line part of offload_guest_chain(). */
+enum drop_reason offload_guest_chain_slow(const struct rte_mbuf *m);
+
+/* Does the chain add up? @return DROP_NONE or DROP_GUEST_META. Worker. */
+static inline enum drop_reason offload_guest_chain(const struct rte_mbuf *m)
+{
+	if (__builtin_expect(m->nb_segs == 1 && m->pkt_len == m->data_len, 1))
+		return DROP_NONE;
+	return offload_guest_chain_slow(m);
+}
 
 /*
- * Check what the vhost library attached to a frame of a guest against what was negotiated, and the segment chain
- * against the length. Out of line part of offload_guest_check().
- * @return DROP_NONE or DROP_GUEST_META.
+ * Take over what the vhost library says that the guest wants done with a frame: into virtio_net_hdr terms of *meta,
+ * after comparing it with meta->pkt, our own parse. The flags of the mbuf are gone afterwards. Only needed if there
+ * are any.
+ * @param may  PORT_*: what the guest negotiated.
+ * @return DROP_NONE; DROP_GUEST_META: the guest has not negotiated it, there is no TCP or UDP header in the first
+ * segment where one has to be, it is a fragment, or the segment size is out of reason. Worker.
  */
-enum drop_reason offload_guest_check_slow(const struct rte_mbuf *m);
+enum drop_reason offload_guest_take(struct rte_mbuf *m, struct pkt_meta *meta, uint32_t may);
 
-static inline enum drop_reason offload_guest_check(const struct rte_mbuf *m)
-{
-	if (__builtin_expect(m->ol_flags == 0 && m->nb_segs == 1 && m->pkt_len == m->data_len, 1))
-		return DROP_NONE;
-	return offload_guest_check_slow(m);
-}
+enum offload_give {
+	OFFLOAD_GIVE_WHOLE,    /* *pkt is as the library wants it */
+	OFFLOAD_GIVE_FINISHED, /* the same; its checksum had to be finished */
+	OFFLOAD_GIVE_SEGMENTS, /* the guest does not take it: offload_gso_begin(), and this again for each segment */
+	OFFLOAD_GIVE_NOT,      /* *why */
+};
+
+/*
+ * Prepare a packet with offload_wanted() for the vhost library, which tells the guest. Also one that other guests
+ * share: their turn comes later or is over.
+ * @param pkt    may become another mbuf, whose chain holds the first one.
+ * @param takes  PORT_RX_*: what the guest negotiated.
+ */
+enum offload_give offload_guest_give(struct rte_mbuf **pkt, uint32_t takes, struct rte_mempool *pool,
+				     enum drop_reason *why);
 
 /* ---- to a member ---- */
 

@@ -186,7 +186,7 @@ static int check_spec(const struct port_spec *spec, struct errbuf *err)
 }
 
 /* What was offered before a restart is offered again, so that a running guest finds what it negotiated. */
-static uint64_t choose_features(const struct vhu_port *p)
+static uint64_t choose_features(struct vhu_port *p)
 {
 	struct saved_features f;
 	int r = state_load(vhu_config.state_dir, &p->spec, &f);
@@ -201,6 +201,7 @@ static uint64_t choose_features(const struct vhu_port *p)
 	if (f.negotiated & ~features_known())
 		log_warning("port %s: the guest uses features 0x%llx, no longer supported: restart the guest",
 			    p->spec.id, (unsigned long long)(f.negotiated & ~features_known()));
+	p->recalled = true;
 	return f.offered & features_known();
 }
 
@@ -246,6 +247,7 @@ static struct vhu_port *port_alloc(const struct port_spec *spec, uint16_t index,
 	p->spec = *spec;
 	p->index = index;
 	p->mtu = mtu;
+	p->offer = features_offer(spec);
 	p->vid = -1;
 	p->facts.socket = SOCKET_ID_ANY;
 	port_show(p);
@@ -360,6 +362,21 @@ void vhu_port_destroy(struct vhu_port *p)
 	/* Also when no device ran: the plan is without the queues now, but a worker may hold the old one. */
 	port_unpublish(p);
 	port_free(p);
+}
+
+void vhu_port_offer(struct vhu_port *p, const struct port_spec *spec)
+{
+	struct port_facts f = port_facts(p);
+
+	__atomic_store_n(&p->offer, features_offer(spec), __ATOMIC_RELAXED);
+	/*
+	 * A guest that is there may reset its device and negotiate again what it was offered. If a front-end comes or
+	 * goes just now, this one or the next gets the old offer: neither is wrong.
+	 */
+	if (f.connected || (p->recalled && !f.connections))
+		return;
+	if (port_offer(p, features_offer(spec)) < 0)
+		log_debug("port %s: features not changed", p->spec.id);
 }
 
 struct port_queue *vhu_port_queue(struct vhu_port *p, unsigned int i)

@@ -187,7 +187,7 @@ static void destroy_connection(int vid)
 	if (!p)
 		return;
 	state_forget(vhu_config.state_dir, &p->spec);
-	if (port_offer(p, features_offer(&p->spec)) < 0)
+	if (port_offer(p, __atomic_load_n(&p->offer, __ATOMIC_RELAXED)) < 0)
 		log_debug("port %s: features not changed", p->spec.id);
 	port_unbind_vid(p);
 	p->facts.connected = false;
@@ -209,8 +209,9 @@ static void remember_features(struct vhu_port *p, uint64_t features)
 }
 
 /* All that stays as it is until destroy_device. */
-static void prepare_queues(struct vhu_port *p, int vid, bool packed, int socket, uint32_t fits)
+static void prepare_queues(struct vhu_port *p, int vid, uint64_t features, int socket, uint32_t fits)
 {
+	bool packed = is_packed(features) && p->rings;
 	unsigned int i;
 
 	for (i = 0; i < p->spec.queues; i++) {
@@ -221,12 +222,18 @@ static void prepare_queues(struct vhu_port *p, int vid, bool packed, int socket,
 		q->tx_saved = packed ? rings_slot(p->rings, q->tx_vring) : NULL;
 		__atomic_store_n(&q->q.socket, socket, __ATOMIC_RELAXED);
 		__atomic_store_n(&q->q.fits, fits, __ATOMIC_RELAXED);
+		__atomic_store_n(&q->q.offloads, features_offloads(features), __ATOMIC_RELAXED);
 	}
 }
+
+#define LARGE_BUFFER 65562 /* virtio 1.1, 5.1.6.3.1; with a header of 12 bytes */
 
 /* Receive buffers are as long as the guest made them; without mergeable ones it must have room for its MTU. */
 static uint32_t frame_that_fits(uint64_t features, uint16_t mtu)
 {
+	if (!(features & F_BIT(VIRTIO_NET_F_MRG_RXBUF)) &&
+	    features & (F_BIT(VIRTIO_NET_F_GUEST_TSO4) | F_BIT(VIRTIO_NET_F_GUEST_TSO6)))
+		return LARGE_BUFFER - 12;
 	if (features & F_BIT(VIRTIO_NET_F_MRG_RXBUF))
 		return UINT32_MAX;
 	return (mtu ? mtu : ETH_DATA_LEN) + ETH_HLEN;
@@ -246,7 +253,7 @@ static int new_device(int vid)
 		node = SOCKET_ID_ANY;
 	if (rte_vhost_get_mtu(vid, &mtu) < 0)
 		mtu = 0;
-	prepare_queues(p, vid, is_packed(features) && p->rings, node, frame_that_fits(features, mtu));
+	prepare_queues(p, vid, features, node, frame_that_fits(features, mtu));
 	p->facts.features = features;
 	p->facts.mtu = mtu;
 	p->facts.socket = node;

@@ -96,6 +96,12 @@ int vhu_port_create(const struct port_spec *spec, uint16_t index, uint16_t mtu, 
 /* Unregister: device stopped, workers have let go, server's socket gone. portctl thread. NULL ok. */
 void vhu_port_destroy(struct vhu_port *p);
 
+/*
+ * Offer what this specification says (offloads, mergeable) to the next front-end: one that is connected keeps what it
+ * has. All else in the specification has to be the port's. portctl thread.
+ */
+void vhu_port_offer(struct vhu_port *p, const struct port_spec *spec);
+
 /* Queue pairs 0 .. spec.queues - 1, else NULL; valid until destroy; usable while ready. Any thread. */
 struct port_queue *vhu_port_queue(struct vhu_port *p, unsigned int i);
 

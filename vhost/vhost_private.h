@@ -36,6 +36,9 @@ uint64_t features_known(void);
 /* What a port with this spec offers. Pure. */
 uint64_t features_offer(const struct port_spec *spec);
 
+/* What a guest negotiated, as PORT_*. Pure. */
+uint32_t features_offloads(uint64_t features);
+
 /* Protocol features offered to the front-end. Pure. */
 uint64_t features_protocol(void);
 
@@ -176,8 +179,10 @@ struct vhu_port {
 	struct vhu_port *next;
 	struct port_spec spec;
 	uint16_t index, mtu;
+	uint64_t offer; /* to the next front-end; portctl writes, callbacks read */
 	int vid; /* -1: no front-end */
 	bool leaving;
+	bool recalled; /* the first front-end is offered what was offered before a restart */
 	struct ring_file *rings; /* packed ports */
 	struct vring_view vrings[VHU_VRINGS];
 	uint32_t seq; /* odd while shown changes */

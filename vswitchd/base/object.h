@@ -45,6 +45,9 @@ struct port_spec {
 	char socket_group[32];
 	uint16_t queues;	 /* queue pairs offered */
 	bool packed;		 /* offer VIRTIO_F_RING_PACKED */
+	bool mergeable;		 /* offer receive buffers that merge */
+	bool tx_checksum, tso, ecn; /* what the guest may leave to the switch; each needs those before it */
+	bool rx_checksum, rx_tso;   /* what the guest may be given, the same */
 	uint32_t mtu;		 /* 0: derived from the provider MTU */
 	uint16_t n_addresses;
 	struct ip_prefix addresses[PORT_ADDRESSES]; /* source addresses allowed; none = by lookup records */

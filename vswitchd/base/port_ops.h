@@ -28,10 +28,21 @@ struct port_ops {
 	int (*pending)(struct port_queue *q);
 };
 
+/* What was negotiated with the guest, in struct port_queue's offloads. */
+#define PORT_CSUM	0x01 /* may send unfinished checksums */
+#define PORT_TSO4	0x02 /* may send TCP packets to be segmented */
+#define PORT_TSO6	0x04
+#define PORT_ECN	0x08 /* ... with CWR */
+#define PORT_RX_CSUM	0x10 /* takes unfinished checksums */
+#define PORT_RX_TSO4	0x20 /* takes TCP packets to be segmented */
+#define PORT_RX_TSO6	0x40
+#define PORT_RX_ECN	0x80 /* ... with CWR */
+
 struct port_queue {
 	const struct port_ops *ops;
 	/* Written by the control side of the port (vhost's callback thread), read by workers each turn. */
 	uint32_t rx_ready, tx_ready;
+	uint32_t offloads; /* PORT_*, of the guest that is there */
 	uint32_t fits; /* bytes that every receive buffer holds; a longer frame may be refused for that */
 	uint16_t index; /* queue pair */
 	uint16_t port;	/* port index of policy/ */

@@ -145,6 +145,8 @@ static const struct field limits_rows[] = {
 static const struct field underlay_rows[] = {
 	{ .name = "mtu", .type = FIELD_UINT, PLACE(provider_mtu), .min = 1280, .max = 9216, .def = "0",
 	  .flags = FIELD_ZERO_OK, .text = "IP MTU of the provider network. 0: the smallest of the members' MTUs." },
+	{ .name = "mss-clamp", .type = FIELD_BOOL, PLACE(mss_clamp), .def = "true", .flags = FIELD_RELOAD,
+	  .text = "Lower the MSS that guests announce to remote ones to what the provider network carries." },
 	{ .name = "plain-uplink", .type = FIELD_BOOL, PLACE(plain_uplink), .def = "false",
 	  .text = "Ports without a virtual subnet (VSID 0) reach the team." },
 	{ 0 },

@@ -55,6 +55,7 @@ struct settings {
 	/* underlay */
 	uint16_t provider_mtu;
 	bool plain_uplink;
+	bool mss_clamp;
 	/* log */
 	uint8_t log_level; /* index into log_level_names[] */
 	/* control */

@@ -280,6 +280,13 @@ int ports_add(struct manager *m, const struct port_spec *spec, enum origin origi
 	return 0;
 }
 
+/* Of what is offered to guests: taken over by the socket that is there. */
+static bool needs_new_offer(const struct port_spec *a, const struct port_spec *b)
+{
+	return a->mergeable != b->mergeable || a->tx_checksum != b->tx_checksum || a->tso != b->tso ||
+	       a->ecn != b->ecn || a->rx_checksum != b->rx_checksum || a->rx_tso != b->rx_tso;
+}
+
 /* Changes that only concern policy leave the guest's socket alone. */
 static bool needs_new_socket(const struct manager *m, const struct port_spec *a, const struct port_spec *b)
 {
@@ -295,12 +302,18 @@ static bool needs_new_socket(const struct manager *m, const struct port_spec *a,
 struct changed {
 	struct job job;
 	struct manager *m;
+	struct vhu_port *vhu; /* NULL: nothing to do on portctl */
+	struct port_spec spec;
 	work_done_fn fn;
 	void *arg;
 };
 
 static int changed_run(struct job *job)
 {
+	struct changed *c = (struct changed *)job;
+
+	if (c->vhu)
+		vhu_port_offer(c->vhu, &c->spec);
 	return 0;
 }
 
@@ -308,24 +321,24 @@ static void changed_done(struct job *job)
 {
 	struct changed *c = (struct changed *)job;
 
-	c->fn(c->arg, 0, "");
+	if (c->fn)
+		c->fn(c->arg, 0, "");
 	manager_later(c->m, LATER_READY);
 	free(c);
 }
 
-/* Nothing to do on portctl: go through its queue all the same, so that `fn` is called later and in order. */
-static int complete_later(struct manager *m, work_done_fn fn, void *arg, struct errbuf *err)
+/*
+ * The socket stays. It goes through portctl's queue even if there is nothing to do: so `fn` is called later and in
+ * order. @param offer  there is.
+ */
+static struct changed *changed_new(struct port *p, const struct port_spec *spec, bool offer, work_done_fn fn, void *arg)
 {
-	struct changed *c;
+	struct changed *c = calloc(1, sizeof(*c));
 
-	if (!fn)
-		return 0;
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		return err_set(err, ENOMEM, "out of memory");
-	*c = (struct changed){ .job = { .run = changed_run, .done = changed_done }, .m = m, .fn = fn, .arg = arg };
-	jobq_submit(m->portctl, &c->job);
-	return 0;
+	if (c)
+		*c = (struct changed){ .job = { .run = changed_run, .done = changed_done }, .m = p->m,
+				       .vhu = offer ? p->vhu : NULL, .spec = *spec, .fn = fn, .arg = arg };
+	return c;
 }
 
 int ports_change(struct manager *m, struct port *p, const struct port_spec *spec, enum origin origin,
@@ -333,6 +346,7 @@ int ports_change(struct manager *m, struct port *p, const struct port_spec *spec
 {
 	bool anew = needs_new_socket(m, &p->spec, spec) || !p->vhu;
 	struct port_job *j = NULL;
+	struct changed *c = NULL;
 	int r;
 
 	if (p->busy)
@@ -340,11 +354,16 @@ int ports_change(struct manager *m, struct port *p, const struct port_spec *spec
 	r = check_spec(m, spec, err);
 	if (r < 0)
 		return r;
-	if (anew && !(j = job_new(p, true, fn, arg)))
+	if (anew)
+		j = job_new(p, true, fn, arg);
+	else
+		c = changed_new(p, spec, needs_new_offer(&p->spec, spec), fn, arg);
+	if (!j && !c)
 		return err_set(err, ENOMEM, "out of memory");
 	r = policy_set(m->policy, OBJECT_PORT, spec, origin, err);
 	if (r < 0) {
 		free(j);
+		free(c);
 		return r;
 	}
 	p->spec = *spec;
@@ -356,7 +375,8 @@ int ports_change(struct manager *m, struct port *p, const struct port_spec *spec
 		return 0;
 	}
 	refresh(p); /* its MTU may be another */
-	return complete_later(m, fn, arg, err);
+	jobq_submit(m->portctl, &c->job);
+	return 0;
 }
 
 int ports_remove(struct manager *m, struct port *p, work_done_fn fn, void *arg, struct errbuf *err)

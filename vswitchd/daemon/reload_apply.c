@@ -74,6 +74,7 @@ static void apply_settings(struct reload *rl)
 	learn_settings(m);
 	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);
 	m->knobs.flow_id = m->settings.flow_id;
+	m->knobs.mss_clamp = m->settings.mss_clamp;
 	datapath_set_knobs(m->datapath, &m->knobs);
 	/* Without memory the old places stay; they are only for messages. */
 	if (config_index_new(rl->config, &index) == 0) {

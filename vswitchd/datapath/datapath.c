@@ -24,6 +24,7 @@ static int knobs_publish(struct datapath *dp, const struct datapath_params *para
 		.learn_burst = params->learn_burst,
 		.flow_id = params->flow_id,
 		.plain_uplink = params->plain_uplink,
+		.mss_clamp = params->mss_clamp,
 	};
 	rcu_assign(dp->knobs, k);
 	if (old && dp->running)

@@ -42,6 +42,7 @@ struct datapath_params {
 	int learn_fd;		   /* eventfd, written when there are sightings; 0 or less: none */
 	bool flow_id;		   /* false: FlowID always 0 */
 	bool plain_uplink;	   /* VSID-0 ports reach the team */
+	bool mss_clamp;		   /* lower the MSS option of SYNs to what fits the tunnel */
 	uint16_t provider_mtu;	   /* underlay IP MTU where no member says better */
 };
 

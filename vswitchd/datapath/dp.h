@@ -22,6 +22,7 @@
 #include "datapath/hooks.h"
 #include "datapath/stages.h"
 #include "datapath/watch.h"
+#include "offload/offload.h"
 #include "policy/policy.h"
 #include "teaming/teaming.h"
 
@@ -101,7 +102,7 @@ struct out {
 /* Knobs that may change at run time; immutable, replaced as a whole. */
 struct knobs {
 	uint32_t gen, max_sleep_us, flood_pps, neigh_pps, learn_pps, learn_burst;
-	bool flow_id, plain_uplink;
+	bool flow_id, plain_uplink, mss_clamp;
 };
 
 struct worker {
@@ -142,6 +143,7 @@ struct worker {
 	struct traffic member_rx[TEAM_MEMBERS], member_tx[TEAM_MEMBERS];
 	uint64_t member_tx_dropped[TEAM_MEMBERS];
 	uint64_t bucket_bytes[TEAM_BUCKETS];
+	struct offload_counters offload;
 	uint64_t lags[TEAM_BUCKETS / 64]; /* bit: the bucket is not yet where the view has it */
 	uint64_t bucket_seen[TEAM_BUCKETS]; /* TSC, of those that lag: last packet, or when it began */
 	uint64_t sights_told, sights_suppressed;
@@ -213,6 +215,9 @@ void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu);
 void egress_flush(struct worker *w);
 /* gather one frame for a member */
 void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m);
+
+/* mss.c: TCP packet with SYN, of which everything that it says fits max_inner bytes of inner IP packet. */
+void mss_clamp(struct rte_mbuf *m, const struct pkt_meta *meta, uint16_t max_inner);
 
 /* flowlet.c: buckets follow the view. */
 /* At the beginning of a turn with another view. */

@@ -10,11 +10,14 @@
 #include "datapath/dp.h"
 #include "offload/offload.h"
 
+#define FRAME_MAX (ETH_HLEN_ + 4 + UINT16_MAX) /* IPv4's longest packet, with a tag */
+
 /* Headers of the burst into the metadata. @return or-ed pkt_kind bits (1 << kind) of what is in it. */
 static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const struct policy_port *port,
 				struct rte_mbuf **pkts, uint16_t n)
 {
 	uint64_t salt = w->dp->params.salt;
+	uint32_t may = rxq->q ? __atomic_load_n(&rxq->q->offloads, __ATOMIC_RELAXED) : 0; /* none in a dry run */
 	unsigned int kinds = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -30,11 +33,13 @@ static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const s
 		meta->src = port->index;
 		meta->src_host = HOST_NONE;
 		meta->dst_pa = PA_ANY;
-		bad = offload_guest_check(m);
+		bad = offload_guest_chain(m);
 		if (likely(!bad))
-			bad = m->pkt_len <= UINT16_MAX ? flow_parse(data, m->data_len, m->pkt_len, salt, &meta->pkt,
-								    &meta->hash) :
-							 DROP_GUEST_OVERSIZE;
+			bad = m->pkt_len <= FRAME_MAX ? flow_parse(data, m->data_len, m->pkt_len, salt, &meta->pkt,
+								   &meta->hash) :
+							DROP_GUEST_OVERSIZE;
+		if (unlikely(m->ol_flags) && !bad)
+			bad = offload_guest_take(m, meta, may);
 		if (unlikely(bad)) {
 			meta_drop(meta, bad);
 			continue;
@@ -167,6 +172,78 @@ void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
 	o->pkts[o->n++] = m;
 }
 
+/* Encapsulated frames, to be sent by the member of their metadata. */
+static void emit(void *arg, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct worker *w = arg;
+
+	stat_add(&w->stage[STAGE_ENCAP], n);
+	watch_stage(w, STAGE_ENCAP, pkts, n);
+	n = hooks(w, HOOK_WIRE_TX, pkts, n);
+	for (uint16_t i = 0; i < n; i++)
+		egress_wire(w, pkt_meta(pkts[i])->member, pkts[i]);
+}
+
+static inline void encapsulate(struct worker *w, struct rte_mbuf **pkts, const struct encap_template **tmpl,
+			       uint16_t n)
+{
+	/* Hosts of one fabric speak one encapsulation: the run is nearly always the whole burst. */
+	for (uint16_t from = 0, to; from < n; from = to) {
+		for (to = from + 1; to < n && tmpl[to]->ops == tmpl[from]->ops; to++)
+			;
+		tmpl[from]->ops->encap(pkts + from, tmpl + from, to - from, &w->ip_id, w->knobs->flow_id);
+	}
+	emit(w, pkts, n);
+}
+
+/* By offload/: cut into segments, or left to the NIC. */
+static void transmit(struct worker *w, struct rte_mbuf *m, const struct encap_template *t)
+{
+	const struct member_dev *dev = w->view->members[t->member].dev;
+	const struct offload_out out = {
+		.dev = dev,
+		.queue = dev && dev->txq ? (uint16_t)(w->id % dev->txq) : 0,
+		.flow_id = w->knobs->flow_id,
+		.pool = w->dp->params.pool,
+		.ip_id = &w->ip_id,
+		.emit = emit,
+		.arg = w,
+		.counters = &w->offload,
+	};
+	enum drop_reason why = offload_transmit(&out, m, t);
+
+	if (unlikely(why))
+		worker_drop(w, pkt_meta(m)->src, m, why);
+}
+
+/* Does it take more than finishing a checksum? Then the packet goes alone, else with the others. */
+static inline bool left_to_nic(const struct worker *w, const struct pkt_meta *meta, const struct encap_template *t)
+{
+	const struct member_dev *dev = w->view->members[t->member].dev;
+
+	return meta->gso_type || (dev && dev->offload & OFFLOAD_F_TX_CSUM);
+}
+
+static inline enum drop_reason may_go(const struct rte_mbuf *m, const struct pkt_meta *meta,
+				      const struct encap_template *t)
+{
+	if (unlikely(!t))
+		return meta->drop;
+	if (unlikely(!t->ops))
+		return t->why;
+	return unlikely(rte_pktmbuf_headroom(m) < t->len) ? DROP_NO_HEADROOM : DROP_NONE;
+}
+
+/* A TCP packet with SYN? proto is of an IP packet if PKT_F_L4 is set. */
+static inline bool is_syn(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (meta->pkt.proto != IPPROTO_TCP_)
+		return false;
+	return meta->pkt.flags & PKT_F_L4 && meta->pkt.l4_off + 14u <= m->data_len && data[meta->pkt.l4_off + 13] & 2;
+}
+
 void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct encap_template *tmpl[BURST];
@@ -186,41 +263,43 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt_meta *meta = pkt_meta(m);
 		const struct encap_template *t = tmpl[i];
+		enum drop_reason why = may_go(m, meta, t);
 
-		if (unlikely(!t || !t->ops)) {
-			worker_drop(w, meta->src, m, t ? t->why : meta->drop);
-			continue;
+		if (likely(!why) && unlikely(is_syn(m, meta)) && w->knobs->mss_clamp)
+			mss_clamp(m, meta, t->max_inner);
+		if (likely(!why) && unlikely(offload_wanted(meta))) {
+			if (left_to_nic(w, meta, t)) {
+				encapsulate(w, go, ready, k); /* those before it go first */
+				k = 0;
+				stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
+				transmit(w, m, t);
+				continue;
+			}
+			why = offload_csum_finish(m);
+			stat_add(&w->offload.n[OFFLOAD_CSUM_SW], !why);
 		}
-		if (unlikely(rte_pktmbuf_headroom(m) < t->len)) {
-			worker_drop(w, meta->src, m, DROP_NO_HEADROOM);
+		if (unlikely(why)) {
+			worker_drop(w, meta->src, m, why);
 			continue;
 		}
 		go[k] = m;
 		ready[k++] = t;
 		stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
 	}
-	/* Hosts of one fabric speak one encapsulation: the run is nearly always the whole burst. */
-	for (uint16_t from = 0, to; from < k; from = to) {
-		for (to = from + 1; to < k && ready[to]->ops == ready[from]->ops; to++)
-			;
-		ready[from]->ops->encap(go + from, ready + from, to - from, &w->ip_id, w->knobs->flow_id);
-	}
-	stat_add(&w->stage[STAGE_ENCAP], k);
-	watch_stage(w, STAGE_ENCAP, go, k);
-	k = hooks(w, HOOK_WIRE_TX, go, k);
-	for (uint16_t i = 0; i < k; i++)
-		egress_wire(w, pkt_meta(go[i])->member, go[i]);
+	encapsulate(w, go, ready, k);
 }
 
 /*
  * MTU toward a host, if the packet does not fit; 0: it fits. What counts is what is sent, not what the inner IP header
- * says: a guest may put as much behind its packet as it likes.
+ * says: a guest may put as much behind its packet as it likes. Packets to be segmented are cut so that they fit.
  */
 static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
 {
 	uint32_t len = m->pkt_len - ETH_HLEN_;
 	const struct tunnel *t;
 
+	if (unlikely(pkt_meta((struct rte_mbuf *)(uintptr_t)m)->gso_type))
+		return 0;
 	if (likely(len <= __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED)))
 		return 0;
 	t = rcu_dereference(w->dp->tunnels[host]);

@@ -12,8 +12,7 @@
 
 bool fragment_may(const struct pkt_meta *meta)
 {
-	return meta->pkt.kind == PKT_IPV4 && !(meta->pkt.flags & (PKT_F_DF | PKT_F_PADDED)) && !meta->gso_type &&
-	       meta->csum_state != CSUM_PARTIAL;
+	return meta->pkt.kind == PKT_IPV4 && !(meta->pkt.flags & (PKT_F_DF | PKT_F_PADDED)) && !meta->gso_type;
 }
 
 /* Ethernet header, checksum and metadata of one piece. */
@@ -46,6 +45,16 @@ void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu)
 	int n;
 
 	watch_stage(w, STAGE_FRAGMENT, &m, 1);
+	/* Nobody can finish a checksum of which he has only a piece. */
+	if (meta.csum_state == CSUM_PARTIAL) {
+		bad = offload_csum_finish(m);
+		if (bad) {
+			worker_drop(w, meta.src, m, bad);
+			return;
+		}
+		stat_add(&w->offload.n[OFFLOAD_CSUM_SW], 1);
+		meta.csum_state = CSUM_UNKNOWN;
+	}
 	memcpy(eth, rte_pktmbuf_mtod(m, const void *), sizeof(eth));
 	rte_pktmbuf_adj(m, ETH_HLEN_);
 	n = rte_ipv4_fragment_packet(m, pieces, PIECES_MAX, mtu, pool, pool);

@@ -88,17 +88,22 @@ static void give(struct worker *w, struct dp_port *p, struct port_queue *q, stru
 }
 
 /* Isolation inside the host (HNV row 13): last check, independent of how the packet came here. */
-static uint16_t isolate(struct worker *w, uint16_t index, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t isolate(struct worker *w, uint16_t index, struct rte_mbuf **pkts, uint16_t n, bool *ret_unfinished)
 {
 	const struct policy_port *pp = policy_port(w->dp->params.policy, index);
+	unsigned int unfinished = 0;
 	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		if (likely(pp && pkt_meta(pkts[i])->vsid_out == pp->vsid))
+		const struct pkt_meta *meta = pkt_meta(pkts[i]);
+
+		unfinished |= offload_wanted(meta);
+		if (likely(pp && meta->vsid_out == pp->vsid))
 			pkts[k++] = pkts[i];
 		else
 			worker_drop(w, index, pkts[i], pp ? DROP_PORT_ISOLATION : DROP_PORT_DOWN);
 	}
+	*ret_unfinished = unfinished;
 	return k;
 }
 
@@ -118,27 +123,103 @@ static void spread(struct worker *w, struct dp_port *p, struct port_queue **queu
 	}
 }
 
+/* Where packets of a port go. */
+struct exits {
+	struct dp_port *port;
+	struct port_queue *queues[PORT_QUEUES_MAX];
+	unsigned int n;
+};
+
+static void leave(struct worker *w, struct exits *x, struct rte_mbuf **pkts, uint16_t n)
+{
+	if (x->n == 1)
+		give(w, x->port, x->queues[0], pkts, n);
+	else
+		spread(w, x->port, x->queues, x->n, pkts, n);
+}
+
+/* For a guest that takes no packets of more than one segment. */
+static void give_segments(struct worker *w, struct exits *x, struct rte_mbuf *m, uint32_t takes)
+{
+	struct rte_mempool *pool = w->dp->params.pool;
+	struct rte_mbuf *pkts[BURST];
+	enum drop_reason why;
+	struct offload_gso g;
+	int n = 0;
+
+	why = offload_gso_begin(&g, m, 0, takes & PORT_RX_CSUM);
+	while (!why && (n = offload_gso_next(&g, pool, pkts, BURST)) > 0) {
+		stat_add(&w->offload.n[OFFLOAD_TSO_FRAMES], (uint64_t)n);
+		for (int i = 0; i < n; i++)
+			offload_guest_give(&pkts[i], takes, pool, &why); /* of a segment only the flags are set */
+		leave(w, x, pkts, (uint16_t)n);
+	}
+	if (unlikely(n < 0))
+		why = DROP_NO_MBUF;
+	if (unlikely(why)) {
+		worker_drop(w, x->port->index, m, why);
+		return;
+	}
+	stat_add(&w->offload.n[OFFLOAD_TSO_SW], 1);
+	worker_free(w, m);
+}
+
+/* Packets with unfinished checksums or of several segments: as they are for guests that take them. */
+static __rte_noinline void give_unfinished(struct worker *w, struct exits *x, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint32_t takes = __atomic_load_n(&x->queues[0]->offloads, __ATOMIC_RELAXED);
+	uint16_t from = 0, k = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		enum drop_reason why;
+
+		if (!offload_wanted(pkt_meta(m))) {
+			pkts[k++] = m;
+			continue;
+		}
+		switch (offload_guest_give(&m, takes, w->dp->params.pool, &why)) {
+		case OFFLOAD_GIVE_FINISHED:
+			stat_add(&w->offload.n[OFFLOAD_CSUM_SW], 1);
+			/* fall through */
+		case OFFLOAD_GIVE_WHOLE:
+			pkts[k++] = m;
+			break;
+		case OFFLOAD_GIVE_SEGMENTS:
+			leave(w, x, pkts + from, (uint16_t)(k - from)); /* nothing is overtaken */
+			from = k = (uint16_t)(i + 1);
+			give_segments(w, x, m, takes);
+			break;
+		case OFFLOAD_GIVE_NOT:
+			worker_drop(w, x->port->index, m, why);
+			break;
+		}
+	}
+	leave(w, x, pkts + from, (uint16_t)(k - from));
+}
+
 static void flush_port(struct worker *w, uint16_t index)
 {
 	struct out *o = &w->out[index];
-	struct dp_port *p = rcu_dereference(w->dp->ports[index]);
-	struct port_queue *queues[PORT_QUEUES_MAX];
-	unsigned int n_queues = p ? usable_queues(w, p, queues) : 0;
+	struct exits x = { .port = rcu_dereference(w->dp->ports[index]) };
 	uint16_t n = o->n;
+	bool unfinished;
 
 	o->n = 0;
-	if (unlikely(!n_queues)) {
+	if (likely(x.port))
+		x.n = usable_queues(w, x.port, x.queues);
+	if (unlikely(!x.n)) {
 		for (uint16_t i = 0; i < n; i++)
 			worker_drop(w, index, o->pkts[i], DROP_PORT_DOWN);
 		return;
 	}
-	n = isolate(w, index, o->pkts, n);
+	n = isolate(w, index, o->pkts, n, &unfinished);
 	n = hooks(w, HOOK_GUEST_TX, o->pkts, n);
 	n = watch(w, WATCH_GUEST_TX, index, o->pkts, n);
-	if (n_queues == 1)
-		give(w, p, queues[0], o->pkts, n);
+	if (unlikely(unfinished))
+		give_unfinished(w, &x, o->pkts, n);
 	else
-		spread(w, p, queues, n_queues, o->pkts, n);
+		leave(w, &x, o->pkts, n);
 }
 
 void local_flush(struct worker *w)

@@ -6,6 +6,41 @@
 #include "base/flowhash.h"
 #include "datapath/dp.h"
 
+/* The underlay's own hosts get what is on the wire: nothing is left to the NIC here. */
+static void finish(struct worker *w, uint8_t member, struct rte_mbuf *m)
+{
+	struct rte_mbuf *pkts[BURST];
+	struct pkt_meta *meta = pkt_meta(m);
+	enum drop_reason why;
+	struct offload_gso g;
+	int n = 0;
+
+	if (!meta->gso_type) {
+		why = offload_csum_finish(m);
+		if (why) {
+			worker_drop(w, meta->src, m, why);
+			return;
+		}
+		stat_add(&w->offload.n[OFFLOAD_CSUM_SW], 1);
+		egress_wire(w, member, m);
+		return;
+	}
+	why = offload_gso_begin(&g, m, 0, false);
+	while (!why && (n = offload_gso_next(&g, w->dp->params.pool, pkts, BURST)) > 0) {
+		stat_add(&w->offload.n[OFFLOAD_TSO_FRAMES], (uint64_t)n);
+		for (int i = 0; i < n; i++)
+			egress_wire(w, member, pkts[i]);
+	}
+	if (n < 0)
+		why = DROP_NO_MBUF;
+	if (why) {
+		worker_drop(w, meta->src, m, why);
+		return;
+	}
+	stat_add(&w->offload.n[OFFLOAD_TSO_SW], 1);
+	worker_free(w, m);
+}
+
 void plain_to_wire(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
@@ -20,7 +55,10 @@ void plain_to_wire(struct worker *w, struct rte_mbuf *m)
 		return;
 	}
 	stat_add(&w->bucket_bytes[bucket], m->pkt_len);
-	egress_wire(w, member, m);
+	if (unlikely(offload_wanted(meta)))
+		finish(w, member, m);
+	else
+		egress_wire(w, member, m);
 }
 
 /* Anybody on the physical network may broadcast: no more of it reaches the guests than a port may flood. */

@@ -121,6 +121,9 @@ static uint16_t queue_tx(struct port_queue *q, struct rte_mbuf **pkts, uint16_t 
 		if (f->longest && len > f->longest)
 			break;
 		memcpy(f->got[f->n_got], rte_pktmbuf_mtod(pkts[i], void *), len);
+		f->got_whole[f->n_got] = pkts[i]->pkt_len;
+		f->got_flags[f->n_got] = pkts[i]->ol_flags;
+		f->got_mss[f->n_got] = pkts[i]->tso_segsz;
 		f->got_len[f->n_got++] = len;
 	}
 	return i;
@@ -189,7 +192,8 @@ static void ports_attach(void)
 int world_setup(void **state)
 {
 	struct policy_params pp = {.host_id = "self", .max_records = 1024, .routed_ttl = true, .socket = SOCKET_ID_ANY};
-	struct datapath_params dp = { .n_workers = 1, .salt = 12345, .flow_id = true, .provider_mtu = 1500 };
+	struct datapath_params dp = { .n_workers = 1, .salt = 12345, .flow_id = true, .mss_clamp = true,
+				     .provider_mtu = 1500 };
 	struct errbuf err = { "" };
 
 	memset(&world, 0, sizeof(world));
@@ -231,14 +235,22 @@ int world_teardown(void **state)
 static struct rte_mbuf *to_mbuf(struct frame *f)
 {
 	ssize_t n = frame_finish(f);
-	struct rte_mbuf *m = rte_pktmbuf_alloc(world.pool);
-	char *p;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(world.pool), *last = m;
 
 	assert_true(n > 0);
 	assert_non_null(m);
-	p = rte_pktmbuf_append(m, (uint16_t)n);
-	assert_non_null(p);
-	memcpy(p, f->data, (size_t)n);
+	for (size_t at = 0, part; at < (size_t)n; at += part) {
+		if (at) {
+			last->next = rte_pktmbuf_alloc(world.pool);
+			last = last->next;
+			assert_non_null(last);
+			m->nb_segs++;
+		}
+		part = RTE_MIN((size_t)n - at, (size_t)rte_pktmbuf_tailroom(last));
+		memcpy(rte_pktmbuf_mtod(last, char *), f->data + at, part);
+		last->data_len = (uint16_t)part;
+	}
+	m->pkt_len = (uint32_t)n;
 	return m;
 }
 
@@ -257,6 +269,15 @@ struct frame *udp(uint8_t *buf, const void *dst, const void *src, uint32_t from,
 void guest_sends(unsigned int port, struct frame *f)
 {
 	world.ports[port].rx[world.ports[port].n_rx++] = to_mbuf(f);
+}
+
+void guest_sends_flagged(unsigned int port, struct frame *f, uint64_t ol_flags, uint16_t mss)
+{
+	struct rte_mbuf *m = to_mbuf(f);
+
+	m->ol_flags |= ol_flags;
+	m->tso_segsz = mss;
+	world.ports[port].rx[world.ports[port].n_rx++] = m;
 }
 
 void wire_brings(unsigned int member, struct frame *f)

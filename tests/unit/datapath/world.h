@@ -30,6 +30,9 @@ struct fake_queue {
 	unsigned int n_rx;
 	uint8_t got[Q_MAX][2048]; /* what the guest received */
 	uint16_t got_len[Q_MAX];
+	uint32_t got_whole[Q_MAX]; /* length with all segments */
+	uint64_t got_flags[Q_MAX]; /* of the mbuf, for the vhost library */
+	uint16_t got_mss[Q_MAX];
 	unsigned int n_got, room;
 	uint16_t longest; /* frame that it takes; 0: any */
 };
@@ -77,6 +80,8 @@ struct frame *udp(uint8_t *buf, const void *dst, const void *src, uint32_t from,
 
 /* A finished frame from a guest, or on a member. */
 void guest_sends(unsigned int port, struct frame *f);
+/* Any length up to 64 KiB, as the vhost library hands it over: flags, segment size. */
+void guest_sends_flagged(unsigned int port, struct frame *f, uint64_t ol_flags, uint16_t mss);
 void wire_brings(unsigned int member, struct frame *f);
 void world_turn(void);
 

@@ -157,7 +157,7 @@ int bed_cleanup(void **state)
 struct port_spec bed_spec(const char *id)
 {
 	struct port_spec spec = {
-		.type = PORT_VHOST_USER, .mode = PORT_CLIENT, .queues = 1, .socket_mode = 0600,
+		.type = PORT_VHOST_USER, .mode = PORT_CLIENT, .queues = 1, .socket_mode = 0600, .mergeable = true,
 	};
 	static unsigned int number;
 

@@ -12,7 +12,9 @@
 
 static struct port_spec spec(uint16_t queues, bool packed)
 {
-	return (struct port_spec){ .id = "p", .socket = "/s", .queues = queues, .packed = packed };
+	return (struct port_spec){ .id = "p", .socket = "/s", .queues = queues, .packed = packed,
+				    .mergeable = true, .tx_checksum = true, .tso = true, .ecn = true,
+				    .rx_checksum = true, .rx_tso = true };
 }
 
 static void test_plain(void **state)
@@ -39,15 +41,51 @@ static void test_conditions(void **state)
 	assert_int_equal(features_offer(&many) ^ features_offer(&plain), F_BIT(VIRTIO_NET_F_MQ));
 }
 
-/* Offloads, IN_ORDER (breaks the proof of packed rings) and IOMMU are not there by any specification. */
+#define HOST_TSO  (F_BIT(VIRTIO_NET_F_HOST_TSO4) | F_BIT(VIRTIO_NET_F_HOST_TSO6))
+#define GUEST_TSO (F_BIT(VIRTIO_NET_F_GUEST_TSO4) | F_BIT(VIRTIO_NET_F_GUEST_TSO6))
+#define HOST_ECN  F_BIT(VIRTIO_NET_F_HOST_ECN)
+#define GUEST_ECN F_BIT(VIRTIO_NET_F_GUEST_ECN)
+
+/* Each knob takes away its bits and those that rest on them (virtio 1.1, 5.1.3.1). */
+static void test_offloads(void **state)
+{
+	const struct port_spec all = spec(1, false);
+	uint64_t offered = features_offer(&all);
+	struct port_spec s;
+
+	assert_int_equal(offered & (HOST_TSO | GUEST_TSO | HOST_ECN | GUEST_ECN),
+			 HOST_TSO | GUEST_TSO | HOST_ECN | GUEST_ECN);
+#define WITHOUT(knob, bits)                                                                        \
+	do {                                                                                       \
+		s = all;                                                                           \
+		s.knob = false;                                                                    \
+		assert_int_equal(offered ^ features_offer(&s), bits);                              \
+	} while (0)
+	WITHOUT(mergeable, F_BIT(VIRTIO_NET_F_MRG_RXBUF));
+	WITHOUT(tx_checksum, F_BIT(VIRTIO_NET_F_CSUM) | HOST_TSO | HOST_ECN);
+	WITHOUT(tso, HOST_TSO | HOST_ECN);
+	WITHOUT(ecn, HOST_ECN | GUEST_ECN);
+	WITHOUT(rx_checksum, F_BIT(VIRTIO_NET_F_GUEST_CSUM) | GUEST_TSO | GUEST_ECN);
+	WITHOUT(rx_tso, GUEST_TSO | GUEST_ECN);
+#undef WITHOUT
+}
+
+static void test_offloads_of_features(void **state)
+{
+	assert_int_equal(features_offloads(0), 0);
+	assert_int_equal(features_offloads(F_BIT(VIRTIO_NET_F_CSUM) | HOST_TSO | HOST_ECN),
+			 PORT_CSUM | PORT_TSO4 | PORT_TSO6 | PORT_ECN);
+	assert_int_equal(features_offloads(F_BIT(VIRTIO_NET_F_GUEST_CSUM) | GUEST_TSO | GUEST_ECN),
+			 PORT_RX_CSUM | PORT_RX_TSO4 | PORT_RX_TSO6 | PORT_RX_ECN);
+	assert_int_equal(features_offloads(F_BIT(VIRTIO_NET_F_HOST_TSO6)), PORT_TSO6);
+}
+
+/* UDP fragmentation, IN_ORDER (breaks the proof of packed rings) and IOMMU are not there by any specification. */
 static void test_never(void **state)
 {
 	static const uint8_t bits[] = {
-		VIRTIO_NET_F_CSUM,	 VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GSO,
-		VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN,
-		VIRTIO_NET_F_GUEST_UFO,	 VIRTIO_NET_F_HOST_TSO4,  VIRTIO_NET_F_HOST_TSO6,
-		VIRTIO_NET_F_HOST_ECN,	 VIRTIO_NET_F_HOST_UFO,	  VIRTIO_F_IN_ORDER,
-		VIRTIO_F_IOMMU_PLATFORM,
+		VIRTIO_NET_F_GSO,  VIRTIO_NET_F_GUEST_UFO, VIRTIO_NET_F_HOST_UFO,
+		VIRTIO_F_IN_ORDER, VIRTIO_F_IOMMU_PLATFORM,
 	};
 	unsigned int i;
 
@@ -80,7 +118,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),	 cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_never),	 cmocka_unit_test(test_known_is_all),
-		cmocka_unit_test(test_protocol),
+		cmocka_unit_test(test_protocol), cmocka_unit_test(test_offloads),
+		cmocka_unit_test(test_offloads_of_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

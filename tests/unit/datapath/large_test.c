@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packets of up to 64 KiB and unfinished checksums on every way; MTU and MSS. HNV rows 26, 27, 66. */
+#include "world.h"
+
+#define ALL	0xff
+#define PAYLOAD 14000
+#define MSS	1460
+#define PARTIAL RTE_MBUF_F_RX_L4_CKSUM_NONE
+#define LARGE	(RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_NONE)
+#define OUTER	42
+
+static uint8_t buf[65536];
+
+static void offer(unsigned int port, uint32_t offloads)
+{
+	world.ports[port].q.offloads = offloads;
+}
+
+/* TCP from A, its checksum unfinished. */
+static struct frame *tcp(const void *dst, uint32_t to, size_t payload, uint8_t flags)
+{
+	static struct frame f;
+
+	frame_init(&f, buf, sizeof(buf));
+	frame_eth(&f, dst, mac_a, FRAME_AUTO);
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = to, .frag = 0x4000, .id = 100 });
+	frame_tcp(&f, 1000, 2000, 5000, 1, flags);
+	if (payload)
+		frame_fill(&f, payload, 7);
+	f.partial_csum = true;
+	return &f;
+}
+
+/* Is this a TCP frame with right checksums? @return bytes of payload. */
+static unsigned int good_segment(const uint8_t *d, unsigned int len)
+{
+	const uint8_t *ip = d + ETH_HLEN_;
+	unsigned int l4 = load_be16(ip + 2) - 20u;
+	uint32_t sum = 6 + l4;
+
+	assert_int_equal(len, ETH_HLEN_ + load_be16(ip + 2));
+	assert_int_equal(frame_csum(ip, 20, 0), 0);
+	for (unsigned int i = 12; i < 20; i += 2)
+		sum += load_be16(ip + i);
+	assert_int_equal(frame_csum(ip + 20, l4, sum), 0);
+	return l4 - 20;
+}
+
+/* What left by the members: segments. @return their payload. */
+static unsigned int sent_payload(unsigned int longest)
+{
+	unsigned int sum = 0;
+
+	for (unsigned int m = 0; m < 2; m++) {
+		for (unsigned int i = 0; i < world.members[m].n_sent; i++) {
+			unsigned int n = good_segment(world.members[m].sent[i] + OUTER,
+						      world.members[m].sent_len[i] - OUTER);
+
+			assert_true(n <= longest);
+			sum += n;
+		}
+	}
+	return sum;
+}
+
+/* Row 66: lowered to what the path carries, one member, in order. */
+static void row66_remote(void **state)
+{
+	unsigned int m;
+
+	offer(A, ALL);
+	guest_sends_flagged(A, tcp(mac_far, IP_FAR, PAYLOAD, 0x18), LARGE, MSS);
+	world_turn();
+	m = world.members[1].n_sent ? 1 : 0;
+	assert_int_equal(world.members[!m].n_sent, 0);
+	assert_int_equal(world.members[m].n_sent, 10);
+	assert_int_equal(sent_payload(1418), PAYLOAD);
+	for (unsigned int i = 0; i < 10; i++) {
+		assert_int_equal(load_be32(world.members[m].sent[i] + OUTER + 38), 5000 + i * 1418);
+		assert_true(world.members[m].sent_len[i] <= 1514);
+	}
+	assert_int_equal(world.dp->workers[0]->offload.n[OFFLOAD_TSO_SW], 1);
+	assert_int_equal(world.dp->workers[0]->offload.n[OFFLOAD_TSO_FRAMES], 10);
+}
+
+/* Routed: TTL and MACs are rewritten once, and in every segment. */
+static void remote_routed(void **state)
+{
+	struct mac gw = gateway_mac(5001);
+
+	offer(A, ALL);
+	guest_sends_flagged(A, tcp(&gw, FRAME_IPV4(10, 0, 1, 9), PAYLOAD, 0x18), LARGE, MSS);
+	world_turn();
+	assert_int_equal(sent_payload(1418), PAYLOAD);
+	for (unsigned int m = 0; m < 2; m++) {
+		for (unsigned int i = 0; i < world.members[m].n_sent; i++) {
+			assert_memory_equal(world.members[m].sent[i] + OUTER, mac_far_c, 6);
+			assert_int_equal(world.members[m].sent[i][OUTER + 22], 63);
+		}
+	}
+}
+
+/* Nothing is cut or summed on one host. */
+static void local_untouched(void **state)
+{
+	struct frame *f = tcp(mac_b, IP_B, PAYLOAD, 0x18);
+	const struct fake_queue *b = &world.ports[B];
+
+	offer(A, ALL);
+	offer(B, ALL);
+	guest_sends_flagged(A, f, LARGE, MSS);
+	world_turn();
+	assert_int_equal(b->n_got, 1);
+	assert_int_equal(b->got_whole[0], f->len);
+	assert_int_equal(b->got_mss[0], MSS);
+	assert_true(b->got_flags[0] & RTE_MBUF_F_TX_TCP_SEG);
+	assert_memory_equal(b->got[0], buf, 54); /* headers, with the pseudo header's sum as it came */
+	guest_sends_flagged(A, tcp(mac_b, IP_B, 100, 0x18), PARTIAL, 0);
+	world_turn();
+	assert_int_equal(b->n_got, 1);
+	assert_memory_equal(b->got[0], buf, 154);
+	assert_int_equal(b->got_flags[0] & RTE_MBUF_F_TX_L4_MASK, RTE_MBUF_F_TX_TCP_CKSUM);
+	for (unsigned int i = 0; i < OFFLOAD_COUNTERS; i++)
+		assert_int_equal(world.dp->workers[0]->offload.n[i], 0);
+}
+
+/* A receiver that takes checksums only, and one that takes nothing. */
+static void local_without(void **state)
+{
+	static const uint32_t takes[] = { PORT_RX_CSUM, 0 };
+	struct fake_queue *b = &world.ports[B];
+
+	offer(A, ALL);
+	for (unsigned int t = 0; t < 2; t++) {
+		unsigned int sum = 0;
+
+		offer(B, takes[t]);
+		guest_sends_flagged(A, tcp(mac_b, IP_B, 100, 0x18), PARTIAL, 0);
+		guest_sends_flagged(A, tcp(mac_b, IP_B, PAYLOAD, 0x18), LARGE, MSS);
+		guest_sends_flagged(A, tcp(mac_b, IP_B, 200, 0x18), PARTIAL, 0);
+		world_turn();
+		assert_int_equal(b->n_got, 12);
+		assert_int_equal(b->got_whole[0], 154); /* in order */
+		assert_int_equal(b->got_whole[11], 254);
+		for (unsigned int i = 0; i < 12; i++) {
+			assert_int_equal(b->got_mss[i], 0);
+			assert_int_equal(b->got_flags[i] & RTE_MBUF_F_TX_L4_MASK,
+					 t ? 0 : RTE_MBUF_F_TX_TCP_CKSUM);
+			sum += t ? good_segment(b->got[i], b->got_len[i]) : b->got_whole[i] - 54u;
+		}
+		assert_int_equal(sum, PAYLOAD + 300);
+	}
+}
+
+/* Each receiver of a flood gets what it takes, whatever the others take. */
+static void flooded(void **state)
+{
+	static const uint8_t unknown[6] = { 2, 0, 0, 0, 7, 7 };
+	struct fake_queue *b = &world.ports[B];
+	unsigned int sum = 0;
+
+	world_set(OBJECT_RECORD, "vsid=5001 mac=02:00:00:00:09:01 host=far type=l2only");
+	offer(A, ALL);
+	for (unsigned int t = 0; t < 2; t++) {
+		offer(B, t ? 0 : ALL);
+		guest_sends_flagged(A, tcp(unknown, FRAME_IPV4(10, 0, 0, 77), PAYLOAD, 0x18), LARGE, MSS);
+		world_turn();
+		sum = 0;
+		for (unsigned int i = 0; i < b->n_got; i++)
+			sum += b->got_whole[i] - 54;
+		assert_int_equal(sum, PAYLOAD);
+		assert_int_equal(sent_payload(1418), PAYLOAD);
+	}
+}
+
+/* Rows 26 and 27 with unfinished checksums: DF is answered, without it pieces have the whole sum. */
+static void too_long_for_the_path(void **state)
+{
+	struct fake_queue *a = &world.ports[A];
+	struct frame f;
+
+	offer(A, ALL);
+	guest_sends_flagged(A, tcp(mac_far, IP_FAR, 1460, 0x18), PARTIAL, 0);
+	world_turn();
+	assert_int_equal(drops_of(DROP_TOO_BIG), 1);
+	assert_int_equal(a->n_got, 1);
+	assert_int_equal(a->got[0][34], 3); /* fragmentation needed */
+	assert_int_equal(a->got[0][35], 4);
+	assert_int_equal(load_be16(a->got[0] + 40), 1458);
+	frame_init(&f, buf, sizeof(buf));
+	frame_eth(&f, mac_far, mac_a, FRAME_AUTO);
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = IP_FAR, .id = 100 });
+	frame_udp(&f, 1, 2);
+	frame_fill(&f, 1472, 3);
+	f.partial_csum = true;
+	guest_sends_flagged(A, &f, PARTIAL, 0);
+	world_turn();
+	assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 2);
+	{
+		unsigned int m = world.members[1].n_sent ? 1 : 0;
+		static uint8_t whole[2000];
+		uint32_t sum = 17 + 1480;
+
+		for (unsigned int i = 0; i < 2; i++) {
+			const uint8_t *ip = world.members[m].sent[i] + OUTER + ETH_HLEN_;
+
+			memcpy(whole + (load_be16(ip + 6) & 0x1fffu) * 8, ip + 20, load_be16(ip + 2) - 20u);
+		}
+		for (unsigned int i = 12; i < 20; i += 2)
+			sum += load_be16(buf + ETH_HLEN_ + i);
+		assert_int_equal(frame_csum(whole, 1480, sum), 0);
+	}
+}
+
+/* What cannot be meant is dropped by name, and so is what was not negotiated. */
+static void refused(void **state)
+{
+	offer(A, ALL & ~PORT_TSO4);
+	guest_sends_flagged(A, tcp(mac_far, IP_FAR, PAYLOAD, 0x18), LARGE, MSS);
+	world_turn();
+	offer(A, ALL);
+	guest_sends_flagged(A, tcp(mac_far, IP_FAR, PAYLOAD, 0x18), LARGE, 0);
+	guest_sends_flagged(A, tcp(mac_far, IP_FAR, PAYLOAD, 0x18), LARGE, 1);
+	guest_sends_flagged(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 1000), LARGE, 500);
+	world_turn();
+	assert_int_equal(drops_of(DROP_GUEST_META), 4);
+	assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 0);
+}
+
+static uint16_t sent_mss(bool partial, const uint8_t *opts, size_t opts_len, unsigned int at)
+{
+	unsigned int m;
+	struct frame f;
+
+	frame_init(&f, buf, sizeof(buf));
+	frame_eth(&f, mac_far, mac_a, FRAME_AUTO);
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = IP_FAR, .frag = 0x4000 });
+	frame_tcp_opts(&f, 1000, 2000, 1, 0, 2, opts, opts_len);
+	f.partial_csum = partial;
+	guest_sends_flagged(A, &f, partial ? PARTIAL : 0, 0);
+	world_turn();
+	m = world.members[1].n_sent ? 1 : 0;
+	good_segment(world.members[m].sent[0] + OUTER, world.members[m].sent_len[0] - OUTER);
+	return load_be16(world.members[m].sent[0] + OUTER + 54 + at);
+}
+
+/* The MSS of a SYN is lowered to the path's, at even and odd places, with and without a finished checksum. */
+static void mss_is_clamped(void **state)
+{
+	static const uint8_t even[] = { 2, 4, 0x05, 0xb4, 1, 3, 3, 7 }, odd[] = { 1, 2, 4, 0x05, 0xb4, 0, 0, 0 };
+	static const uint8_t small[] = { 2, 4, 0x02, 0x18 }, bad[] = { 2, 3, 0x05, 0xb4 }, cut[] = { 8, 10, 2, 4 };
+
+	offer(A, ALL);
+	for (unsigned int partial = 0; partial < 2; partial++) {
+		assert_int_equal(sent_mss(partial, even, sizeof(even), 2), 1418);
+		assert_int_equal(sent_mss(partial, odd, sizeof(odd), 3), 1418);
+		assert_int_equal(sent_mss(partial, small, sizeof(small), 2), 536);
+		assert_int_equal(sent_mss(partial, bad, sizeof(bad), 2), 1460);
+		assert_int_equal(sent_mss(partial, cut, sizeof(cut), 0), 0x080a);
+	}
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(row66_remote), T(remote_routed),	   T(local_untouched), T(local_without),
+		T(flooded),	 T(too_long_for_the_path), T(refused),	       T(mss_is_clamped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
