@@ -221,7 +221,7 @@ static inline bool left_to_nic(const struct worker *w, const struct pkt_meta *me
 {
 	const struct member_dev *dev = w->view->members[t->member].dev;
 
-	return meta->gso_type || (dev && dev->offload & OFFLOAD_F_TX_CSUM);
+	return meta->gso_type || (dev && __atomic_load_n(&dev->offload, __ATOMIC_RELAXED) & OFFLOAD_F_TX_CSUM);
 }
 
 static inline enum drop_reason may_go(const struct rte_mbuf *m, const struct pkt_meta *meta,

@@ -93,6 +93,7 @@ static inline enum drop_reason parse_inner(const struct rte_mbuf *m, struct pkt_
 static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rte_mbuf *m)
 {
 	const struct team_view *v = w->view;
+	const struct member_dev *dev = v->members[member].dev;
 	struct pkt_meta *meta = pkt_meta(m);
 	struct encap_rx rx;
 	enum drop_reason why;
@@ -125,7 +126,10 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 		return DROP_SRC_PA_UNKNOWN;
 	}
 	uncover(m, &rx);
-	return parse_inner(m, meta);
+	why = parse_inner(m, meta);
+	if (unlikely(__atomic_load_n(&dev->offload, __ATOMIC_RELAXED) & OFFLOAD_F_RX_CSUM) && !why)
+		offload_rx_verdict(dev, m, &w->offload);
+	return why;
 }
 
 /* The inner source is not of the host that sent it: HNV row 29. */

@@ -198,6 +198,22 @@ static __rte_noinline void give_unfinished(struct worker *w, struct exits *x, st
 	leave(w, x, pkts + from, (uint16_t)(k - from));
 }
 
+/* Segments from the wire become large packets for guests that take such. */
+static __rte_noinline uint16_t merge(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool *ret_unfinished)
+{
+	uint16_t left = offload_gro(pkts, n, &w->offload);
+
+	*ret_unfinished |= left < n;
+	return left;
+}
+
+static inline bool takes_large(const struct port_queue *q)
+{
+	uint32_t takes = __atomic_load_n(&q->offloads, __ATOMIC_RELAXED);
+
+	return takes & PORT_RX_CSUM && takes & (PORT_RX_TSO4 | PORT_RX_TSO6);
+}
+
 static void flush_port(struct worker *w, uint16_t index)
 {
 	struct out *o = &w->out[index];
@@ -216,6 +232,8 @@ static void flush_port(struct worker *w, uint16_t index)
 	n = isolate(w, index, o->pkts, n, &unfinished);
 	n = hooks(w, HOOK_GUEST_TX, o->pkts, n);
 	n = watch(w, WATCH_GUEST_TX, index, o->pkts, n);
+	if (n > 1 && takes_large(x.queues[0]))
+		n = merge(w, o->pkts, n, &unfinished);
 	if (unlikely(unfinished))
 		give_unfinished(w, &x, o->pkts, n);
 	else
