@@ -406,6 +406,7 @@ void vhu_port_status(const struct vhu_port *p, struct vhu_status *ret)
 		.packed = f.features & F_BIT(VIRTIO_F_RING_PACKED),
 		.mergeable = f.features & F_BIT(VIRTIO_NET_F_MRG_RXBUF),
 		.features = f.features,
+		.offloads = features_offloads(f.features),
 		.mtu = f.mtu,
 		.queues_enabled = f.pairs,
 		.reconnects = f.connections ? f.connections - 1 : 0,

@@ -109,6 +109,7 @@ struct vhu_status {
 	enum port_state state;
 	bool connected, packed, mergeable;
 	uint64_t features;
+	uint32_t offloads; /* PORT_* of these */
 	uint16_t mtu, queues_enabled; /* queue pairs with both rings enabled */
 	uint64_t reconnects; /* connections after the first */
 	uint64_t bad_chains; /* chains the library rejected, where visible */

@@ -50,6 +50,7 @@ CASES: dict[str, Case] = {
     "stats": ("", "guest-rx", lambda o: "guest-rx" in o["stages"]),
     "drops": ("--all", "no-record", lambda o: any(each["name"] == "no-record" for each in o)),
     "top": ("--count 1 --interval 50", "load%", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),
+    "offload show": ("", "tso-software", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),
     "workers": ("", "cycles/packet", lambda o: o[0]["worker"] == 0),
     "next-hop": ("--vsid 5001 --from 10.0.0.11 --to 10.0.0.12", "local", lambda o: o["verdict"] == "local"),
     "ping": ("192.0.2.12 --count 1", "192.0.2.12", ANY),

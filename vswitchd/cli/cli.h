@@ -120,6 +120,7 @@ int cmd_team(const struct cli *cli, const struct command *cmd, int argc, char **
 int cmd_neighbours(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_stats(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_drops(const struct cli *cli, const struct command *cmd, int argc, char **argv);
+int cmd_offload(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_workers(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 /* top.c */
 int cmd_top(const struct cli *cli, const struct command *cmd, int argc, char **argv);

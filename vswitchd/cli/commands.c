@@ -33,6 +33,8 @@ const struct command commands[] = {
 	{"drops", NULL, "[--port ID] [--all]", "Lost packets by reason", -1, cmd_drops},
 	{"top", NULL, "[--count N] [--interval MS]",
 	 "Rates of ports, members, workers and drops, live; once when not on a terminal", -1, cmd_top},
+	{"offload", "show", "", "Checksums and segmentation: what guests negotiated, how often who did what", -1,
+	 cmd_offload},
 	{"workers", NULL, "", "Load of each worker", -1, cmd_workers},
 	{"next-hop", NULL, "--vsid N --from CA --to CA", "Where the packet path sends what one address has for another",
 	 -1, cmd_next_hop},

@@ -254,6 +254,36 @@ static void text_workers(struct json_object *o)
 	print_table(worker_columns, o);
 }
 
+static const struct column offload_port_columns[] = {
+	{ "port", "id", -12 },
+	{ "large packets", "large-packets", -13 },
+	{ "unfinished checksums", "unfinished-checksums", -20 },
+	{ "granted", "granted", -10 },
+	{ NULL, NULL, 0 },
+};
+
+static struct json_object *object_member(struct json_object *o, const char *name)
+{
+	struct json_object *v = NULL;
+
+	json_object_object_get_ex(o, name, &v);
+	return v;
+}
+
+static void text_offload(struct json_object *o)
+{
+	print_table(offload_port_columns, object_member(o, "ports"));
+	putchar('\n');
+	print_table(drop_columns, object_member(o, "counters"));
+}
+
+int cmd_offload(const struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	int r = no_arguments(cmd, argc);
+
+	return r < 0 ? r : simple(cli, METHOD_OFFLOAD, NULL, "offload", text_offload);
+}
+
 int cmd_workers(const struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
 	int r = no_arguments(cmd, argc);

@@ -386,11 +386,18 @@ static int do_events(struct manager *m, struct call *c, struct errbuf *err)
 	return c->events ? call_stream(c, json_object_new_object()) : err_set(err, ENOMEM, "out of memory");
 }
 
+static int do_offload(struct manager *m, struct call *c, struct errbuf *err)
+{
+	call_reply(c, wrap("offload", show_offload(m)));
+	return 0;
+}
+
 const method_fn method_handlers[METHOD_COUNT] = {
 	[METHOD_VERSION] = do_version,	     [METHOD_INFO] = do_info,	    [METHOD_LIST] = do_list,
 	[METHOD_GET] = do_get,		     [METHOD_SET] = do_set,	    [METHOD_REMOVE] = do_remove,
 	[METHOD_IMPORT] = do_import,	     [METHOD_PORTS] = do_ports,	    [METHOD_TEAM] = do_team,
 	[METHOD_NEIGHBOURS] = do_neighbours, [METHOD_DROPS] = do_drops,	    [METHOD_STATS] = do_stats,
+	[METHOD_OFFLOAD] = do_offload,
 	[METHOD_WORKERS] = do_workers,	     [METHOD_NEXT_HOP] = do_next_hop, [METHOD_EVENTS] = do_events,
 	[METHOD_RELOAD] = do_reload,	     [METHOD_PING] = do_ping,	    [METHOD_TEST_PORT] = do_test_port,
 	[METHOD_DRY_RUN] = do_dry_run,	     [METHOD_TRACE] = do_trace,	    [METHOD_CAPTURE] = do_capture,

@@ -118,6 +118,9 @@ struct json_object *show_workers(struct manager *m);
 struct json_object *show_info(struct manager *m);
 struct json_object *show_event(const struct event *ev);
 
+/* control_offload.c */
+struct json_object *show_offload(struct manager *m);
+
 /* A parameter of a call. @return 0; -EINVAL when missing (wanted) or of another type. */
 int parameter_string(struct json_object *parameters, const char *name, bool wanted, const char **ret,
 		     struct errbuf *err);

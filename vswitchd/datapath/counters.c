@@ -26,6 +26,14 @@ void datapath_stages(const struct datapath *dp, uint64_t ret[STAGE_COUNT])
 			ret[s] += stat_read(&dp->workers[i]->stage[s]);
 }
 
+void datapath_offload(const struct datapath *dp, uint64_t *ret)
+{
+	memset(ret, 0, OFFLOAD_COUNTERS * sizeof(ret[0]));
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		for (unsigned int c = 0; c < OFFLOAD_COUNTERS; c++)
+			ret[c] += stat_read(&dp->workers[i]->offload.n[c]);
+}
+
 int datapath_port_stats(const struct datapath *dp, uint16_t port, struct datapath_port_stats *ret)
 {
 	const struct dp_port *p = port < POLICY_MAX_PORTS ? dp->ports[port] : NULL;

@@ -131,6 +131,8 @@ struct datapath_worker_stats {
 
 void datapath_drops(const struct datapath *dp, uint64_t ret[DROP_COUNT]);
 void datapath_stages(const struct datapath *dp, uint64_t ret[STAGE_COUNT]);
+/* ret: of enum offload_counter */
+void datapath_offload(const struct datapath *dp, uint64_t *ret);
 /* @return 0, -ENOENT */
 int datapath_port_stats(const struct datapath *dp, uint16_t port, struct datapath_port_stats *ret);
 int datapath_member_stats(const struct datapath *dp, unsigned int member, struct datapath_member_stats *ret);

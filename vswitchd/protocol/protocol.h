@@ -114,6 +114,8 @@ extern const char *const method_level_names[];
 	X(DROPS, "Drops", READ, false, "port: ?string, all: ?bool", "drops: []object",                                 \
 	  "Counters of lost packets by reason")                                                                        \
 	X(STATS, "Stats", READ, false, "", "stats: object", "Totals: ports, members, stages, tables")                  \
+	X(OFFLOAD, "Offload", READ, false, "", "offload: object",                                                      \
+	  "Checksums and segmentation: what guests negotiated, and how often who did what")                            \
 	X(WORKERS, "Workers", READ, false, "", "workers: []object", "Load of each worker")                             \
 	X(NEXT_HOP, "NextHop", OPERATE, false, "vsid: int, from: string, to: string", "next_hop: object",              \
 	  "Where the packet path sends what one address has for another")                                              \
