@@ -25,6 +25,8 @@ void teaming_member_ops(struct teaming *t, unsigned int member, const struct mem
 	pthread_mutex_unlock(&t->lock);
 }
 
+const struct member_ops *(*teaming_ops_for)(const struct member_spec *spec);
+
 /* Take the slot for opening. */
 static int begin(struct teaming *t, unsigned int member, struct member_spec *ret, const struct member_ops **ret_ops,
 		 struct errbuf *err)
@@ -40,7 +42,9 @@ static int begin(struct teaming *t, unsigned int member, struct member_spec *ret
 	if (r == 0) {
 		m->busy = true;
 		*ret = m->spec;
-		*ret_ops = m->ops ? m->ops : &tw_ethdev_ops;
+		*ret_ops = m->ops ? m->ops : teaming_ops_for ? teaming_ops_for(&m->spec) : NULL;
+		if (!*ret_ops)
+			*ret_ops = &tw_ethdev_ops;
 	}
 	pthread_mutex_unlock(&t->lock);
 	return r;

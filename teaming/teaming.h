@@ -167,6 +167,8 @@ void teaming_member_close(struct teaming *t, unsigned int member);
 
 /* Use other ops than ethdev's for a member (tests). Before teaming_member_open(). */
 void teaming_member_ops(struct teaming *t, unsigned int member, const struct member_ops *ops);
+/* Ops of members for which that was not called (tests; before the first is opened). NULL, or answering so: ethdev. */
+extern const struct member_ops *(*teaming_ops_for)(const struct member_spec *spec);
 
 /* ---- remote side: main thread ---- */
 

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "daemon/config_schema.h"
+#include "offload/offload.h"
 #include "teaming/teaming.h"
 
 #define PLACE(member) .offset = offsetof(struct settings, member), .size = sizeof(((struct settings *)0)->member)
@@ -152,6 +153,17 @@ static const struct field underlay_rows[] = {
 	{ 0 },
 };
 
+static const struct field offload_rows[] = {
+	{ .name = "trust", .type = FIELD_ENUM, PLACE(offload_trust), .names = offload_trust_names, .def = "accepted",
+	  .flags = FIELD_RELOAD,
+	  .text = "What has to be known of a NIC's segmentation or checksum before it is used. none: software does "
+		  "all. accepted: its driver takes such packets. proven: they came back right from a loop. What was "
+		  "seen to fail is never used." },
+	{ .name = "vmq", .type = FIELD_BOOL, PLACE(offload_vmq), .def = "true", .flags = FIELD_RELOAD,
+	  .text = "Flow rules in NICs that take them: frames of a VSID and MAC go to the worker of that guest." },
+	{ 0 },
+};
+
 static const struct field log_rows[] = {
 	{ .name = "level", .type = FIELD_ENUM, PLACE(log_level), .names = log_level_names, .def = "info",
 	  .flags = FIELD_RELOAD, .text = "Least important messages that are written." },
@@ -188,6 +200,7 @@ const struct settings_group settings_groups[] = {
 	{ "nvgre", nvgre_rows, "Encapsulation (RFC 7637)." },
 	{ "limits", limits_rows, "Rates per port." },
 	{ "underlay", underlay_rows, "The provider network." },
+	{ "offload", offload_rows, "What NICs do for the switch." },
 	{ "log", log_rows, "Messages: to the journal when there is one, else standard error." },
 	{ "control", control_rows, "Who may use the control socket." },
 	{ "metrics", metrics_rows, "Counters for Prometheus; see vswitchd-metrics(7)." },

@@ -50,6 +50,9 @@ struct settings {
 	uint32_t verify_s, claim_wait_ms;
 	/* nvgre */
 	bool flow_id, accept_inner_vid0;
+	/* offload */
+	uint8_t offload_trust; /* enum offload_trust */
+	bool offload_vmq;
 	/* limits */
 	uint32_t flood_pps, neigh_pps, learn_pps, learned_per_port;
 	/* underlay */

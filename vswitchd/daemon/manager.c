@@ -146,6 +146,8 @@ static int on_later(sd_event_source *s, void *userdata)
 		log_error("no memory to give the members' queues to workers");
 	if (what & LATER_GROUPS)
 		team_update_groups(m);
+	if (what & LATER_STEER)
+		offloads_steer(m);
 	if (what & LATER_PLAIN)
 		ports_update_plain(m);
 	if (what & LATER_READY)

@@ -84,7 +84,7 @@ void team_on_event(const struct teaming_event *ev, void *arg)
 	switch (ev->type) {
 	case TEAMING_VIEW:
 		balance_update_self(m, false);
-		manager_later(m, LATER_MTU);
+		manager_later(m, LATER_MTU | LATER_STEER);
 		break;
 	case TEAMING_PATHS:
 		update_paths(m);

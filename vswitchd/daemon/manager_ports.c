@@ -187,7 +187,7 @@ static void port_done(struct job *job)
 	if (j->fn)
 		j->fn(j->arg, j->job.r, j->job.r < 0 ? j->job.err.text : "");
 	free(j);
-	manager_later(m, LATER_READY);
+	manager_later(m, LATER_READY | LATER_STEER);
 }
 
 static struct port_job *job_new(struct port *p, bool make, work_done_fn fn, void *arg)
@@ -240,8 +240,9 @@ void ports_update_plain(struct manager *m)
 	free(macs);
 }
 
-static void plain_changed(struct manager *m)
+static void macs_changed(struct manager *m)
 {
+	manager_later(m, LATER_STEER);
 	if (m->settings.plain_uplink)
 		manager_later(m, LATER_PLAIN);
 }
@@ -275,7 +276,7 @@ int ports_add(struct manager *m, const struct port_spec *spec, enum origin origi
 	p->index = policy_port_index(m->policy, spec->id);
 	m->ports[p->index] = p;
 	job_start(j);
-	plain_changed(m);
+	macs_changed(m);
 	learn_port(m, p->index);
 	return 0;
 }
@@ -368,7 +369,7 @@ int ports_change(struct manager *m, struct port *p, const struct port_spec *spec
 	}
 	p->spec = *spec;
 	p->origin = origin;
-	plain_changed(m);
+	macs_changed(m);
 	learn_port(m, p->index);
 	if (j) {
 		job_start(j);
@@ -399,7 +400,7 @@ int ports_remove(struct manager *m, struct port *p, work_done_fn fn, void *arg, 
 		return r;
 	}
 	m->ports[p->index] = NULL;
-	plain_changed(m);
+	macs_changed(m);
 	learn_port(m, p->index);
 	p->state = PORT_ABSENT;
 	manager_emit(m, EVENT_PORT_STATE, "port", p->spec.id, "state", port_state_names[PORT_ABSENT], NULL);

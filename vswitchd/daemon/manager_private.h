@@ -17,6 +17,7 @@
 #include "daemon/storectl.h"
 #include "datapath/datapath.h"
 #include "policy/learn/learn.h"
+#include "offload/offload.h"
 #include "policy/policy.h"
 #include "teaming/teaming.h"
 
@@ -56,6 +57,7 @@ struct member_ctl {
 #define LATER_PLAIN   0x20 /* teaming: MACs of the plain segment */
 #define LATER_SELF    0x40 /* policy: this host's own object */
 #define LATER_GROUPS  0x80 /* teaming: multicast groups of the subnets that have ports here */
+#define LATER_STEER   0x100 /* offload: flow rules of ports */
 
 struct manager {
 	struct settings settings;
@@ -79,6 +81,8 @@ struct manager {
 	struct policy *policy;
 	struct teaming *teaming;
 	struct datapath *datapath;
+	struct offload *offload;
+	bool steered; /* flow rules were wanted last */
 	struct datapath_params knobs;
 	struct learn *learn;
 	int learn_fd; /* eventfd: workers have seen something */
@@ -216,6 +220,15 @@ void team_on_event(const struct teaming_event *ev, void *arg);
 void team_update_remotes(struct manager *m);
 void team_update_mtu(struct manager *m);
 void team_update_groups(struct manager *m);
+
+/* ---- manager_offload.c ---- */
+
+/* Before the team. @return 0, -ENOMEM. */
+int offloads_create(struct manager *m);
+/* The settings have changed. */
+void offloads_reload(struct manager *m);
+/* Flow rules by ports, workers and homes of provider addresses, on portctl. */
+void offloads_steer(struct manager *m);
 
 /* ---- reload.c ---- */
 /* Go on with a reload that waits for portctl. */

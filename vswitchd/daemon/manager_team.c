@@ -118,12 +118,23 @@ bool team_failed(const struct manager *m, const char *name)
 	return false;
 }
 
+static void member_ready(struct member_dev *d, const struct member_info *info, const struct member_config *c)
+{
+	const struct member_job *j = c->arg;
+
+	offload_member_open(j->m->offload, j->name, d, info, c, &nvgre_ops);
+}
+
 static int member_run(struct job *job)
 {
 	struct member_job *j = (struct member_job *)job;
 
-	if (j->open)
+	if (j->open) {
+		j->config.ready = member_ready;
+		j->config.arg = j;
 		return teaming_member_open(j->m->teaming, j->index, &j->config, &job->err);
+	}
+	offload_member_close(j->m->offload, j->name);
 	teaming_member_close(j->m->teaming, j->index);
 	return 0;
 }
@@ -149,7 +160,7 @@ static void member_done(struct job *job)
 	/* At once, not at the end of the turn: the next job may reopen it with other queues. */
 	if (datapath_members_update(m->datapath) < 0)
 		log_error("no memory to give the members' queues to workers");
-	manager_later(m, LATER_MTU | LATER_READY);
+	manager_later(m, LATER_MTU | LATER_READY | LATER_STEER);
 	forget_members(m);
 	team_sync(m); /* what came up meanwhile, or was waiting for this */
 	change_step(m);

@@ -76,6 +76,7 @@ static void apply_settings(struct reload *rl)
 	m->knobs.flow_id = m->settings.flow_id;
 	m->knobs.mss_clamp = m->settings.mss_clamp;
 	datapath_set_knobs(m->datapath, &m->knobs);
+	offloads_reload(m);
 	/* Without memory the old places stay; they are only for messages. */
 	if (config_index_new(rl->config, &index) == 0) {
 		config_index_free(m->index);

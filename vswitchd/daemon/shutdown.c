@@ -42,6 +42,8 @@ static void stop_threads(struct manager *m)
 	teaming_free(m->teaming);
 	m->teaming = NULL;
 	m->portctl = jobq_free(m->portctl);
+	offload_free(m->offload);
+	m->offload = NULL;
 	m->background = jobq_free(m->background);
 	m->mailbox = mailbox_free(m->mailbox);
 }

@@ -247,6 +247,8 @@ static int make_team(struct manager *m, const struct startup *s, struct errbuf *
 			r = object_list_add(&lists[k], object_list_spec(&s->stored[kinds[k]], i),
 					    s->stored[kinds[k]].origins[i]);
 	}
+	if (r == 0)
+		r = offloads_create(m);
 	r = r < 0 ? err_set(err, ENOMEM, "out of memory") : team_create(m, lists, err);
 	for (k = 0; k < 3; k++)
 		object_list_done(&lists[k]);

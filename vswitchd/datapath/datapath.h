@@ -64,6 +64,12 @@ void datapath_set_knobs(struct datapath *dp, const struct datapath_params *param
  */
 int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *const *queues, unsigned int n);
 
+/*
+ * Receive queue of a member (slot of the view) that the worker polls which serves a port: where its frames are best
+ * received. The member may have less queues. Main thread. @return 0..., -ENOENT (port is not attached).
+ */
+int datapath_queue_of_port(const struct datapath *dp, uint16_t port, unsigned int member);
+
 /* No worker touches the port's queues any more when this returns (one grace period). Main thread. */
 void datapath_port_detach(struct datapath *dp, uint16_t port);
 

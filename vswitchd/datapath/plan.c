@@ -28,6 +28,14 @@ static unsigned int member_queues(const struct datapath *dp, const struct team_v
 	return n;
 }
 
+int datapath_queue_of_port(const struct datapath *dp, uint16_t port, unsigned int member)
+{
+	const struct dp_port *p = port < POLICY_MAX_PORTS ? dp->ports[port] : NULL;
+	unsigned int n = dp->n_workers;
+
+	return p ? (int)((p->rxqs[0].worker + n - member % n) % n) : -ENOENT;
+}
+
 static struct plan *build(struct datapath *dp, unsigned int id)
 {
 	const struct team_view *v = teaming_view(dp->params.teaming);

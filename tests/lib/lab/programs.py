@@ -9,6 +9,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[3]
 _WHERE = {
     "vswitchd": "vswitchd/daemon/vswitchd",
+    "vswitchd-emunic": "tests/lab/vswitchd-emunic",
     "vswitchd-vxlan": "tests/lab/vswitchd-vxlan",
     "vswitchctl": "vswitchd/cli/vswitchctl",
     "vhu-peer": "tests/lib/frontend/vhu-peer",

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Members that offload: an emulated NIC in front of each, which may lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab.fabric import Fabric
+from lab.peer import TapGuest
+from lab.wait import until
+
+MAKE = Callable[..., Fabric]
+
+
+def sends(source: TapGuest, target: TapGuest, address: str) -> None:
+    server = target.start("iperf3 -s -1")
+    until(lambda: source.run(f"iperf3 -c {address} -n 3M", check=False, timeout=60).ok, "3 MB arrive", 60)
+    server.wait()
+
+
+def test_row70_honest_and_lying_nics(new_fabric: MAKE) -> None:
+    """Both carry TCP; what the liar claims is found out before it is used, the other's is not doubted."""
+    fabric = new_fabric()
+    fabric.setting("workers", count=2)
+    lies = {"h1": "", "h2": "tso,tx-csum,rx-csum,flow"}
+    for name, host in fabric.hosts.items():
+        host.program = "vswitchd-emunic"
+        host.wrapper = ["env", "EMUNIC_CLAIMS=all", f"EMUNIC_LIES={lies[name]}", "EMUNIC_QUEUES=2"]
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    a.reaches("10.0.0.12")
+    sends(a, b, "10.0.0.12")
+    sends(b, a, "10.0.0.11")
+    found = [line for line in fabric.hosts["h2"].log().splitlines() if "which does not work" in line]
+    for claim in ("tx-segmentation", "tx-checksum", "rx-checksum", "rx-steering"):
+        assert any(f"claims {claim}," in line for line in found), (claim, found)
+    assert "which does not work" not in fabric.hosts["h1"].log()
