@@ -12,6 +12,8 @@
 #include "offload/offload.h"
 #include "offload/offload_private.h"
 
+#define HEADERS_USUAL 96 /* IPv6 and TCP with time stamps are 86 */
+
 static bool type_fits(const struct pkt_meta *meta)
 {
 	switch (meta->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
@@ -213,13 +215,22 @@ static inline void describe(const struct offload_gso *g, struct rte_mbuf *m)
 	meta->csum_offset = g->partial ? TCP_AT_CSUM : 0;
 }
 
+/* Usual headers by a copy of constant length; what is behind them is overwritten by the payload. */
+static inline void put_headers(const struct offload_gso *g, const struct rte_mbuf *m, uint8_t *d)
+{
+	if (likely(g->hdr_len <= HEADERS_USUAL && rte_pktmbuf_tailroom(m) >= HEADERS_USUAL))
+		memcpy(d, g->hdr, HEADERS_USUAL);
+	else
+		memcpy(d, g->hdr, g->hdr_len);
+}
+
 static int fill(struct offload_gso *g, struct rte_mempool *pool, struct rte_mbuf *m)
 {
 	uint32_t n = RTE_MIN((uint32_t)g->mss, g->left);
 	uint8_t *d = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t sum = 0;
 
-	memcpy(d, g->hdr, g->hdr_len);
+	put_headers(g, m, d);
 	m->data_len = g->hdr_len;
 	m->pkt_len = g->hdr_len;
 	if (likely(n <= rte_pktmbuf_tailroom(m))) {

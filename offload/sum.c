@@ -71,6 +71,7 @@ static inline __attribute__((always_inline, target("avx2"))) uint64_t avx2_run(u
 {
 	const __m256i low = _mm256_set1_epi64x(0xffffffff);
 	__m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+	uint64_t sum;
 
 	for (; len >= 64; len -= 64, p += 64) {
 		__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
@@ -86,10 +87,21 @@ static inline __attribute__((always_inline, target("avx2"))) uint64_t avx2_run(u
 		c = _mm256_add_epi64(c, _mm256_and_si256(w, low));
 		d = _mm256_add_epi64(d, _mm256_srli_epi64(w, 32));
 	}
+	if (len >= 32) {
+		__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
+
+		if (dst) {
+			_mm256_storeu_si256((__m256i *)(void *)dst, v);
+			dst += 32;
+		}
+		a = _mm256_add_epi64(a, _mm256_and_si256(v, low));
+		b = _mm256_add_epi64(b, _mm256_srli_epi64(v, 32));
+		len -= 32;
+		p += 32;
+	}
 	a = _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d));
-	if (dst)
-		memcpy(dst, p, len);
-	return tail_sum(p, len, lanes2(_mm256_castsi256_si128(a)) + lanes2(_mm256_extracti128_si256(a, 1)));
+	sum = lanes2(_mm256_castsi256_si128(a)) + lanes2(_mm256_extracti128_si256(a, 1));
+	return sum + sse_run(dst, p, len);
 }
 
 __attribute__((target("avx2"))) static uint64_t sum_bytes_avx2(const uint8_t *p, uint32_t len)
