@@ -33,6 +33,7 @@ __attribute__((constructor)) static void register_emunic(void)
 	emunic_config.claims = words("EMUNIC_CLAIMS");
 	emunic_config.lies = words("EMUNIC_LIES");
 	emunic_config.rxq = (uint16_t)(queues ? atoi(queues) : 1);
+	emunic_config.talk = true;
 	emunic_config.below = &tw_ethdev_ops;
 	teaming_ops_for = ops_for;
 }

@@ -33,6 +33,13 @@ def test_row70_honest_and_lying_nics(new_fabric: MAKE) -> None:
     a.reaches("10.0.0.12")
     sends(a, b, "10.0.0.12")
     sends(b, a, "10.0.0.11")
+    # HNV row 68: a rule per guest where provider addresses are, until it is switched off.
+    log = fabric.hosts["h1"].log
+    until(lambda: log().count(f"emunic: a0: rule vsid=5001 mac={a.mac}") == 1, "a's rule on a0", 10)
+    until(lambda: log().count(f"emunic: a1: rule vsid=5001 mac={a.mac}") == 1, "a's rule on a1", 10)
+    fabric.hosts["h1"].config["offload"] = {"vmq": False}
+    assert fabric.hosts["h1"].reload().ok
+    until(lambda: log().count(f"no rule vsid=5001 mac={a.mac}") == 2, "no rules of a", 10)
     found = [line for line in fabric.hosts["h2"].log().splitlines() if "which does not work" in line]
     for claim in ("tx-segmentation", "tx-checksum", "rx-checksum", "rx-steering"):
         assert any(f"claims {claim}," in line for line in found), (claim, found)

@@ -80,6 +80,15 @@ int emunic_parse(const char *words, unsigned int *ret)
 
 /* ---- control ---- */
 
+static void tell(const struct nic *nic, const char *what, const struct rule *r)
+{
+	const uint8_t *d = r->dst;
+
+	if (nic->c.talk)
+		fprintf(stderr, "emunic: %s: %s vsid=%u mac=%02x:%02x:%02x:%02x:%02x:%02x queue=%u\n",
+			nic->spec.name, what, r->tni, d[0], d[1], d[2], d[3], d[4], d[5], r->queue);
+}
+
 static int emunic_open(const struct member_spec *spec, struct member_dev *ret, struct errbuf *err)
 {
 	struct nic *nic = calloc(1, sizeof(*nic));
@@ -190,6 +199,7 @@ static struct rte_flow *emunic_flow_create(const struct member_dev *d, const str
 		rule.id = (struct rte_flow *)(void *)&nic->rules[i];
 		nic->rules[i] = rule;
 		nic->stats.rules++;
+		tell(nic, "rule", &rule);
 	}
 	rte_spinlock_unlock(&nic->lock);
 	if (r == 0)
@@ -208,6 +218,7 @@ static int emunic_flow_destroy(const struct member_dev *d, struct rte_flow *flow
 		if (nic->rules[i].id != flow)
 			continue;
 		nic->rules[i].id = NULL;
+		tell(nic, "no rule", &nic->rules[i]);
 		nic->stats.rules--;
 		r = 0;
 	}
