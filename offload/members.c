@@ -53,6 +53,11 @@ const char *offload_bit_text(enum offload_bit_index b)
 	return b < OFFLOAD_BITS ? bit_texts[b] : NULL;
 }
 
+static bool has(uint64_t set, uint64_t all)
+{
+	return (set & all) == all;
+}
+
 const char *offload_path_name(enum offload_path p)
 {
 	return p < OFFLOAD_PATHS ? path_names[p] : NULL;
@@ -70,6 +75,19 @@ void offload_member_config(const struct member_info *info, bool one_pool, struct
 		tx |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	c->tx_offloads = info->tx_capa & tx;
 	c->rx_offloads = info->rx_capa & RX_SUMS;
+}
+
+void offload_member_choose(const struct member_info *claims, struct member_config *c)
+{
+	uint64_t tx = c->tx_offloads & claims->tx_capa, rx = c->rx_offloads & claims->rx_capa, keep;
+
+	keep = tx & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+	if (has(tx, TX_SUMS))
+		keep |= TX_SUMS;
+	if (has(tx, TX_TSO) && tx & TUNNEL_TSO)
+		keep |= TX_TSO | (tx & TUNNEL_TSO);
+	c->tx_offloads = keep;
+	c->rx_offloads = has(rx, RX_SUMS) ? RX_SUMS : 0;
 }
 
 struct offload *offload_create(const struct offload_knobs *knobs)
@@ -91,11 +109,6 @@ void offload_free(struct offload *o)
 		steer_forget(&o->members[i]);
 	pthread_mutex_destroy(&o->lock);
 	free(o);
-}
-
-static bool has(uint64_t set, uint64_t all)
-{
-	return (set & all) == all;
 }
 
 /* Which of the bits do these DPDK flags amount to? */

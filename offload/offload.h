@@ -238,6 +238,12 @@ uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, struct offload_counters
  */
 void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c);
 
+/*
+ * For member_config.choose: out of what is asked for, what the driver claims completely. Half of it would only make
+ * drivers slower, and some (virtio) would hand over packets with unfinished checksums for it. portctl thread.
+ */
+void offload_member_choose(const struct member_info *claims, struct member_config *c);
+
 /* How sure is it? */
 enum offload_proof {
 	OFFLOAD_PROOF_NO,	/* not granted */

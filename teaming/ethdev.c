@@ -274,7 +274,9 @@ static int isolate(struct device *dev, const struct rte_eth_dev_info *info, stru
 static int configure(struct member_dev *d, const struct member_config *c, struct errbuf *err)
 {
 	struct device *dev = device_of(d);
+	struct member_config chosen = *c;
 	struct rte_eth_dev_info info;
+	struct member_info claims;
 	uint16_t queues = 0;
 	int r = 0;
 
@@ -300,7 +302,10 @@ static int configure(struct member_dev *d, const struct member_config *c, struct
 	}
 	if (!d->rxq || !d->txq)
 		return err_set(err, ENOTSUP, "%s has no queue to receive or to send", dev->spec.name);
-	return start(d, c, &info, err);
+	claims = (struct member_info){ .tx_capa = info.tx_offload_capa, .rx_capa = info.rx_offload_capa };
+	if (c->choose)
+		c->choose(&claims, &chosen);
+	return start(d, &chosen, &info, err);
 }
 
 static int ethdev_configure(struct member_dev *d, const struct member_config *c, struct errbuf *err)

@@ -18,6 +18,8 @@ struct rte_flow_action;
 struct rte_flow;
 struct rte_mempool;
 struct member_dev;
+struct member_info;
+struct member_config;
 
 struct member_info {
 	uint16_t max_rxq, max_txq;
@@ -35,6 +37,11 @@ struct member_config {
 	uint64_t tx_offloads, rx_offloads;
 	uint16_t mtu;
 	struct rte_mempool *pool;
+	/*
+	 * Asked on portctl when the claims (tx_capa, rx_capa) are known, to take out of the offloads what makes no
+	 * sense without the rest. NULL: they are only masked with the claims.
+	 */
+	void (*choose)(const struct member_info *claims, struct member_config *c);
 	/* Told on portctl when a device is configured and before it is published; d stays where it is. NULL: nobody. */
 	void (*ready)(struct member_dev *d, const struct member_info *info, const struct member_config *c);
 	void *arg; /* of ready's owner */

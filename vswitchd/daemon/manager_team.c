@@ -130,6 +130,7 @@ static int member_run(struct job *job)
 	struct member_job *j = (struct member_job *)job;
 
 	if (j->open) {
+		j->config.choose = offload_member_choose;
 		j->config.ready = member_ready;
 		j->config.arg = j;
 		return teaming_member_open(j->m->teaming, j->index, &j->config, &job->err);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a member is trusted with: claims, proofs, lies, knobs; and rules that put guests on queues of their own. */
+#include <rte_ethdev.h>
+
 #include "unit.h"
 
 #include "below.h"
@@ -103,6 +105,26 @@ static void test_row70_lies(void **state)
 	open_with(EMUNIC_ALL, EMUNIC_FLOW, false, OFFLOAD_TRUST_ACCEPTED);
 	assert_int_equal(st.bits[OFFLOAD_I_STEER].proof, OFFLOAD_PROOF_REFUTED);
 	close_all();
+}
+
+/* Half a claim is none. */
+static void test_choose(void **state)
+{
+	struct member_info all = { .tx_capa = UINT64_MAX, .rx_capa = UINT64_MAX }, half = all;
+	struct member_config wish = { 0 }, c;
+
+	offload_member_config(&all, true, &wish);
+	c = wish;
+	offload_member_choose(&all, &c);
+	assert_int_equal(c.tx_offloads, wish.tx_offloads);
+	assert_int_equal(c.rx_offloads, wish.rx_offloads);
+	/* A virtio device: TCP and UDP, and nothing of tunnels. */
+	half.tx_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+		       RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	half.rx_capa = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+	offload_member_choose(&half, &c);
+	assert_int_equal(c.tx_offloads, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	assert_int_equal(c.rx_offloads, 0);
 }
 
 /* Without a loop its driver's check is what can be had; it depends on the knob whether that is enough. */
@@ -251,6 +273,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_row70_plain, all_back),
 		cmocka_unit_test_teardown(test_row70_proven, all_back),
 		cmocka_unit_test_teardown(test_row70_lies, all_back),
+		cmocka_unit_test(test_choose),
 		cmocka_unit_test_teardown(test_trust, all_back),
 		cmocka_unit_test_teardown(test_row68_queues, all_back),
 		cmocka_unit_test_teardown(test_row68_refused, all_back),
