@@ -43,4 +43,8 @@ def test_row70_honest_and_lying_nics(new_fabric: MAKE) -> None:
     found = [line for line in fabric.hosts["h2"].log().splitlines() if "which does not work" in line]
     for claim in ("tx-segmentation", "tx-checksum", "rx-checksum", "rx-steering"):
         assert any(f"claims {claim}," in line for line in found), (claim, found)
+    shown = {name: host.call("Offload")["offload"]["members"] for name, host in fabric.hosts.items()}
+    for name, verified, used in (("h1", "proven", True), ("h2", "refuted", False)):
+        rows = [r for r in shown[name] if r["offload"] in ("tx-segmentation", "tx-checksum", "rx-checksum")]
+        assert len(rows) == 6 and all((r["verified"], r["used"]) == (verified, used) for r in rows), rows
     assert "which does not work" not in fabric.hosts["h1"].log()

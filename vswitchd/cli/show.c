@@ -262,6 +262,24 @@ static const struct column offload_port_columns[] = {
 	{ NULL, NULL, 0 },
 };
 
+static const struct column offload_member_columns[] = {
+	{ "member", "member", -12 },
+	{ "offload", "offload", -16 },
+	{ "requested", "requested", -9 },
+	{ "granted", "granted", -7 },
+	{ "verified", "verified", -8 },
+	{ "used", "used", -5 },
+	{ "why", "why", -10 },
+	{ NULL, NULL, 0 },
+};
+
+static const struct column offload_path_columns[] = {
+	{ "member", "member", -12 },
+	{ "packets", "class", -12 },
+	{ "path", "path", -8 },
+	{ NULL, NULL, 0 },
+};
+
 static struct json_object *object_member(struct json_object *o, const char *name)
 {
 	struct json_object *v = NULL;
@@ -273,6 +291,10 @@ static struct json_object *object_member(struct json_object *o, const char *name
 static void text_offload(struct json_object *o)
 {
 	print_table(offload_port_columns, object_member(o, "ports"));
+	putchar('\n');
+	print_table(offload_member_columns, object_member(o, "members"));
+	putchar('\n');
+	print_table(offload_path_columns, object_member(o, "paths"));
 	putchar('\n');
 	print_table(drop_columns, object_member(o, "counters"));
 }

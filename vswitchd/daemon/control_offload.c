@@ -81,6 +81,51 @@ static struct json_object *counters(struct manager *m)
 	return a;
 }
 
+/* One row per member and offload: asked for, granted by its driver, and how that was verified. */
+static void add_claims(struct json_object *rows, const struct offload_member_status *st)
+{
+	for (unsigned int i = 0; i < OFFLOAD_BITS; i++) {
+		const struct offload_claim *b = &st->bits[i];
+		struct json_object *o = json_object_new_object();
+
+		add_str(o, "member", st->name);
+		add_str(o, "offload", offload_bit_name((enum offload_bit_index)i));
+		add_bool(o, "claimed", b->claimed);
+		add_bool(o, "requested", b->requested);
+		add_bool(o, "granted", b->granted);
+		add_str(o, "verified", offload_proof_names[b->proof]);
+		add_bool(o, "used", b->used);
+		add_str(o, "why", i == OFFLOAD_I_STEER && !*b->why ? st->rules_why : b->why);
+		json_object_array_add(rows, o);
+	}
+}
+
+static void add_paths(struct json_object *rows, const struct offload_member_status *st)
+{
+	for (unsigned int i = 0; i < OFFLOAD_PATHS; i++) {
+		struct json_object *o = json_object_new_object();
+
+		add_str(o, "member", st->name);
+		add_str(o, "class", offload_path_name((enum offload_path)i));
+		add_str(o, "path", st->paths[i]);
+		json_object_array_add(rows, o);
+	}
+}
+
+static void add_members(struct manager *m, struct json_object *o)
+{
+	struct json_object *claims = json_object_new_array(), *paths = json_object_new_array();
+	struct offload_member_status st[TEAM_MEMBERS];
+	unsigned int n = manager_offloads(m, st, TEAM_MEMBERS);
+
+	for (unsigned int i = 0; i < n; i++) {
+		add_claims(claims, &st[i]);
+		add_paths(paths, &st[i]);
+	}
+	json_object_object_add(o, "members", claims);
+	json_object_object_add(o, "paths", paths);
+}
+
 struct json_object *show_offload(struct manager *m)
 {
 	struct json_object *o = json_object_new_object(), *ports = json_object_new_array();
@@ -90,6 +135,7 @@ struct json_object *show_offload(struct manager *m)
 	while (manager_port_next(m, &cursor, &info))
 		json_object_array_add(ports, port(&info));
 	json_object_object_add(o, "ports", ports);
+	add_members(m, o);
 	json_object_object_add(o, "counters", counters(m));
 	return o;
 }

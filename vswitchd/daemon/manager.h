@@ -38,6 +38,9 @@ struct datapath *manager_datapath(const struct manager *m);
 struct rte_mempool *manager_pool(const struct manager *m);
 /* Counters of the member in a slot of the team, since it came. */
 void manager_member_stats(const struct manager *m, unsigned int index, struct datapath_member_stats *ret);
+/* What the devices of members do for us, as offload_status(). */
+struct offload_member_status;
+unsigned int manager_offloads(const struct manager *m, struct offload_member_status *ret, unsigned int max);
 
 struct manager_info {
 	const char *version, *config_file, *host_id, *run_dir, *state_dir;

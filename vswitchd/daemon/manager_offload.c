@@ -143,3 +143,8 @@ void offloads_steer(struct manager *m)
 	j->m = m;
 	jobq_submit(m->portctl, &j->job);
 }
+
+unsigned int manager_offloads(const struct manager *m, struct offload_member_status *ret, unsigned int max)
+{
+	return offload_status(m->offload, ret, max);
+}
