@@ -122,7 +122,8 @@ static void item(struct json_object *kv, bool gone, struct etcd_reply *ret, etcd
 	}
 	ret->events++;
 	if (fn)
-		fn(arg, ret, key, key_len, gone ? NULL : value, value_len, number(kv, "mod_revision"));
+		fn(arg, ret, key, key_len, gone ? NULL : value, value_len, number(kv, "mod_revision"),
+		   number(kv, "lease") != 0);
 }
 
 static int items(struct json_object *o, const char *name, bool events, struct etcd_reply *ret, etcd_item_fn fn,

@@ -31,7 +31,7 @@ struct etcd_reply {
 
 /* Key and value end with NUL besides their length, and may have others inside. value NULL: deleted. */
 typedef void (*etcd_item_fn)(void *arg, const struct etcd_reply *reply, const char *key, size_t key_len,
-			     const char *value, size_t value_len, int64_t revision);
+			     const char *value, size_t value_len, int64_t revision, bool leased);
 
 /*
  * Read one message: an answer, one message of a stream ("result" inside), or an error of either kind. fn is called for

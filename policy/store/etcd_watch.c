@@ -287,7 +287,7 @@ static void remember(struct watch *w, const char *key, size_t key_len)
 }
 
 static void on_item(void *arg, const struct etcd_reply *reply, const char *key, size_t key_len, const char *value,
-		    size_t value_len, int64_t revision)
+		    size_t value_len, int64_t revision, bool leased)
 {
 	struct page *p = arg;
 	const char *name = below_root(p->e, key, key_len, value, value_len);
@@ -299,7 +299,8 @@ static void on_item(void *arg, const struct etcd_reply *reply, const char *key, 
 		return;
 	remember(p->w, key, key_len);
 	if (name)
-		kv_tell(&p->e->kv, (unsigned int)(p->w - p->e->watches), KV_PUT, name, value, revision);
+		kv_tell(&p->e->kv, (unsigned int)(p->w - p->e->watches), KV_PUT, name, value, revision,
+			leased);
 	p->w = watch_of(p->e, id);
 }
 
@@ -308,7 +309,7 @@ static void begin(struct etcd *e, struct watch *w)
 	if (w->begun)
 		return;
 	w->begun = true;
-	kv_tell(&e->kv, (unsigned int)(w - e->watches), KV_BEGIN, NULL, NULL, 0);
+	kv_tell(&e->kv, (unsigned int)(w - e->watches), KV_BEGIN, NULL, NULL, 0, false);
 }
 
 static void restart_load(struct watch *w)
@@ -327,7 +328,7 @@ static void loaded(struct etcd *e, struct watch *w)
 	w->next = w->pinned + 1;
 	restart_load(w);
 	w->state = WATCH_READY;
-	kv_tell(&e->kv, index, KV_END, NULL, NULL, w->next - 1);
+	kv_tell(&e->kv, index, KV_END, NULL, NULL, w->next - 1, false);
 	if (e->kv.handlers.flush)
 		e->kv.handlers.flush(e->kv.arg);
 }
@@ -399,7 +400,7 @@ void etcd_watch_lost(struct request *q)
 /* ---- streams ---- */
 
 static void on_change(void *arg, const struct etcd_reply *reply, const char *key, size_t key_len, const char *value,
-		      size_t value_len, int64_t revision)
+		      size_t value_len, int64_t revision, bool leased)
 {
 	struct request *q = arg;
 	struct etcd *e = q->e;
@@ -411,7 +412,8 @@ static void on_change(void *arg, const struct etcd_reply *reply, const char *key
 	if (revision >= w->next)
 		w->next = revision + 1;
 	if (name)
-		kv_tell(&e->kv, (unsigned int)(w - e->watches), value ? KV_PUT : KV_DELETE, name, value, revision);
+		kv_tell(&e->kv, (unsigned int)(w - e->watches), value ? KV_PUT : KV_DELETE, name, value, revision,
+			leased);
 }
 
 static void canceled(struct etcd *e, struct watch *w, const struct etcd_reply *reply)

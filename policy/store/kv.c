@@ -70,10 +70,10 @@ bool kv_is_sound(struct kv *kv, const char *key, const char *value)
 }
 
 void kv_tell(struct kv *kv, unsigned int watch, enum kv_event what, const char *key, const char *value,
-	     int64_t revision)
+	     int64_t revision, bool leased)
 {
 	if (what == KV_PUT || what == KV_DELETE)
 		kv->counters.events++;
 	if (kv->handlers.event)
-		kv->handlers.event(kv->arg, watch, what, key, value, revision);
+		kv->handlers.event(kv->arg, watch, what, key, value, revision, leased);
 }

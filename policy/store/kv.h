@@ -56,10 +56,10 @@ struct kv_handlers {
 	/*
 	 * @param watch from kv_watch(). @param key, value valid during the call; NULL with KV_BEGIN and KV_END, value
 	 * NULL with KV_DELETE. @param revision grows with every change of the store; changes of one watch come in its
-	 * order, those of several may not.
+	 * order, those of several may not. @param leased a key that goes with somebody's lease.
 	 */
 	void (*event)(void *arg, unsigned int watch, enum kv_event what, const char *key, const char *value,
-		      int64_t revision);
+		      int64_t revision, bool leased);
 	/* The changes that came together have been handed over. */
 	void (*flush)(void *arg);
 	/* The store was lost (up false) or is back; text says why, or where. */

@@ -34,6 +34,6 @@ bool kv_is_sound(struct kv *kv, const char *key, const char *value);
 
 /* Call the owner. */
 void kv_tell(struct kv *kv, unsigned int watch, enum kv_event what, const char *key, const char *value,
-	     int64_t revision);
+	     int64_t revision, bool leased);
 
 #endif

@@ -39,9 +39,9 @@ static const char *const texts[STATEMENTS] = {
 	[ST_GONE] = "INSERT OR REPLACE INTO gone (key, revision) SELECT ?1, revision FROM meta",
 	[ST_FORGET] = "DELETE FROM gone WHERE revision <= (SELECT revision FROM meta) - ?1",
 	[ST_ROW] = "SELECT lease FROM kv WHERE key = ?1",
-	[ST_LOAD] = "SELECT key, value, revision FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key",
-	[ST_NEWS] = "SELECT key, value, revision FROM kv WHERE revision > ?1 UNION ALL "
-		    "SELECT key, NULL, revision FROM gone WHERE revision > ?1 ORDER BY revision",
+	[ST_LOAD] = "SELECT key, value, revision, lease FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key",
+	[ST_NEWS] = "SELECT key, value, revision, lease FROM kv WHERE revision > ?1 UNION ALL "
+		    "SELECT key, NULL, revision, 0 FROM gone WHERE revision > ?1 ORDER BY revision",
 	[ST_OLDEST] = "SELECT revision - ?1 FROM meta",
 	[ST_LEASE] = "INSERT OR REPLACE INTO lease (id, boot, deadline) VALUES (?1, ?2, ?3)",
 	[ST_ALIVE] = "SELECT deadline FROM lease WHERE id = ?1 AND boot = ?2",
@@ -331,24 +331,25 @@ static void load(struct local *l, unsigned int i)
 		return;
 	sqlite3_bind_text(st, 2, end, -1, SQLITE_TRANSIENT);
 	l->watches[i].loaded = true;
-	kv_tell(&l->kv, i, KV_BEGIN, NULL, NULL, 0);
+	kv_tell(&l->kv, i, KV_BEGIN, NULL, NULL, 0, false);
 	while (l->watches[i].used && sqlite3_step(st) == SQLITE_ROW) {
 		const char *key = (const char *)sqlite3_column_text(st, 0);
 		const char *value = (const char *)sqlite3_column_text(st, 1);
 
 		if (key && value && matches(&l->watches[i], key) && kv_is_sound(&l->kv, key, value))
-			kv_tell(&l->kv, i, KV_PUT, key, value, sqlite3_column_int64(st, 2));
+			kv_tell(&l->kv, i, KV_PUT, key, value, sqlite3_column_int64(st, 2),
+				sqlite3_column_int64(st, 3) != 0);
 	}
 	sqlite3_reset(st);
 	if (l->watches[i].used)
-		kv_tell(&l->kv, i, KV_END, NULL, NULL, l->seen);
+		kv_tell(&l->kv, i, KV_END, NULL, NULL, l->seen, false);
 }
 
-static void tell_all(struct local *l, const char *key, const char *value, int64_t revision)
+static void tell_all(struct local *l, const char *key, const char *value, int64_t revision, bool leased)
 {
 	for (unsigned int i = 0; i < l->n_watches; i++)
 		if (l->watches[i].loaded && matches(&l->watches[i], key))
-			kv_tell(&l->kv, i, value ? KV_PUT : KV_DELETE, key, value, revision);
+			kv_tell(&l->kv, i, value ? KV_PUT : KV_DELETE, key, value, revision, leased);
 }
 
 static void news(struct local *l)
@@ -361,7 +362,7 @@ static void news(struct local *l)
 
 		l->seen = sqlite3_column_int64(st, 2);
 		if (key && kv_is_sound(&l->kv, key, value))
-			tell_all(l, key, value, l->seen);
+			tell_all(l, key, value, l->seen, sqlite3_column_int64(st, 3) != 0);
 	}
 	sqlite3_reset(st);
 }

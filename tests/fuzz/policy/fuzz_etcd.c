@@ -8,7 +8,7 @@
 #include "policy/store/etcd_private.h"
 
 static void on_event(void *arg, unsigned int watch, enum kv_event what, const char *key, const char *value,
-		     int64_t revision)
+		     int64_t revision, bool leased)
 {
 	size_t *sum = arg;
 

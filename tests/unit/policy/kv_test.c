@@ -50,7 +50,7 @@ static void note(struct seen *s, const char *fmt, ...)
 }
 
 static void on_event(void *arg, unsigned int watch, enum kv_event what, const char *key, const char *value,
-		     int64_t revision)
+		     int64_t revision, bool leased)
 {
 	struct seen *s = arg;
 

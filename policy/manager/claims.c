@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What hosts have learned, judged. Of those that say they have an address the last one counts: it moved there, and
+ * host and MAC change in one write. What an administrator says is not touched by what anybody learns.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "policy/manager/manager_private.h"
+
+/* The address of a host that lives ceased to be; or the host did, and the store is about to say so. */
+#define GONE_MS 300
+
+static const struct subnet_spec *subnet_of(const struct pm *m, uint32_t vsid)
+{
+	char key[64];
+	const struct value *v;
+
+	snprintf(key, sizeof(key), "vsid/%u/subnet", vsid);
+	v = map_find(&m->policy, key);
+	return v && v->spec && v->kind == OBJECT_SUBNET ? v->spec : NULL;
+}
+
+static bool host_lives(const struct pm *m, const char *host)
+{
+	char key[ID_SIZE + 8];
+
+	snprintf(key, sizeof(key), "host/%s", host);
+	return map_find(&m->hosts, key) != NULL;
+}
+
+static bool is_attached(const struct pm *m, const char *host, uint32_t vsid)
+{
+	char key[ID_SIZE + 32];
+
+	return pm_attached_key(host, vsid, key, sizeof(key)) > 0 && map_find(&m->attached, key);
+}
+
+/* ---- learned addresses of a MAC that are policy ---- */
+
+static struct mac_count *mac_count(struct pm *m, const struct record_spec *rec, bool make)
+{
+	char key[32 + MAC_STR], mac[MAC_STR];
+
+	snprintf(key, sizeof(key), "%u/%s", rec->vsid, format_mac(&rec->mac, mac));
+	return make ? map_make(&m->macs, key, sizeof(struct mac_count)) : map_find(&m->macs, key);
+}
+
+void pm_record_new(struct pm *m, struct value *record)
+{
+	const struct record_spec *rec = record->spec;
+	struct mac_count *c = rec->type == RECORD_DYNAMIC ? mac_count(m, rec, true) : NULL;
+
+	if (c)
+		c->n++;
+}
+
+void pm_record_gone(struct pm *m, struct value *record)
+{
+	const struct record_spec *rec = record->spec;
+	struct mac_count *c = rec->type == RECORD_DYNAMIC ? mac_count(m, rec, false) : NULL;
+
+	m->expiring -= record->expires != 0;
+	record->expires = 0;
+	if (c && --c->n == 0)
+		map_remove(&m->macs, c);
+}
+
+/* ---- claims ---- */
+
+/* "learned/<host>/<vsid>/<ca>": what follows the host. */
+static const char *claim_key(const struct value *learned)
+{
+	const char *s = strchr(learned->entry.key + 8, '/');
+
+	return s ? s + 1 : "";
+}
+
+static void make_dirty(struct pm *m, struct claims *c)
+{
+	if (c->dirty)
+		return;
+	c->dirty = true;
+	TAILQ_INSERT_TAIL(&m->dirty, c, link);
+}
+
+static int add_claim(struct claims *c, struct value *learned)
+{
+	if (c->n == c->room) {
+		unsigned int room = c->room ? c->room * 2 : 2;
+		void *p = reallocarray(c->list, room, sizeof(struct value *));
+
+		if (!p)
+			return -ENOMEM;
+		c->list = p;
+		c->room = room;
+	}
+	c->list[c->n++] = learned;
+	return 0;
+}
+
+void pm_claim_changed(struct pm *m, struct value *learned, bool gone)
+{
+	struct claims *c = map_make(&m->claims, claim_key(learned), sizeof(*c));
+
+	if (!c)
+		return;
+	for (unsigned int i = 0; i < c->n; i++)
+		if (c->list[i] == learned)
+			c->list[i--] = c->list[--c->n];
+	if (!gone && learned->spec)
+		(void)add_claim(c, learned);
+	make_dirty(m, c);
+}
+
+/* Why a claim does not count; NULL: it does. */
+static const char *refuse(struct pm *m, const struct record_spec *rec)
+{
+	const struct subnet_spec *s = subnet_of(m, rec->vsid);
+	bool inside = false, same_family = false;
+
+	if (!s)
+		return "its subnet is not known";
+	if (!s->learning || s->external)
+		return "its subnet does not learn";
+	if (!is_attached(m, rec->host, rec->vsid))
+		return "the host has no port there";
+	for (unsigned int i = 0; i < s->n_gateways; i++) {
+		if (ip_equal(&s->gateways[i].addr, &rec->ca))
+			return "it is a gateway's";
+		same_family = same_family || s->gateways[i].addr.family == rec->ca.family;
+		inside = inside || ip_in_prefix(&rec->ca, &s->gateways[i]);
+	}
+	if (rec->ca.family == 6 && rec->ca.b[0] == 0xfe && (rec->ca.b[1] & 0xc0) == 0x80)
+		return NULL;
+	return same_family && !inside ? "it is outside of the subnet's prefixes" : NULL;
+}
+
+static bool over_quota(struct pm *m, const struct record_spec *rec, const struct record_spec *now)
+{
+	const struct mac_count *c = mac_count(m, rec, false);
+
+	return c && c->n >= m->config.mac_quota && !(now && mac_equal(&now->mac, &rec->mac));
+}
+
+/* The last claim that counts. */
+static const struct record_spec *best_claim(struct pm *m, const struct claims *c)
+{
+	const struct value *best = NULL;
+	const char *why;
+
+	for (unsigned int i = 0; i < c->n; i++) {
+		why = refuse(m, c->list[i]->spec);
+		if (why) {
+			m->info.refused_subnet++;
+			log_debug("%s: refused: %s", c->list[i]->entry.key, why);
+		} else if (!best || c->list[i]->revision > best->revision) {
+			best = c->list[i];
+		}
+	}
+	return best ? best->spec : NULL;
+}
+
+/* The record that policy has, or will have when everything is written. */
+static bool present(struct pm *m, const char *key, struct record_spec *ret)
+{
+	const struct value *v = map_find(&m->policy, key);
+	enum object_kind kind;
+	union object_spec spec;
+	struct errbuf err;
+	const char *text;
+
+	if (!pm_write_pending(m, key, &text)) {
+		if (v && v->spec)
+			*ret = *(struct record_spec *)v->spec;
+		return v && v->spec;
+	}
+	if (!text || pm_object_read(key, text, &kind, &spec, &err) < 0)
+		return false;
+	*ret = spec.record;
+	return true;
+}
+
+static void accept_claim(struct pm *m, const char *key, const struct record_spec *claim, const struct record_spec *now)
+{
+	struct record_spec rec = *claim;
+	struct value *v = map_find(&m->policy, key);
+	char text[OBJECT_LINE_MAX];
+
+	rec.unusable = rec.unsynchronized = false;
+	if (v) {
+		m->expiring -= v->expires != 0;
+		v->expires = 0;
+	}
+	if (now && field_equal(object_types[OBJECT_RECORD].fields, &rec, now))
+		return;
+	if (over_quota(m, &rec, now)) {
+		m->info.refused_quota++;
+		return;
+	}
+	if (field_write(object_types[OBJECT_RECORD].fields, &rec, text, sizeof(text)) < 0)
+		return;
+	m->info.accepted++;
+	m->info.moves += now && strcmp(now->host, rec.host) != 0;
+	(void)pm_write(m, key, text, true, NULL, NULL);
+}
+
+/* Nobody says any more that he has it. */
+static void abandon(struct pm *m, const char *key, const struct record_spec *now)
+{
+	struct value *v = map_find(&m->policy, key);
+	bool lives = host_lives(m, now->host);
+	uint64_t at = pm_now() + (lives ? GONE_MS : m->config.grace_ms);
+
+	if (!v || !v->spec) { /* on its way only */
+		(void)pm_write(m, key, NULL, true, NULL, NULL);
+		return;
+	}
+	if (v->expires && v->expires <= at)
+		return;
+	m->expiring += v->expires == 0;
+	v->expires = at;
+	v->dying = !lives;
+}
+
+static void judge(struct pm *m, struct claims *c)
+{
+	const struct record_spec *best = best_claim(m, c);
+	const char *ca = strchr(c->entry.key, '/');
+	char key[KV_KEY_MAX];
+	struct record_spec now;
+	bool known;
+
+	if (!ca)
+		return;
+	snprintf(key, sizeof(key), "vsid/%.*s/ca/%s", (int)(ca - c->entry.key), c->entry.key, ca + 1);
+	known = present(m, key, &now);
+	if (known && now.type != RECORD_DYNAMIC) {
+		m->info.conflicts += best && !mac_equal(&best->mac, &now.mac);
+		return;
+	}
+	if (best)
+		accept_claim(m, key, best, known ? &now : NULL);
+	else if (known)
+		abandon(m, key, &now);
+}
+
+void pm_judge(struct pm *m)
+{
+	struct claims *c;
+
+	while (m->info.leader && m->info.synced && (c = TAILQ_FIRST(&m->dirty))) {
+		TAILQ_REMOVE(&m->dirty, c, link);
+		c->dirty = false;
+		judge(m, c);
+		if (c->n)
+			continue;
+		free(c->list);
+		map_remove(&m->claims, c);
+	}
+	pm_write_kick(m);
+}
+
+void pm_judge_all(struct pm *m)
+{
+	struct value *v = NULL;
+	struct claims *c = NULL;
+
+	/* Records that nobody claims have claims, too: none. */
+	while ((v = map_next(&m->policy, v))) {
+		const struct record_spec *rec = v->spec;
+		char key[64 + IP_STR], ca[IP_STR];
+
+		if (v->spec && v->kind == OBJECT_SUBNET)
+			pm_members(m, ((struct subnet_spec *)v->spec)->vsid);
+		if (!v->spec || v->kind != OBJECT_RECORD || rec->type != RECORD_DYNAMIC)
+			continue;
+		snprintf(key, sizeof(key), "%u/%s", rec->vsid, format_ip(&rec->ca, ca));
+		(void)map_make(&m->claims, key, sizeof(*c));
+	}
+	while ((c = map_next(&m->claims, c)))
+		make_dirty(m, c);
+	pm_judge(m);
+}
+
+void pm_judge_subnet(struct pm *m, uint32_t vsid)
+{
+	struct claims *c = NULL;
+	char prefix[16];
+	size_t n;
+
+	if (!m->info.leader || !m->info.synced)
+		return; /* everything is judged when that changes */
+	n = (size_t)snprintf(prefix, sizeof(prefix), "%u/", vsid);
+	while ((c = map_next(&m->claims, c)))
+		if (strncmp(c->entry.key, prefix, n) == 0)
+			make_dirty(m, c);
+	pm_members(m, vsid);
+}
+
+void pm_expire(struct pm *m)
+{
+	struct value *v = map_next(&m->policy, NULL), *next;
+	uint64_t now = pm_now();
+
+	for (; v && m->info.leader; v = next) {
+		const struct record_spec *rec = v->spec;
+
+		next = map_next(&m->policy, v);
+		if (!v->expires || v->expires > now)
+			continue;
+		m->expiring--;
+		v->expires = 0;
+		/* It died after it was last heard of: the whole time of grace. */
+		if (!host_lives(m, rec->host) && !v->dying) {
+			v->dying = true;
+			v->expires = now + m->config.grace_ms;
+			m->expiring++;
+			continue;
+		}
+		m->info.expired++;
+		(void)pm_write(m, v->entry.key, NULL, true, NULL, NULL);
+	}
+}
+
+/* ---- members ---- */
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Hosts with ports in a subnet, sorted. */
+static char *members_text(struct pm *m, uint32_t vsid)
+{
+	const char **names = calloc(m->attached.n + 1, sizeof(char *));
+	struct value *v = NULL;
+	char *text = NULL, suffix[32];
+	size_t n = 0, size = 0, end = (size_t)snprintf(suffix, sizeof(suffix), "/attached/%u", vsid);
+	FILE *f = names ? open_memstream(&text, &size) : NULL;
+
+	while (f && (v = map_next(&m->attached, v))) {
+		size_t len = strlen(v->entry.key);
+
+		if (len > end + 5 && strcmp(v->entry.key + len - end, suffix) == 0)
+			names[n++] = v->entry.key + 5;
+	}
+	if (f) {
+		qsort(names, n, sizeof(char *), by_text);
+		for (size_t i = 0; i < n; i++)
+			fprintf(f, "%s%.*s", i ? " " : "", (int)(strlen(names[i]) - end), names[i]);
+		fclose(f);
+	}
+	free(names);
+	return text;
+}
+
+void pm_members(struct pm *m, uint32_t vsid)
+{
+	char *text = members_text(m, vsid);
+	const struct value *v;
+	const char *now;
+	char key[64];
+
+	snprintf(key, sizeof(key), "vsid/%u/members", vsid);
+	v = map_find(&m->policy, key);
+	if (!pm_write_pending(m, key, &now))
+		now = v ? v->text : NULL;
+	if (text && strcmp(text, now ? now : "") != 0)
+		(void)pm_write(m, key, *text ? text : NULL, true, NULL, NULL);
+	free(text);
+}

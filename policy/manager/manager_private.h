@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between the manager's files. One thread. */
+#ifndef MANAGER_PRIVATE_H
+#define MANAGER_PRIVATE_H
+
+#include <sys/queue.h>
+
+#include "policy/manager/manager.h"
+#include "policy/manager/map.h"
+
+#define PM_LEADER "manager/leader"
+
+/* One key of the store. */
+struct value {
+	struct map_entry entry; /* first */
+	char *text;
+	void *spec;		/* of an object or a learned record, parsed; NULL: none */
+	enum object_kind kind;
+	bool leased, marked, dying;
+	int64_t revision;
+	uint64_t expires;	/* ms; a record that nobody claims any more goes then. 0: it stays */
+};
+
+/* All hosts that say they have an address: key "<vsid>/<ca>". */
+struct claims {
+	struct map_entry entry; /* first */
+	struct value **list;
+	unsigned int n, room;
+	bool dirty;
+	TAILQ_ENTRY(claims) link; /* dirty */
+};
+
+struct waiter {
+	struct waiter *next;
+	pm_done_fn fn;
+	void *arg;
+};
+
+/* A key that is to be written; the last word counts. */
+struct write {
+	struct map_entry entry; /* first */
+	TAILQ_ENTRY(write) link;
+	char *value;		/* NULL: delete */
+	bool live, queued, flying, again; /* again: the value changed while it was on its way */
+	struct waiter *waiters;
+};
+
+TAILQ_HEAD(write_list, write);
+
+struct pm {
+	struct pm_config config;
+	struct kv *kv;
+	struct pm_info info;
+	struct map policy, hosts, attached, learned; /* struct value */
+	struct map macs;			     /* struct mac_count by "<vsid>/<mac>": learned, in policy */
+	struct map claims;			     /* struct claims */
+	struct map writes;			     /* struct write */
+	TAILQ_HEAD(, claims) dirty;
+	struct write_list live, bulk, flying;
+	bool electing, leader_known, elect_again;
+	unsigned int expiring;
+	uint64_t look_at; /* ms: for what expires */
+};
+
+struct mac_count {
+	struct map_entry entry;
+	unsigned int n;
+};
+
+uint64_t pm_now(void); /* ms, monotonic */
+
+/* ---- state.c: what the store has ---- */
+void pm_on_event(void *arg, unsigned int watch, enum kv_event what, const char *key, const char *value,
+		 int64_t revision, bool leased);
+void pm_value_set(struct pm *m, const char *key, const char *text, int64_t revision, bool leased);
+void pm_value_gone(struct pm *m, const char *key);
+void pm_state_free(struct pm *m);
+struct map *pm_map_of(struct pm *m, const char *key);
+
+/* ---- claims.c: what follows from what hosts say ---- */
+void pm_claim_changed(struct pm *m, struct value *learned, bool gone);
+void pm_record_gone(struct pm *m, struct value *record);
+void pm_record_new(struct pm *m, struct value *record);
+void pm_members(struct pm *m, uint32_t vsid);
+/* Judge what is dirty, when we are the elected one. */
+void pm_judge(struct pm *m);
+/* Judge everything: when we are elected, or all was loaded anew. */
+void pm_judge_all(struct pm *m);
+void pm_judge_subnet(struct pm *m, uint32_t vsid);
+void pm_expire(struct pm *m);
+
+/* ---- write.c ---- */
+int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_done_fn fn, void *arg);
+/* What a key will have when everything is written. @return false: nothing is on its way. */
+bool pm_write_pending(const struct pm *m, const char *key, const char **ret_value);
+void pm_write_kick(struct pm *m);
+/* Not elected any more: nothing of it may be written. */
+void pm_write_drop(struct pm *m, int r, const char *text);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the store has, as the manager knows it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "policy/manager/manager_private.h"
+
+struct map *pm_map_of(struct pm *m, const char *key)
+{
+	if (strncmp(key, "learned/", 8) == 0)
+		return &m->learned;
+	if (strncmp(key, "host/", 5) == 0)
+		return strchr(key + 5, '/') ? &m->attached : &m->hosts;
+	return strncmp(key, "vsid/", 5) == 0 || strncmp(key, "rd/", 3) == 0 ? &m->policy : NULL;
+}
+
+static uint32_t attached_vsid(const char *key)
+{
+	const char *v = strrchr(key, '/');
+	uint64_t vsid;
+
+	return v && parse_u64(v + 1, 1, UINT32_MAX, &vsid) == 0 ? (uint32_t)vsid : 0;
+}
+
+/* A learned record, and that it is what its key says. */
+static int read_learned(const char *key, const char *text, struct record_spec *ret, struct errbuf *err)
+{
+	char again[KV_KEY_MAX];
+	int r;
+
+	object_default(OBJECT_RECORD, ret);
+	r = field_read(object_types[OBJECT_RECORD].fields, ret, text, err);
+	if (r == 0)
+		r = object_validate(OBJECT_RECORD, ret, err);
+	if (r < 0)
+		return r;
+	if (pm_learned_key(ret, again, sizeof(again)) < 0 || strcmp(again, key) != 0 || ret->type != RECORD_DYNAMIC)
+		return err_set(err, EINVAL, "the value is another record's");
+	return 0;
+}
+
+static void parse(struct pm *m, struct value *v)
+{
+	union object_spec spec;
+	struct errbuf err;
+	int r;
+
+	free(TAKE(v->spec));
+	if (pm_map_of(m, v->entry.key) == &m->attached)
+		return;
+	v->kind = OBJECT_RECORD;
+	if (pm_map_of(m, v->entry.key) == &m->learned)
+		r = read_learned(v->entry.key, v->text, &spec.record, &err);
+	else
+		r = pm_object_read(v->entry.key, v->text, &v->kind, &spec, &err);
+	if (r == -ENOENT)
+		return;
+	if (r < 0) {
+		log_warning("policy store: %s: %s, ignored", v->entry.key, err.text);
+		return;
+	}
+	v->spec = malloc(object_types[v->kind].size);
+	if (v->spec)
+		memcpy(v->spec, &spec, object_types[v->kind].size);
+}
+
+/* What depends on it. `gone`: it is about to be, or to become something else. */
+static void changed(struct pm *m, struct value *v, bool gone)
+{
+	struct map *map = pm_map_of(m, v->entry.key);
+
+	if (map == &m->learned)
+		pm_claim_changed(m, v, gone);
+	else if (map == &m->attached)
+		pm_judge_subnet(m, attached_vsid(v->entry.key));
+	else if (map == &m->policy && v->spec && v->kind == OBJECT_RECORD)
+		(gone ? pm_record_gone : pm_record_new)(m, v);
+	else if (map == &m->policy && v->spec && v->kind == OBJECT_SUBNET && !gone)
+		pm_judge_subnet(m, ((struct subnet_spec *)v->spec)->vsid);
+}
+
+void pm_value_set(struct pm *m, const char *key, const char *text, int64_t revision, bool leased)
+{
+	struct map *map = pm_map_of(m, key);
+	struct value *v = map ? map_make(map, key, sizeof(*v)) : NULL;
+	char *copy;
+
+	if (!v)
+		return;
+	v->marked = true;
+	v->leased = leased;
+	if (revision)
+		v->revision = revision;
+	if (v->text && strcmp(v->text, text) == 0)
+		return;
+	copy = strdup(text);
+	if (!copy)
+		return;
+	if (v->text)
+		changed(m, v, true);
+	free(v->text);
+	v->text = copy;
+	parse(m, v);
+	changed(m, v, false);
+}
+
+static void remove_value(struct pm *m, struct map *map, struct value *v)
+{
+	bool attached = map == &m->attached;
+	uint32_t vsid = attached ? attached_vsid(v->entry.key) : 0;
+
+	if (!attached)
+		changed(m, v, true);
+	free(v->text);
+	free(v->spec);
+	map_remove(map, v);
+	if (attached)
+		pm_judge_subnet(m, vsid);
+}
+
+void pm_value_gone(struct pm *m, const char *key)
+{
+	struct map *map = pm_map_of(m, key);
+	struct value *v = map ? map_find(map, key) : NULL;
+
+	if (v)
+		remove_value(m, map, v);
+}
+
+/* ---- the store speaks ---- */
+
+static void mark(struct pm *m, struct map *map)
+{
+	struct value *v = NULL;
+
+	while ((v = map_next(map, v)))
+		v->marked = false;
+}
+
+static void sweep(struct pm *m, struct map *map)
+{
+	struct value *v = map_next(map, NULL), *next;
+
+	for (; v; v = next) {
+		next = map_next(map, v);
+		if (!v->marked)
+			remove_value(m, map, v);
+	}
+}
+
+static void all_of(struct pm *m, void (*fn)(struct pm *m, struct map *map))
+{
+	fn(m, &m->policy);
+	fn(m, &m->hosts);
+	fn(m, &m->attached);
+	fn(m, &m->learned);
+}
+
+void pm_on_event(void *arg, unsigned int watch, enum kv_event what, const char *key, const char *value,
+		 int64_t revision, bool leased)
+{
+	struct pm *m = arg;
+
+	if (what == KV_BEGIN) {
+		all_of(m, mark);
+		*m->info.leader_id = '\0';
+	} else if (what == KV_END) {
+		all_of(m, sweep);
+		m->info.synced = true;
+		pm_judge_all(m);
+	} else if (strcmp(key, PM_LEADER) == 0) {
+		str_copy(m->info.leader_id, sizeof(m->info.leader_id), value ? value : "");
+	} else if (what == KV_PUT) {
+		pm_value_set(m, key, value, revision, leased);
+	} else {
+		pm_value_gone(m, key);
+	}
+}
+
+void pm_state_free(struct pm *m)
+{
+	struct map *maps[] = { &m->policy, &m->hosts, &m->attached, &m->learned };
+	struct claims *c = NULL;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		struct value *v = NULL;
+
+		while ((v = map_next(maps[i], v))) {
+			free(v->text);
+			free(v->spec);
+		}
+		map_free(maps[i]);
+	}
+	while ((c = map_next(&m->claims, c)))
+		free(c->list);
+	map_free(&m->claims);
+	map_free(&m->macs);
+}

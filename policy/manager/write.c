@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Writes. One transaction is on its way, and what comes meanwhile goes into the next one together: alone it goes at
+ * once, in a storm a hundred go at a time. What hosts learn goes before what administrators load.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "policy/manager/manager_private.h"
+
+static int add_waiter(struct write *w, pm_done_fn fn, void *arg)
+{
+	struct waiter *n, **p = &w->waiters;
+
+	if (!fn)
+		return 0;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	n->fn = fn;
+	n->arg = arg;
+	while (*p)
+		p = &(*p)->next;
+	*p = n;
+	return 0;
+}
+
+
+static void queue(struct pm *m, struct write *w)
+{
+	w->queued = true;
+	if (w->live)
+		TAILQ_INSERT_TAIL(&m->live, w, link);
+	else
+		TAILQ_INSERT_TAIL(&m->bulk, w, link);
+}
+
+static void unqueue(struct pm *m, struct write *w)
+{
+	if (!w->queued)
+		return;
+	w->queued = false;
+	if (w->live)
+		TAILQ_REMOVE(&m->live, w, link);
+	else
+		TAILQ_REMOVE(&m->bulk, w, link);
+}
+
+/* Gone before its owners are told: they may write the key again. */
+static void end(struct pm *m, struct write *w, int r, const char *text)
+{
+	struct waiter *n = TAKE(w->waiters), *next;
+
+	free(w->value);
+	map_remove(&m->writes, w);
+	for (; n; n = next) {
+		next = n->next;
+		n->fn(n->arg, r, text);
+		free(n);
+	}
+}
+
+int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_done_fn fn, void *arg)
+{
+	CLEANUP_FREE char *copy = value ? strdup(value) : NULL;
+	struct write *w;
+
+	if (value && !copy)
+		return -ENOMEM;
+	w = map_make(&m->writes, key, sizeof(*w));
+	if (!w || add_waiter(w, fn, arg) < 0)
+		return -ENOMEM;
+	/* What is on its way has been copied; the new value follows it. */
+	free(w->value);
+	w->value = TAKE(copy);
+	if (w->flying) {
+		w->again = true;
+		return 0;
+	}
+	unqueue(m, w);
+	w->live = live;
+	queue(m, w);
+	return 0;
+}
+
+bool pm_write_pending(const struct pm *m, const char *key, const char **ret_value)
+{
+	const struct write *w = map_find(&m->writes, key);
+
+	if (w)
+		*ret_value = w->value;
+	return w != NULL;
+}
+
+/* ---- one transaction ---- */
+
+static void landed(struct pm *m, struct write *w)
+{
+	/* Known before the store tells: what is judged meanwhile is judged by it. */
+	if (w->value)
+		pm_value_set(m, w->entry.key, w->value, 0, false);
+	else
+		pm_value_gone(m, w->entry.key);
+}
+
+static void on_written(void *arg, int r, const char *text)
+{
+	struct pm *m = arg;
+	struct write *w;
+
+	if (r == 1)
+		r = -ESTALE;
+	else if (r < 0 && r != -EAGAIN && r != -ECANCELED)
+		log_error("policy store: writing: %s", text);
+	m->info.writes += r == 0;
+	while ((w = TAILQ_FIRST(&m->flying))) {
+		TAILQ_REMOVE(&m->flying, w, link);
+		w->flying = false;
+		if (w->again || r == -EAGAIN) {
+			w->again = false;
+			queue(m, w);
+			continue;
+		}
+		if (r == 0)
+			landed(m, w);
+		end(m, w, r == -ESTALE ? -EAGAIN : r, r == -ESTALE ? "another manager is elected" : text);
+	}
+	if (r == -ESTALE && m->info.leader) {
+		m->info.leader = false;
+		log_notice("manager %s is not elected any more: another one wrote", m->config.id);
+		pm_write_drop(m, -EAGAIN, "another manager is elected");
+	}
+}
+
+static unsigned int gather(struct pm *m, struct write_list *from, struct kv_op *ops, unsigned int n)
+{
+	struct write *w;
+
+	while (n < KV_OPS_MAX && (w = TAILQ_FIRST(from))) {
+		unqueue(m, w);
+		w->flying = true;
+		TAILQ_INSERT_TAIL(&m->flying, w, link);
+		ops[n++] = (struct kv_op){ .key = w->entry.key, .value = w->value };
+	}
+	return n;
+}
+
+void pm_write_kick(struct pm *m)
+{
+	struct kv_op ops[KV_OPS_MAX];
+	unsigned int n;
+	int r;
+
+	if (!m->info.leader || !m->info.up || !TAILQ_EMPTY(&m->flying))
+		return;
+	n = gather(m, &m->live, ops, 0);
+	n = gather(m, &m->bulk, ops, n);
+	if (!n)
+		return;
+	r = kv_txn(m->kv, KV_IF_OURS, PM_LEADER, ops, n, on_written, m);
+	if (r < 0)
+		on_written(m, r, strerror(-r));
+}
+
+void pm_write_drop(struct pm *m, int r, const char *text)
+{
+	struct write_list *lists[] = { &m->live, &m->bulk, &m->flying };
+	struct write *w, *next;
+
+	for (unsigned int i = 0; i < 2 + (m->kv == NULL); i++) {
+		for (w = TAILQ_FIRST(lists[i]); w; w = next) {
+			next = TAILQ_NEXT(w, link);
+			TAILQ_REMOVE(lists[i], w, link);
+			end(m, w, r, text);
+		}
+	}
+	if (!m->kv)
+		map_free(&m->writes);
+}

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The manager: what hosts learn becomes policy, or does not, on both backends (argument "sqlite" or "etcd"). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "etcd_server.h"
+#include "policy/manager/manager.h"
+
+#define WAIT_MS 60000
+
+static struct etcd_server server;
+static bool with_etcd;
+static char dir[64];
+static unsigned int roots;
+
+/* A host, or anybody who watches: the last value of every key. */
+struct host {
+	struct kv *kv;
+	struct {
+		char key[128], value[256];
+	} seen[64];
+	unsigned int n, leases, ends, changes, done, put;
+	int r;
+	bool quiet;
+};
+
+static void on_event(void *arg, unsigned int watch, enum kv_event what, const char *key, const char *value,
+		     int64_t revision, bool leased)
+{
+	struct host *h = arg;
+	unsigned int i = 0;
+
+	h->ends += what == KV_END;
+	if (what == KV_BEGIN)
+		h->n = 0;
+	if (!key)
+		return;
+	h->changes++;
+	if (h->quiet)
+		return;
+	while (i < h->n && strcmp(h->seen[i].key, key) != 0)
+		i++;
+	if (!value) {
+		if (i < h->n)
+			h->seen[i] = h->seen[--h->n];
+		return;
+	}
+	if (i == h->n && h->n < 64)
+		str_copy(h->seen[h->n++].key, 128, key);
+	str_copy(h->seen[i].value, 256, value);
+}
+
+static void on_lease(void *arg)
+{
+	((struct host *)arg)->leases++;
+}
+
+static void on_done(void *arg, int r, const char *text)
+{
+	struct host *h = arg;
+
+	h->done++;
+	h->r = r;
+}
+
+static const char *value_of(const struct host *h, const char *key)
+{
+	for (unsigned int i = 0; i < h->n; i++)
+		if (strcmp(h->seen[i].key, key) == 0)
+			return h->seen[i].value;
+	return "";
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- the world: two managers' places, three hosts' ---- */
+
+static struct pm *managers[2];
+static struct host hosts[3];
+
+static void turn(void)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (managers[i])
+			assert_int_equal(pm_poll(managers[i], NULL, 0, 1), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		if (hosts[i].kv)
+			assert_int_equal(kv_poll(hosts[i].kv, NULL, 0, 1), 0);
+}
+
+#define await(cond)                                                                    \
+	do {                                                                           \
+		uint64_t until_ = now_ms() + WAIT_MS;                                  \
+		while (!(cond)) {                                                      \
+			if (now_ms() > until_)                                         \
+				fail_msg("line %d: not seen: %s", __LINE__, #cond);    \
+			turn();                                                        \
+		}                                                                      \
+	} while (0)
+
+static void configure(struct kv_config *c, uint32_t lease_s)
+{
+	memset(c, 0, sizeof(*c));
+	c->backend = with_etcd ? KV_ETCD : KV_SQLITE;
+	c->n_endpoints = 1;
+	str_copy(c->endpoints[0], sizeof(c->endpoints[0]), server.url);
+	snprintf(c->path, sizeof(c->path), "%s/m-%u.sqlite", dir, roots);
+	snprintf(c->root, sizeof(c->root), "/test/%u", roots);
+	c->lease_s = lease_s;
+}
+
+static void start_manager(unsigned int i, uint32_t grace_ms)
+{
+	struct errbuf err = { "" };
+	struct pm_config c;
+
+	pm_defaults(&c);
+	configure(&c.store, 2);
+	snprintf(c.id, sizeof(c.id), "m%u", i);
+	c.grace_ms = grace_ms;
+	c.mac_quota = 3;
+	if (pm_new(&c, &managers[i], &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void start_host(unsigned int i)
+{
+	static const struct kv_handlers handlers = { .event = on_event, .lease = on_lease };
+	struct errbuf err = { "" };
+	struct kv_config c;
+
+	memset(&hosts[i], 0, sizeof(hosts[i]));
+	configure(&c, 2);
+	if (kv_open(&c, &handlers, &hosts[i], &hosts[i].kv, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_true(kv_watch(hosts[i].kv, "vsid/", true) >= 0);
+	await(hosts[i].leases == 1 && hosts[i].ends == 1);
+}
+
+static void say(unsigned int i, const char *key, const char *value)
+{
+	struct kv_op op = { .key = key, .value = value, .leased = true };
+	unsigned int before = hosts[i].done;
+
+	assert_int_equal(kv_txn(hosts[i].kv, KV_ALWAYS, key, &op, 1, on_done, &hosts[i]), 0);
+	await(hosts[i].done > before);
+	assert_int_equal(hosts[i].r, 0);
+}
+
+static void appear(unsigned int i)
+{
+	char key[64], value[128];
+
+	start_host(i);
+	snprintf(key, sizeof(key), "host/h%u", i);
+	snprintf(value, sizeof(value), "id=h%u pas=[{address=192.168.0.%u}]", i, i + 1);
+	say(i, key, value);
+	snprintf(key, sizeof(key), "host/h%u/attached/5001", i);
+	say(i, key, "1");
+}
+
+static void learn(unsigned int i, const char *ca, const char *mac)
+{
+	char key[256], value[320];
+
+	snprintf(key, sizeof(key), "learned/h%u/5001/%s", i, ca);
+	snprintf(value, sizeof(value), "vsid=5001 ca=%s mac=%s host=h%u type=dynamic", ca, mac, i);
+	say(i, key, mac ? value : NULL);
+}
+
+static void forget(unsigned int i, const char *ca)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "learned/h%u/5001/%s", i, ca);
+	say(i, key, NULL);
+}
+
+static struct pm_info info_of(unsigned int i)
+{
+	struct pm_info info;
+
+	pm_info(managers[i], &info);
+	return info;
+}
+
+static struct host admin;
+
+static int set(enum object_kind kind, const char *line)
+{
+	union object_spec spec;
+	struct errbuf err = { "" };
+	int r;
+
+	object_default(kind, &spec);
+	assert_int_equal(field_read(object_types[kind].fields, &spec, line, &err), 0);
+	admin.done = 0;
+	r = pm_set(managers[0], kind, &spec, on_done, &admin, &err);
+	if (r != 0)
+		return r;
+	await(admin.done == 1);
+	return admin.r;
+}
+
+static int setup(void **state)
+{
+	roots++;
+	start_manager(0, 30000);
+	await(info_of(0).leader);
+	assert_int_equal(set(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.1/24] learning=true"), 0);
+	appear(0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		hosts[i].kv = kv_close(hosts[i].kv);
+	for (unsigned int i = 0; i < 2; i++)
+		managers[i] = pm_free(managers[i]);
+	return 0;
+}
+
+#define MAC_A "02:00:00:00:00:0a"
+#define MAC_B "02:00:00:00:00:0b"
+
+/* ---- tests ---- */
+
+static void test_learned_becomes_policy(void **state)
+{
+	appear(1);
+	learn(0, "10.0.0.2", MAC_A);
+	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+	assert_string_equal(value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"),
+			    "vsid=5001 ca=10.0.0.2 mac=" MAC_A " host=h0 type=dynamic");
+	await(strcmp(value_of(&hosts[0], "vsid/5001/members"), "h0 h1") == 0);
+	forget(0, "10.0.0.2");
+	await(!*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+}
+
+/* Host and MAC change together, and what the old host says afterwards does not matter. */
+static void test_move(void **state)
+{
+	appear(1);
+	start_host(2);
+	learn(0, "10.0.0.2", MAC_A);
+	await(strstr(value_of(&hosts[2], "vsid/5001/ca/10.0.0.2"), "host=h0"));
+	hosts[2].changes = 0;
+	learn(1, "10.0.0.2", MAC_B);
+	await(strstr(value_of(&hosts[2], "vsid/5001/ca/10.0.0.2"), "host=h1"));
+	assert_non_null(strstr(value_of(&hosts[2], "vsid/5001/ca/10.0.0.2"), MAC_B));
+	assert_int_equal(hosts[2].changes, 1);
+	forget(0, "10.0.0.2");
+	learn(0, "10.0.0.9", MAC_A);
+	await(*value_of(&hosts[2], "vsid/5001/ca/10.0.0.9"));
+	assert_non_null(strstr(value_of(&hosts[2], "vsid/5001/ca/10.0.0.2"), "host=h1"));
+	assert_int_equal(info_of(0).moves, 1);
+}
+
+/* What makes no sense, is too much or is somebody else's teaches nothing. */
+static void test_refused(void **state)
+{
+	char key[64], value[160], ca[IP_STR];
+
+	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.7 mac=" MAC_B " host=h9"), 0);
+	learn(0, "10.0.0.1", MAC_A); /* the gateway's */
+	learn(0, "10.9.0.1", MAC_A); /* outside */
+	learn(0, "10.0.0.7", MAC_A); /* static beats dynamic */
+	snprintf(key, sizeof(key), "learned/h0/5002/10.0.0.2");
+	snprintf(value, sizeof(value), "vsid=5002 ca=10.0.0.2 mac=%s host=h0 type=dynamic", MAC_A);
+	say(0, key, value); /* no such subnet */
+	snprintf(key, sizeof(key), "learned/h0/5001/10.0.0.3");
+	snprintf(value, sizeof(value), "vsid=5001 ca=10.0.0.3 mac=%s host=h1 type=dynamic", MAC_A);
+	say(0, key, value); /* in another one's name */
+	say(0, key, "garbage");
+	for (unsigned int i = 10; i < 14; i++) {
+		snprintf(ca, sizeof(ca), "10.0.0.%u", i);
+		learn(0, ca, MAC_A);
+		await(i == 13 || strstr(value_of(&hosts[0], "vsid/5001/ca/10.0.0.10"), MAC_A));
+	}
+	learn(0, "10.0.0.20", MAC_B);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.20"));
+	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.0.0.1"), "");
+	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.9.0.1"), "");
+	assert_string_equal(value_of(&hosts[0], "vsid/5002/ca/10.0.0.2"), "");
+	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.0.0.3"), "");
+	assert_non_null(strstr(value_of(&hosts[0], "vsid/5001/ca/10.0.0.7"), "host=h9"));
+	assert_true(info_of(0).refused_quota >= 1);
+	assert_true(info_of(0).conflicts >= 1);
+}
+
+/* A dead host's records stay for the time of grace, unless somebody else has the address. */
+static void test_dead_host(void **state)
+{
+	appear(1);
+	learn(0, "10.0.0.2", MAC_A);
+	learn(0, "10.0.0.3", MAC_A);
+	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.3") && *value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+	hosts[0].kv = kv_close(hosts[0].kv);
+	await(strcmp(value_of(&hosts[1], "vsid/5001/members"), "h1") == 0);
+	learn(1, "10.0.0.2", MAC_A);
+	await(strstr(value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"), "host=h1"));
+	assert_non_null(strstr(value_of(&hosts[1], "vsid/5001/ca/10.0.0.3"), "host=h0"));
+}
+
+static void test_grace_ends(void **state)
+{
+	managers[0] = pm_free(managers[0]);
+	start_manager(0, 100);
+	await(info_of(0).leader);
+	appear(1);
+	learn(0, "10.0.0.2", MAC_A);
+	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+	hosts[0].kv = kv_close(hosts[0].kv);
+	await(!*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+	assert_int_equal(info_of(0).expired, 1);
+}
+
+/* Of two managers one writes; when it goes the other one goes on, and notices what happened meanwhile. */
+static void test_two_managers(void **state)
+{
+	start_manager(1, 30000);
+	await(info_of(1).synced && *info_of(1).leader_id);
+	assert_false(info_of(1).leader);
+	learn(0, "10.0.0.2", MAC_A);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.2"));
+	assert_int_equal(info_of(1).writes, 0);
+	managers[0] = pm_free(managers[0]);
+	learn(0, "10.0.0.3", MAC_A);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.3"));
+	assert_true(info_of(1).leader);
+}
+
+/* One that was asleep when its lease ran out may believe what it likes: it writes nothing. */
+static void test_sleeping_manager(void **state)
+{
+	struct pm *asleep = managers[0];
+	union object_spec spec;
+	struct errbuf err;
+
+	start_manager(1, 30000);
+	managers[0] = NULL;
+	await(info_of(1).leader);
+	managers[0] = asleep;
+	object_default(OBJECT_SUBNET, &spec);
+	assert_int_equal(field_read(object_types[OBJECT_SUBNET].fields, &spec, "vsid=6000 rdid=t6", &err), 0);
+	admin.done = 0;
+	if (pm_set(asleep, OBJECT_SUBNET, &spec, on_done, &admin, &err) == 0) {
+		await(admin.done == 1);
+		assert_int_equal(admin.r, -EAGAIN);
+	}
+	learn(0, "10.0.0.2", MAC_A);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.2"));
+	await(!info_of(0).leader);
+	assert_string_equal(value_of(&hosts[0], "vsid/6000/subnet"), "");
+}
+
+static void test_administrators(void **state)
+{
+	assert_int_equal(set(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.1/24] learning=true"), 1);
+	assert_int_equal(set(OBJECT_SUBNET, "vsid=5002 rdid=t1 gateways=[10.0.0.129/25]"), -EEXIST);
+	assert_int_equal(set(OBJECT_SUBNET, "vsid=5002 rdid=t2 gateways=[10.0.0.129/25]"), 0);
+	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.1 mac=" MAC_A " host=h0"), -EEXIST);
+	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 mac=" MAC_A " host=h0 type=dynamic"), -EINVAL);
+	assert_int_equal(set(OBJECT_HOST, "id=h0 pas=[{address=192.168.0.77}]"), -EEXIST); /* it lives */
+	assert_int_equal(set(OBJECT_HOST, "id=h9 pas=[{address=192.168.0.1}]"), -EEXIST);  /* h0's */
+	assert_int_equal(set(OBJECT_HOST, "id=h9 pas=[{address=192.168.0.9}]"), 0);
+	assert_int_equal(set(OBJECT_PORT, "id=p vsid=5001"), -EINVAL);
+	assert_int_equal(set(OBJECT_ROUTE, "rdid=t1 vsid=5001 prefix=0.0.0.0/0 next-hop=10.0.0.9"), 0);
+}
+
+static unsigned int plus, minus, tilde;
+
+static int on_diff(void *arg, enum object_kind kind, const void *was, const void *now)
+{
+	plus += !was;
+	minus += !now;
+	tilde += was && now;
+	return 0;
+}
+
+/* What hosts say of themselves is no difference. */
+static void test_diff(void **state)
+{
+	struct pm_wanted wanted = { 0 };
+	struct subnet_spec subnets[2];
+	struct errbuf err;
+
+	learn(0, "10.0.0.2", MAC_A);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.2"));
+	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.7 mac=" MAC_B " host=h9"), 0);
+	object_default(OBJECT_SUBNET, &subnets[0]);
+	object_default(OBJECT_SUBNET, &subnets[1]);
+	field_read(object_types[OBJECT_SUBNET].fields, &subnets[0], "vsid=5001 rdid=t1 gateways=[10.0.0.1/16]", &err);
+	field_read(object_types[OBJECT_SUBNET].fields, &subnets[1], "vsid=5003 rdid=t1", &err);
+	wanted.n[OBJECT_SUBNET] = 2;
+	wanted.specs[OBJECT_SUBNET] = subnets;
+	plus = minus = tilde = 0;
+	assert_int_equal(pm_diff(managers[0], &wanted, on_diff, NULL), 0);
+	assert_int_equal(plus, 1);
+	assert_int_equal(minus, 1);
+	assert_int_equal(tilde, 1);
+}
+
+static void test_keys(void **state)
+{
+	static const char *const good[][2] = {
+		{ "vsid/5001/subnet", "vsid=5001 rdid=t1" },
+		{ "vsid/5001/ca/10.0.0.2", "vsid=5001 ca=10.0.0.2 mac=" MAC_A " host=h" },
+		{ "vsid/5001/ca/fd00::2", "vsid=5001 ca=fd00::2 mac=" MAC_A " host=h" },
+		{ "vsid/5001/mac/" MAC_A, "vsid=5001 mac=" MAC_A " host=h type=l2only" },
+		{ "rd/t1/route/10.0.0.0/24 via 0.0.0.0", "rdid=t1 vsid=5001 prefix=10.0.0.0/24" },
+		{ "host/h", "id=h pas=[{address=10.0.0.1}]" },
+	};
+	static const char *const bad[] = { "vsid/", "vsid/x/subnet", "vsid/5001/ca/x", "rd/t1/route/", "host/",
+					   "host/-x", "vsid/5001/subnet/more", "vsid/5002/subnet" };
+	union object_spec spec;
+	enum object_kind kind;
+	struct errbuf err;
+	char key[KV_KEY_MAX];
+
+	for (unsigned int i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(pm_object_read(good[i][0], good[i][1], &kind, &spec, &err), 0);
+		assert_true(pm_key(kind, &spec, key, sizeof(key)) > 0);
+		assert_string_equal(key, good[i][0]);
+		assert_int_equal(pm_key_read(good[i][0], &kind, &spec), 0);
+		assert_true(pm_key(kind, &spec, key, sizeof(key)) > 0);
+		assert_string_equal(key, good[i][0]);
+	}
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_true(pm_object_read(bad[i], "vsid=5001 rdid=t1", &kind, &spec, &err) < 0);
+	assert_int_equal(pm_key_read("vsid/5001/members", &kind, &spec), -ENOENT);
+	assert_int_equal(pm_key_read("rd/t1/vsid/5001", &kind, &spec), -ENOENT);
+	assert_int_equal(pm_key_read("host/h/attached/5001", &kind, &spec), -ENOENT);
+}
+
+static int group_setup(void **state)
+{
+	log_set_level(LOG_ERR);
+	str_copy(dir, sizeof(dir), "/tmp/pm-test-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	return with_etcd ? etcd_server_new(&server) : 0;
+}
+
+static int group_teardown(void **state)
+{
+	char command[128];
+
+	if (with_etcd)
+		etcd_server_free(&server);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test_setup_teardown(test_learned_becomes_policy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_move, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dead_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_grace_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_managers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sleeping_manager, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_administrators, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_diff, setup, teardown),
+	};
+
+	with_etcd = argc > 1 && strcmp(argv[1], "etcd") == 0;
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
+	if (with_etcd && !etcd_server_known()) {
+		fprintf(stderr, "skipped: etcd is not installed\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
