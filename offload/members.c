@@ -41,7 +41,6 @@ static const char *const path_names[] = {
 };
 
 const char *const offload_proof_names[] = { "no", "granted", "accepted", "proven", "refuted", NULL };
-const char *const offload_trust_names[] = { "accepted", "proven", "none", NULL };
 
 const char *offload_bit_name(enum offload_bit_index b)
 {

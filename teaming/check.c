@@ -17,8 +17,6 @@
 
 #define HOLD_DOWN_MAX_MS 3600000u
 
-const char *const team_mode_names[] = { "auto", "independent", "cooperate", NULL };
-
 uint8_t tw_mode(uint8_t configured)
 {
 	/* Where nothing speaks a protocol with the switch, it knows nothing of a team. */

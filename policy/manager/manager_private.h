@@ -6,7 +6,7 @@
 #include <sys/queue.h>
 
 #include "policy/manager/manager.h"
-#include "policy/manager/map.h"
+#include "base/map.h"
 
 #define PM_LEADER "manager/leader"
 

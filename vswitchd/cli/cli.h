@@ -11,7 +11,8 @@
 #include "base/object.h"
 #include "protocol/protocol.h"
 
-#define DEFAULT_SOCKET "/run/vswitchd/control"
+#define DEFAULT_SOCKET  "/run/vswitchd/control"
+#define DEFAULT_MANAGER "/run/vswitchd/manager"
 
 /*
  * Options of some commands; a command takes those that its usage line shows.
@@ -34,7 +35,8 @@
 	X(DROPS, "drops", NULL, "only what is dropped")                                              \
 	X(WRITE, "write", "FILE", "pcapng file; default is standard output")                         \
 	X(SNAP, "snap", "N", "bytes of each frame that are kept")                                    \
-	X(BUFFER, "buffer", "MIB", "memory for copies that are not read yet; default 4")
+	X(BUFFER, "buffer", "MIB", "memory for copies that are not read yet; default 4")             \
+	X(DRY_RUN, "dry-run", NULL, "only say what would change")
 
 enum cli_opt {
 #define X(sym, ...) OPT_##sym,
@@ -50,7 +52,7 @@ struct cli_option {
 extern const struct cli_option cli_options[OPT_COUNT_OF];
 
 struct cli {
-	const char *socket;
+	const char *socket, *manager; /* manager: where managers are asked */
 	bool json;
 	/* options of some commands */
 	bool follow, all;
@@ -135,6 +137,10 @@ int cmd_ping(const struct cli *cli, const struct command *cmd, int argc, char **
 int cmd_test_port(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_trace(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_capture(const struct cli *cli, const struct command *cmd, int argc, char **argv);
+
+/* policy.c */
+int cmd_store(const struct cli *cli, const struct command *cmd, int argc, char **argv);
+int cmd_policy_apply(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 
 /* completion.c: a bash script, printed. */
 void print_completion(void);

@@ -22,6 +22,7 @@ static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },	    { "version", no_argument, NULL, 'V' },
 	{ "follow", no_argument, NULL, 'f' },	    { "all", no_argument, NULL, 'a' },
 	{ "port", required_argument, NULL, 'p' },   { "completion", no_argument, NULL, OPT_COMPLETION },
+	{ "manager", no_argument, NULL, 'm' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -29,7 +30,7 @@ static void help(const char *noun)
 {
 	if (!noun)
 		puts("vswitchctl: look at and change a running vswitchd\n\n"
-		     "usage: vswitchctl [--socket PATH] [--json] NOUN [VERB] [ARGUMENT...]\n");
+		     "usage: vswitchctl [--socket PATH | --manager] [--json] NOUN [VERB] [ARGUMENT...]\n");
 	for (const struct command *c = commands; c->noun; c++) {
 		char line[256];
 
@@ -46,6 +47,8 @@ static void help(const char *noun)
 	}
 	if (!noun)
 		printf("\n  -s, --socket PATH   control socket (default: $VSWITCHD_SOCKET or %s)\n"
+		       "  -m, --manager       the manager of shared policy instead of a switch, at $VSWITCHD_MANAGER\n"
+		       "                      or " DEFAULT_MANAGER ": subnets, records, routes and hosts for all\n"
 		       "  -j, --json          JSON instead of tables; listings print one object per line\n"
 		       "  -h, --help          this text; NOUN --help: that noun's\n"
 		       "  -V, --version       version of this program\n\n"
@@ -108,17 +111,22 @@ static int run(const struct cli *cli, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = { .socket = getenv("VSWITCHD_SOCKET") };
+	struct cli cli = { .socket = getenv("VSWITCHD_SOCKET"), .manager = getenv("VSWITCHD_MANAGER") };
 	bool want_help = false;
 	int o, r;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (!cli.socket || !*cli.socket)
 		cli.socket = DEFAULT_SOCKET;
-	while ((o = getopt_long(argc, argv, "s:jhVfap:", options, NULL)) >= 0) {
+	if (!cli.manager || !*cli.manager)
+		cli.manager = DEFAULT_MANAGER;
+	while ((o = getopt_long(argc, argv, "s:mjhVfap:", options, NULL)) >= 0) {
 		switch (o) {
 		case 's':
-			cli.socket = optarg;
+			cli.socket = cli.manager = optarg;
+			break;
+		case 'm':
+			cli.socket = cli.manager;
 			break;
 		case 'j':
 			cli.json = true;

@@ -347,7 +347,7 @@ static int read_tree(struct reader *rd)
 	return r;
 }
 
-static int read_config(struct config *c, struct config_text *text, struct config_errors *errors)
+static int read_config(struct config *c, struct config_text *text, config_judge_fn judge, struct config_errors *errors)
 {
 	struct reader rd = { .config = c, .text = text, .errors = errors };
 	int r;
@@ -359,14 +359,15 @@ static int read_config(struct config *c, struct config_text *text, struct config
 	if (r < 0)
 		return r;
 	settings_complete(&c->settings);
-	r = config_check(c, errors);
+	r = judge ? judge(c, errors) : 0;
 	return r < 0 ? r : errors->n_errors ? -EINVAL : 0;
 }
 
-static int finish(struct config *c, struct config_text *text, int r, struct config **ret, struct config_errors *errors)
+static int finish(struct config *c, struct config_text *text, int r, config_judge_fn judge, struct config **ret,
+		  struct config_errors *errors)
 {
 	if (r == 0)
-		r = read_config(c, text, errors);
+		r = read_config(c, text, judge, errors);
 	config_text_free(text);
 	config_errors_sort(errors);
 	if (r < 0)
@@ -376,21 +377,33 @@ static int finish(struct config *c, struct config_text *text, int r, struct conf
 	return r;
 }
 
-int config_load(const char *file, struct config **ret, struct config_errors *errors)
+int config_read_judged(const char *file, config_judge_fn judge, struct config **ret, struct config_errors *errors)
 {
 	struct config *c = calloc(1, sizeof(*c));
 	struct config_text text = { 0 };
 
-	return c ? finish(c, &text, config_text_load(file, c, &text, errors), ret, errors) : -ENOMEM;
+	return c ? finish(c, &text, config_text_load(file, c, &text, errors), judge, ret, errors) : -ENOMEM;
 }
 
-int config_parse(const char *name, const char *text, size_t len, struct config **ret, struct config_errors *errors)
+int config_parse_judged(const char *name, const char *text, size_t len, config_judge_fn judge, struct config **ret,
+			struct config_errors *errors)
 {
 	struct config *c = calloc(1, sizeof(*c));
 	struct config_text expanded = { 0 };
 
-	return c ? finish(c, &expanded, config_text_parse(name, text, len, c, &expanded, errors), ret, errors) :
+	return c ? finish(c, &expanded, config_text_parse(name, text, len, c, &expanded, errors), judge, ret, errors) :
 		   -ENOMEM;
+}
+
+int config_fetch(const char *file, struct config **ret, struct config_errors *errors)
+{
+	return config_read_judged(file, NULL, ret, errors);
+}
+
+int config_fetch_text(const char *name, const char *text, size_t len, struct config **ret,
+		     struct config_errors *errors)
+{
+	return config_parse_judged(name, text, len, NULL, ret, errors);
 }
 
 struct config *config_free(struct config *c)

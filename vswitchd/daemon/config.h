@@ -59,7 +59,16 @@ struct config_errors {
  */
 int config_load(const char *file, struct config **ret, struct config_errors *errors);
 
-/* The same from memory; `name` stands for the file in messages, and @include is relative to its directory. */
+/*
+ * The same without any check of one object or setting against others, and of this machine: for who needs the file and
+ * is no switch. config_check_store() judges the group `store`.
+ */
+int config_fetch(const char *file, struct config **ret, struct config_errors *errors);
+int config_fetch_text(const char *name, const char *text, size_t len, struct config **ret,
+		     struct config_errors *errors);
+void config_check_store(const struct config *c, struct config_errors *errors);
+
+/* config_load() from memory; `name` stands for the file in messages, and @include is relative to its directory. */
 int config_parse(const char *name, const char *text, size_t len, struct config **ret, struct config_errors *errors);
 
 struct config *config_free(struct config *c);

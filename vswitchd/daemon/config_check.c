@@ -371,3 +371,13 @@ int config_check(const struct config *c, struct config_errors *errors)
 		config_set_done(&ck.keys[k]);
 	return r;
 }
+
+int config_load(const char *file, struct config **ret, struct config_errors *errors)
+{
+	return config_read_judged(file, config_check, ret, errors);
+}
+
+int config_parse(const char *name, const char *text, size_t len, struct config **ret, struct config_errors *errors)
+{
+	return config_parse_judged(name, text, len, config_check, ret, errors);
+}

@@ -14,19 +14,9 @@
 /* The longest name made inside: "<run-dir>/control" has to fit sun_path. */
 #define RUN_DIR_MAX 88
 
-static struct config_where group_where(const struct config *c, const char *name)
-{
-	unsigned int g;
-
-	for (g = 0; settings_groups[g].name; g++)
-		if (strcmp(settings_groups[g].name, name) == 0)
-			return c->groups[g];
-	return (struct config_where){ 0 };
-}
-
 static void check_dir(const struct config *c, struct config_errors *errors, const char *key, const char *path)
 {
-	struct config_where w = group_where(c, "paths");
+	struct config_where w = config_group_where(c, "paths");
 
 	if (path[0] != '/')
 		config_error(c, errors, w, "paths: %s: '%s' is not an absolute path", key, path);
@@ -43,8 +33,8 @@ static void check_unix_group(const struct config *c, struct config_errors *error
 	if (!*name || !buf)
 		return;
 	if (getgrnam_r(name, &g, buf, 65536, &found) == 0 && !found)
-		config_error(c, errors, group_where(c, in), "%s: %s: there is no group '%s' on this machine", in, key,
-			     name);
+		config_error(c, errors, config_group_where(c, in), "%s: %s: there is no group '%s' on this machine", in,
+			     key, name);
 }
 
 void config_check_settings(const struct config *c, struct config_errors *errors)
@@ -55,7 +45,7 @@ void config_check_settings(const struct config *c, struct config_errors *errors)
 	unsigned int i, j;
 
 	if (!*s->host_id)
-		config_error(c, errors, group_where(c, "host"),
+		config_error(c, errors, config_group_where(c, "host"),
 			     "host: id: is missing, and the machine's host name cannot be used as one");
 	check_dir(c, errors, "run-dir", s->run_dir);
 	check_dir(c, errors, "state-dir", s->state_dir);
@@ -65,12 +55,13 @@ void config_check_settings(const struct config *c, struct config_errors *errors)
 	check_unix_group(c, errors, "control", "operate-group", s->operate_group);
 	check_unix_group(c, errors, "control", "admin-group", s->admin_group);
 	if (*s->metrics_listen && config_tcp_address(s->metrics_listen, s->metrics_public, &address, &err) < 0)
-		config_error(c, errors, group_where(c, "metrics"), "metrics: listen: %s", err.text);
+		config_error(c, errors, config_group_where(c, "metrics"), "metrics: listen: %s", err.text);
+	config_check_store(c, errors);
 	for (i = 0; i < s->n_cores; i++)
 		for (j = 0; j < i; j++)
 			if (s->cores[i] == s->cores[j])
-				config_error(c, errors, group_where(c, "workers"), "workers: cores: %u is given twice",
-					     s->cores[i]);
+				config_error(c, errors, config_group_where(c, "workers"),
+					     "workers: cores: %u is given twice", s->cores[i]);
 }
 
 static int port_supported(const struct settings *s, const struct port_spec *p, struct errbuf *err)
@@ -218,9 +209,9 @@ void config_check_team(const struct config *c, struct config_errors *errors)
 	for (i = 0; i < pas->n; i++)
 		check_pa_member(c, errors, i);
 	if (c->settings.provider == TEAM_PROVIDER_LIBTEAM && !c->settings.team_device[0])
-		config_error(c, errors, group_where(c, "team"), "team: provider libteam needs a device");
+		config_error(c, errors, config_group_where(c, "team"), "team: provider libteam needs a device");
 	if (c->settings.team_device[0] && config_supported(&c->settings, OBJECT_MEMBER, &port, &err) < 0)
-		config_error(c, errors, group_where(c, "team"), "team: member-%s", err.text);
+		config_error(c, errors, config_group_where(c, "team"), "team: member-%s", err.text);
 	if (errors->n_errors != before)
 		return;
 	config_team(&c->settings, &team);
@@ -233,7 +224,7 @@ void config_check_team(const struct config *c, struct config_errors *errors)
 	if (teaming_check(&team, &err) == 0)
 		return;
 	/* Its reason names the member or address; the nearest place known is where the addresses begin. */
-	w = pas->n ? pas->where[0] : members->n ? members->where[0] : group_where(c, "team");
+	w = pas->n ? pas->where[0] : members->n ? members->where[0] : config_group_where(c, "team");
 	config_error(c, errors, w, "team: %s", err.text);
 }
 

@@ -53,6 +53,13 @@ size_t config_set_find(const struct config_set *s, uint64_t hash, config_set_equ
 		       const void *arg);
 void config_set_add(struct config_set *s, uint64_t hash, size_t index);
 
+/* config_load() and config_parse() with any judge, or none. */
+typedef int (*config_judge_fn)(const struct config *c, struct config_errors *errors);
+int config_read_judged(const char *file, config_judge_fn judge, struct config **ret, struct config_errors *errors);
+int config_parse_judged(const char *name, const char *text, size_t len, config_judge_fn judge, struct config **ret,
+			struct config_errors *errors);
+struct config_where config_group_where(const struct config *c, const char *name);
+
 /* Checks between objects (config_check.c). @return 0, -ENOMEM. */
 int config_check(const struct config *c, struct config_errors *errors);
 /* Checks of what belongs to this host (config_check_local.c). */

@@ -143,6 +143,29 @@ static const struct field limits_rows[] = {
 	{ 0 },
 };
 
+static const struct field store_rows[] = {
+	{ .name = "backend", .type = FIELD_ENUM, PLACE(store.backend), .names = kv_backend_names, .def = "sqlite",
+	  .text = "Policy that many hosts share. etcd: from the servers in `endpoints`. sqlite: from the file `path`, "
+		  "which instances on one machine share; without a path this host has policy of its own." },
+	{ .name = "endpoints", .type = FIELD_STRING, .offset = offsetof(struct settings, store.endpoints),
+	  .size = PATH_SIZE, .max_items = KV_ENDPOINTS, .count_offset = offsetof(struct settings, store.n_endpoints),
+	  .text = "Members of the etcd cluster, as https://10.0.0.1:2379. One is used; another one when it fails." },
+	{ .name = "path", .type = FIELD_STRING, PLACE(store.path), .text = "Backend sqlite: the shared file." },
+	{ .name = "prefix", .type = FIELD_STRING, PLACE(store.root), .def = "/vswitchd/v1",
+	  .text = "What all keys begin with: hosts of one prefix share policy." },
+	{ .name = "ca", .type = FIELD_STRING, PLACE(store.ca),
+	  .text = "File with the certificates that may have signed the servers'. Default: the system's." },
+	{ .name = "cert", .type = FIELD_STRING, PLACE(store.cert),
+	  .text = "File with this host's certificate, where servers want one. Its common name has to be empty." },
+	{ .name = "key", .type = FIELD_STRING, PLACE(store.key), .text = "File with the key of `cert`." },
+	{ .name = "user", .type = FIELD_ID, PLACE(store.user), .text = "User, where the servers know users." },
+	{ .name = "password-file", .type = FIELD_STRING, PLACE(store.password_file),
+	  .text = "File with the user's password, for nobody else to read." },
+	{ .name = "lease-seconds", .type = FIELD_UINT, PLACE(store.lease_s), .min = 2, .max = 3600, .def = "5",
+	  .text = "A host that the store has not heard of for so long is dead to the others." },
+	{ 0 },
+};
+
 static const struct field underlay_rows[] = {
 	{ .name = "mtu", .type = FIELD_UINT, PLACE(provider_mtu), .min = 1280, .max = 9216, .def = "0",
 	  .flags = FIELD_ZERO_OK, .text = "IP MTU of the provider network. 0: the smallest of the members' MTUs." },
@@ -199,6 +222,7 @@ const struct settings_group settings_groups[] = {
 	{ "policy", policy_rows, "Tables and the distributed router." },
 	{ "nvgre", nvgre_rows, "Encapsulation (RFC 7637)." },
 	{ "limits", limits_rows, "Rates per port." },
+	{ "store", store_rows, "Policy that many hosts share." },
 	{ "underlay", underlay_rows, "The provider network." },
 	{ "offload", offload_rows, "What NICs do for the switch." },
 	{ "log", log_rows, "Messages: to the journal when there is one, else standard error." },

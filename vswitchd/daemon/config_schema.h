@@ -13,6 +13,7 @@
 #include "base/errs.h"
 #include "base/field.h"
 #include "base/object.h"
+#include "policy/store/store.h"
 
 #define SETTINGS_MAX_CORES  64
 #define SETTINGS_GROUPS_MAX 16
@@ -55,6 +56,8 @@ struct settings {
 	bool offload_vmq;
 	/* limits */
 	uint32_t flood_pps, neigh_pps, learn_pps, learned_per_port;
+	/* store */
+	struct kv_config store;
 	/* underlay */
 	uint16_t provider_mtu;
 	bool plain_uplink;

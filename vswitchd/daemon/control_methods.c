@@ -392,6 +392,17 @@ static int do_offload(struct manager *m, struct call *c, struct errbuf *err)
 	return 0;
 }
 
+static int do_store(struct manager *m, struct call *c, struct errbuf *err)
+{
+	call_reply(c, wrap("store", show_store(m)));
+	return 0;
+}
+
+static int do_apply(struct manager *m, struct call *c, struct errbuf *err)
+{
+	return err_set(err, EINVAL, "shared policy is vswitch-policyd's, which vswitchctl policy apply asks");
+}
+
 const method_fn method_handlers[METHOD_COUNT] = {
 	[METHOD_VERSION] = do_version,	     [METHOD_INFO] = do_info,	    [METHOD_LIST] = do_list,
 	[METHOD_GET] = do_get,		     [METHOD_SET] = do_set,	    [METHOD_REMOVE] = do_remove,
@@ -401,4 +412,5 @@ const method_fn method_handlers[METHOD_COUNT] = {
 	[METHOD_WORKERS] = do_workers,	     [METHOD_NEXT_HOP] = do_next_hop, [METHOD_EVENTS] = do_events,
 	[METHOD_RELOAD] = do_reload,	     [METHOD_PING] = do_ping,	    [METHOD_TEST_PORT] = do_test_port,
 	[METHOD_DRY_RUN] = do_dry_run,	     [METHOD_TRACE] = do_trace,	    [METHOD_CAPTURE] = do_capture,
+	[METHOD_STORE] = do_store,	     [METHOD_APPLY] = do_apply,
 };

@@ -116,6 +116,7 @@ struct json_object *show_drops(struct manager *m, const char *port, bool all, in
 struct json_object *show_stats(struct manager *m);
 struct json_object *show_workers(struct manager *m);
 struct json_object *show_info(struct manager *m);
+struct json_object *show_store(struct manager *m);
 struct json_object *show_event(const struct event *ev);
 
 /* control_offload.c */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/distribution.h"
 #include "daemon/manager_private.h"
 #include "daemon/notify.h"
 
@@ -62,6 +63,11 @@ void manager_info(const struct manager *m, struct manager_info *ret)
 		.workers = m->n_workers,
 	};
 	str_copy(ret->last_reload, sizeof(ret->last_reload), m->last_reload);
+}
+
+void manager_distribution_info(const struct manager *m, struct distribution_info *ret)
+{
+	distribution_info(m->distribution, ret);
 }
 
 /* ---- events ---- */

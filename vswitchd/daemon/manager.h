@@ -19,6 +19,7 @@
 #include "vhost/vhost.h"
 
 struct manager;
+struct distribution_info;
 struct config;
 struct datapath;
 struct datapath_member_stats;
@@ -59,6 +60,8 @@ struct manager_info {
 	unsigned int workers;
 };
 void manager_info(const struct manager *m, struct manager_info *ret);
+/* The store that hosts share (daemon/distribution.h). */
+void manager_distribution_info(const struct manager *m, struct distribution_info *ret);
 
 /* ---- objects ----------------------------------------------------------------------------------------------- */
 

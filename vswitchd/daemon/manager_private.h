@@ -22,6 +22,7 @@
 #include "teaming/teaming.h"
 
 struct control;
+struct distribution;
 struct metrics;
 
 /* One port. Found by policy's index; a removed one lives on until portctl has let go of its socket. */
@@ -92,6 +93,7 @@ struct manager {
 	struct jobq *portctl, *background; /* background: parsing for a reload */
 	struct storectl *store;
 	struct control *control;
+	struct distribution *distribution; /* NULL: policy of our own */
 	struct metrics *metrics; /* NULL: not wanted */
 	bool vhost_up;
 

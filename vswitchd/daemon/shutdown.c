@@ -10,6 +10,7 @@
 #include "base/rcu.h"
 #include "base/str.h"
 #include "daemon/control.h"
+#include "daemon/distribution.h"
 #include "daemon/manager_private.h"
 #include "daemon/metrics.h"
 #include "daemon/notify.h"
@@ -71,6 +72,7 @@ struct manager *manager_free(struct manager *m)
 	reload_stop(m);
 	if (m->control)
 		control_end_lasting(m->control); /* captures, traces: they look at what is about to go */
+	m->distribution = distribution_free(m->distribution);
 	stop_threads(m);
 	/* The last changes are written, and their owners told, while the control socket is still there. */
 	m->store = storectl_free(m->store);

@@ -20,6 +20,7 @@
 #include "daemon/config_policy.h"
 #include "daemon/control.h"
 #include "daemon/dirs.h"
+#include "daemon/distribution.h"
 #include "daemon/logsink.h"
 #include "daemon/manager_private.h"
 #include "daemon/metrics.h"
@@ -457,6 +458,8 @@ static int start(struct manager *m, struct startup *s, struct errbuf *err)
 		learn_begin(m);
 	if (r == 0)
 		r = start_services(m, err);
+	if (r == 0)
+		r = distribution_new(m, &m->distribution, err);
 	if (r == 0)
 		r = privileges_drop_thread(); /* whoever needs them has got theirs */
 	if (r < 0)

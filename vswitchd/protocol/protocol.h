@@ -133,6 +133,10 @@ extern const char *const method_level_names[];
 	X(CAPTURE, "Capture", OPERATE, true, "filter: ?object, snap: ?int, buffer: ?int", "interfaces: []object",      \
 	  "Copies of packets in shared memory: its descriptor comes with the first reply; ends with the connection")   \
 	X(EVENTS, "Events", READ, true, "follow: ?bool", "event: object", "Events as they happen")                     \
+	X(STORE, "Store", READ, false, "", "store: object", "The store that hosts share, and how far we are with it")  \
+	X(APPLY, "Apply", ADMIN, false, "file: string, text: ?string, dry_run: ?bool",                                 \
+	  "added: int, changed: int, removed: int, changes: []object",                                                 \
+	  "Managers: make shared policy what a file says; answered when the store has it")                             \
 	X(RELOAD, "Reload", ADMIN, false, "", "", "Read the configuration file again and apply the differences")
 
 enum method {
@@ -158,6 +162,7 @@ extern const struct method_info methods[METHOD_COUNT];
 	X(EXISTS, "Contradiction", EEXIST, "contradicts another object")                    \
 	X(DENIED, "PermissionDenied", EACCES, "the caller may not call this method")        \
 	X(OWNED, "OwnedByConfig", EPERM, "the object belongs to the configuration file or a higher origin") \
+	X(AGAIN, "TryAgain", EAGAIN, "not now: another manager is elected, or the store cannot be reached or written") \
 	X(BUSY, "Busy", EBUSY, "in use, or being changed")                                  \
 	X(FULL, "Full", ENOSPC, "a table is full")                                          \
 	X(FAILED, "Failed", EIO, "something else went wrong; the reason says what")

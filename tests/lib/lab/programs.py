@@ -11,6 +11,7 @@ _WHERE = {
     "vswitchd": "vswitchd/daemon/vswitchd",
     "vswitchd-emunic": "tests/lab/vswitchd-emunic",
     "vswitchd-vxlan": "tests/lab/vswitchd-vxlan",
+    "vswitch-policyd": "vswitchd/policyd/vswitch-policyd",
     "vswitchctl": "vswitchd/cli/vswitchctl",
     "vhu-peer": "tests/lib/frontend/vhu-peer",
 }

@@ -218,8 +218,26 @@ static void other_value(const struct field *f, char *buf, size_t size)
 			 strstr(f->name, "dir")	    ? "\"/tmp/x\""
 			 : strstr(f->name, "group") ? "\"root\""
 			 : strstr(f->name, "listen") ? "\"[::1]:9\""
+			 : strcmp(f->name, "path") == 0 || strcmp(f->name, "prefix") == 0 ? "\"/other\""
+			 : strcmp(f->name, "endpoints") == 0 ? "[ \"https://10.0.0.1:2379\" ]"
 						    : "\"other\"");
 	}
+}
+
+/* What a setting does not go without. */
+static const char *companion(const char *name)
+{
+	static const char *const pairs[][2] = {
+		{ "provider", "device = \"team0\"; " },  { "backend", "endpoints = [ \"http://a:1\" ]; " },
+		{ "endpoints", "backend = \"etcd\"; " }, { "cert", "key = \"k\"; " },
+		{ "key", "cert = \"c\"; " },		 { "user", "password-file = \"p\"; " },
+		{ "password-file", "user = \"u\"; " },
+	};
+
+	for (unsigned int i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (strcmp(name, pairs[i][0]) == 0)
+			return pairs[i][1];
+	return "";
 }
 
 static void check_row(const struct settings_group *g, const struct field *f)
@@ -233,7 +251,7 @@ static void check_row(const struct settings_group *g, const struct field *f)
 
 	other_value(f, value, sizeof(value));
 	snprintf(text, sizeof(text), "%s = { %s = %s; %s};", g->name, f->name, value,
-		 strcmp(f->name, "provider") == 0 ? "device = \"team0\"; " : ""); /* it needs one */
+		 companion(f->name));
 	c = parse_good(text);
 	settings_defaults(&def);
 	settings_complete(&def);

@@ -377,6 +377,7 @@ static void test_administrators(void **state)
 	assert_int_equal(set(OBJECT_SUBNET, "vsid=5002 rdid=t2 gateways=[10.0.0.129/25]"), 0);
 	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.1 mac=" MAC_A " host=h0"), -EEXIST);
 	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.2 mac=" MAC_A " host=h0 type=dynamic"), -EINVAL);
+	await(info_of(0).hosts == 1);
 	assert_int_equal(set(OBJECT_HOST, "id=h0 pas=[{address=192.168.0.77}]"), -EEXIST); /* it lives */
 	assert_int_equal(set(OBJECT_HOST, "id=h9 pas=[{address=192.168.0.1}]"), -EEXIST);  /* h0's */
 	assert_int_equal(set(OBJECT_HOST, "id=h9 pas=[{address=192.168.0.9}]"), 0);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/manager/map.h"
+#include "base/map.h"
 
 /* FNV-1a with a last mix. Keys are administrators' and hosts', not guests'. */
 static uint32_t hash_of(const char *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Text to entries of the owner's: a chained hash table that grows. One thread. */
-#ifndef MANAGER_MAP_H
-#define MANAGER_MAP_H
+#ifndef BASE_MAP_H
+#define BASE_MAP_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What comes from the shared store, and who is followed. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/distribution_private.h"
+#include "policy/manager/manager.h"
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* ---- objects ---- */
+
+static bool is_self(const struct distribution *d, enum object_kind kind, const union object_spec *spec)
+{
+	return kind == OBJECT_HOST && strcmp(spec->host.id, d->m->settings.host_id) == 0;
+}
+
+static void keep(struct distribution *d, enum object_kind kind, const void *spec, bool gone)
+{
+	struct manager *m = d->m;
+
+	/* A local store that fails is behind then; the next start compares anyway. */
+	if (storectl_pending(m->store) >= STORECTL_MAX)
+		return;
+	if (gone)
+		(void)storectl_delete(m->store, kind, spec, NULL, NULL);
+	else
+		(void)storectl_put(m->store, kind, spec, ORIGIN_MANAGER, NULL, NULL);
+}
+
+/* A record is no use without the host that it names. */
+static void follow_host(struct distribution *d, enum object_kind kind, const union object_spec *spec)
+{
+	char key[ID_SIZE + 8];
+
+	if (kind != OBJECT_RECORD || !*spec->record.host || strcmp(spec->record.host, d->m->settings.host_id) == 0)
+		return;
+	snprintf(key, sizeof(key), "host/%s", spec->record.host);
+	distribution_want(d, key, false);
+}
+
+static void apply(struct distribution *d, const char *key, enum object_kind kind, const union object_spec *spec)
+{
+	struct errbuf err;
+	int r = objects_apply_set(d->m, kind, spec, ORIGIN_MANAGER, &err);
+
+	follow_host(d, kind, spec);
+	if (r == 1)
+		return;
+	if (r == -EPERM) {
+		d->info.refused++; /* the configuration's, or an administrator's of this host */
+		return;
+	}
+	if (r < 0) {
+		d->info.refused++;
+		log_warning("policy store: %s: %s", key, err.text);
+		return;
+	}
+	d->m->changes++;
+	d->info.applied++;
+	keep(d, kind, spec, false);
+	if (kind == OBJECT_SUBNET)
+		distribution_look(d);
+}
+
+/* The subscription that a key belongs to, if it does. */
+static bool belongs(const struct subscription_entry *s, const char *key)
+{
+	size_t n = strlen(s->entry.key);
+
+	return s->prefix ? strncmp(key, s->entry.key, n) == 0 : strcmp(key, s->entry.key) == 0;
+}
+
+static void put(struct distribution *d, struct subscription_entry *s, const char *key, const char *text)
+{
+	struct remote *remote = map_make(&d->remote, key, sizeof(*remote));
+	enum object_kind kind;
+	union object_spec spec;
+	struct errbuf err;
+	int r;
+
+	if (!remote)
+		return;
+	remote->generation = s->generation;
+	r = pm_object_read(key, text, &kind, &spec, &err);
+	if (r == -ENOENT) {
+		distribution_look(d); /* a member of a routing domain, perhaps */
+	} else if (r < 0) {
+		d->info.refused++;
+		log_warning("policy store: %s: %s, ignored", key, err.text);
+	} else if (!is_self(d, kind, &spec)) {
+		apply(d, key, kind, &spec);
+	}
+}
+
+static void drop(struct distribution *d, struct remote *remote)
+{
+	enum object_kind kind;
+	union object_spec spec;
+	struct errbuf err;
+	int r = pm_key_read(remote->entry.key, &kind, &spec);
+
+	if (r == 0 && !is_self(d, kind, &spec)) {
+		r = objects_apply_remove(d->m, kind, &spec, ORIGIN_MANAGER, &err);
+		if (r == 0) {
+			d->m->changes++;
+			d->info.removed++;
+			keep(d, kind, &spec, true);
+		} else if (r != -ENOENT && r != -EPERM) {
+			log_warning("policy store: %s is gone, but: %s", remote->entry.key, err.text);
+		}
+	}
+	map_remove(&d->remote, remote);
+}
+
+/* What was there before and did not come again. */
+static void sweep(struct distribution *d, const struct subscription_entry *s)
+{
+	struct remote *remote = map_next(&d->remote, NULL), *next;
+
+	for (; remote; remote = next) {
+		next = map_next(&d->remote, remote);
+		if (remote->generation != s->generation && belongs(s, remote->entry.key))
+			drop(d, remote);
+	}
+}
+
+/* ---- news ---- */
+
+static struct subscription_entry *by_number(struct distribution *d, unsigned int number)
+{
+	struct subscription_entry *s = NULL;
+
+	if (d->last && d->last->number == number)
+		return d->last;
+	while ((s = map_next(&d->subscriptions, s)) && s->number != number)
+		;
+	d->last = s;
+	return s;
+}
+
+static void state(struct distribution *d, bool up, const char *text)
+{
+	if (d->info.up == up && d->info.since_us)
+		return;
+	d->info.up = up;
+	d->info.since_us = now_us();
+	str_copy(d->info.problem, sizeof(d->info.problem), up ? "" : text);
+	manager_emit(d->m, EVENT_STORE, "result", up ? "connected" : "lost", "text", text, NULL);
+}
+
+static void on_news(void *arg, enum link_news what, unsigned int number, const char *key, const char *text)
+{
+	struct distribution *d = arg;
+	struct subscription_entry *s;
+	struct remote *remote;
+
+	if (what == LINK_UP || what == LINK_DOWN) {
+		state(d, what == LINK_UP, text);
+		return;
+	}
+	s = by_number(d, number);
+	if (!s)
+		return; /* not followed any more */
+	switch (what) {
+	case LINK_BEGIN:
+		/* Numbers of their own, for a key may come by two ways. */
+		s->generation = ++d->generations;
+		d->loading += s->loaded;
+		s->loaded = false;
+		break;
+	case LINK_PUT:
+		put(d, s, key, text);
+		break;
+	case LINK_DELETE:
+		remote = map_find(&d->remote, key);
+		if (remote)
+			drop(d, remote);
+		break;
+	default:
+		sweep(d, s);
+		d->loading -= !s->loaded;
+		s->loaded = true;
+		distribution_look(d);
+		break;
+	}
+}
+
+/* ---- who is followed ---- */
+
+void distribution_want(struct distribution *d, const char *key, bool prefix)
+{
+	struct subscription_entry *s = map_make(&d->subscriptions, key, sizeof(*s));
+
+	if (!s)
+		return;
+	s->wanted = true;
+	if (s->number)
+		return;
+	s->number = ++d->numbers;
+	s->prefix = prefix;
+	s->generation = ++d->generations;
+	d->loading++;
+	if (link_subscribe(d->link, s->number, key, prefix) < 0)
+		log_error("out of memory: %s is not followed", key);
+}
+
+static void want_subnet(struct distribution *d, uint32_t vsid)
+{
+	struct subnet_spec s = { .vsid = vsid };
+	char key[ID_SIZE + 16];
+	enum origin origin;
+
+	snprintf(key, sizeof(key), "vsid/%u/", vsid);
+	distribution_want(d, key, true);
+	if (policy_get(d->m->policy, OBJECT_SUBNET, &s, &origin) < 0 || !*s.rdid)
+		return;
+	snprintf(key, sizeof(key), "rd/%s/", s.rdid);
+	distribution_want(d, key, true);
+}
+
+/* "rd/<rdid>/vsid/<vsid>" of a routing domain that is wanted. */
+static void want_sibling(struct distribution *d, const char *key)
+{
+	const char *what = strncmp(key, "rd/", 3) == 0 ? strchr(key + 3, '/') : NULL;
+	const struct subscription_entry *s;
+	char domain[ID_SIZE + 8], own[32];
+	uint64_t vsid;
+
+	if (!what || strncmp(what, "/vsid/", 6) != 0 || (size_t)(what - key) + 2 > sizeof(domain) ||
+	    parse_u64(what + 6, 1, UINT32_MAX, &vsid) < 0)
+		return;
+	snprintf(domain, sizeof(domain), "%.*s/", (int)(what - key), key);
+	s = map_find(&d->subscriptions, domain);
+	if (!s || !s->wanted)
+		return;
+	snprintf(own, sizeof(own), "vsid/%u/", (unsigned int)vsid);
+	distribution_want(d, own, true);
+}
+
+/* Subnets that are not followed any more, with all that is in them. Hosts stay: others may name them. */
+static void unfollow(struct distribution *d, struct subscription_entry *s)
+{
+	s->generation = ++d->generations;
+	sweep(d, s);
+	link_unsubscribe(d->link, s->number);
+	d->loading -= !s->loaded;
+	if (d->last == s)
+		d->last = NULL;
+	map_remove(&d->subscriptions, s);
+}
+
+/* Objects of the last run that nobody asks for now. Only when the store has answered everything. */
+static void prune(struct distribution *d)
+{
+	struct remote *remote = map_next(&d->remote, NULL), *next;
+
+	if (d->pruned || d->loading || !d->info.up)
+		return;
+	d->pruned = true;
+	for (; remote; remote = next) {
+		next = map_next(&d->remote, remote);
+		if (!remote->generation)
+			drop(d, remote);
+	}
+}
+
+static void look(struct distribution *d)
+{
+	struct subscription_entry *s = NULL, *next;
+	struct remote *remote = NULL;
+
+	while ((s = map_next(&d->subscriptions, s)))
+		s->wanted = !s->prefix;
+	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
+		if (d->m->ports[i] && d->m->ports[i]->spec.vsid)
+			want_subnet(d, d->m->ports[i]->spec.vsid);
+	/* Only few keys are of this kind, but it takes a walk over all to find them. */
+	while ((remote = map_next(&d->remote, remote)))
+		if (remote->entry.key[0] == 'r')
+			want_sibling(d, remote->entry.key);
+	for (s = map_next(&d->subscriptions, NULL); s; s = next) {
+		next = map_next(&d->subscriptions, s);
+		if (!s->wanted)
+			unfollow(d, s);
+	}
+	prune(d);
+	distribution_publish(d);
+}
+
+static int on_look(sd_event_source *source, void *userdata)
+{
+	look(userdata);
+	return 0;
+}
+
+void distribution_look(struct distribution *d)
+{
+	sd_event_source_set_enabled(d->look, SD_EVENT_ONESHOT);
+}
+
+/* Ports, addresses and weights change with events; what they are is looked up. */
+static void on_manager_event(const struct event *ev, void *arg)
+{
+	distribution_look(arg);
+}
+
+/* ---- life ---- */
+
+/* What the local store kept of the last run. */
+static void remember(struct distribution *d, enum object_kind kind)
+{
+	union object_spec spec;
+	char key[KV_KEY_MAX];
+	enum origin origin;
+	uint64_t cursor = 0;
+
+	while (policy_next(d->m->policy, kind, &cursor, &spec, &origin)) {
+		if (origin == ORIGIN_MANAGER && pm_key(kind, &spec, key, sizeof(key)) > 0)
+			(void)map_make(&d->remote, key, sizeof(struct remote));
+		if (origin == ORIGIN_MANAGER)
+			follow_host(d, kind, &spec);
+		if (origin == ORIGIN_LEARNED && kind == OBJECT_RECORD &&
+		    strcmp(spec.record.host, d->m->settings.host_id) == 0)
+			distribution_learned(d, &spec.record, false);
+	}
+}
+
+static bool is_configured(const struct kv_config *c)
+{
+	return c->backend == KV_ETCD || *c->path;
+}
+
+int distribution_new(struct manager *m, struct distribution **ret, struct errbuf *err)
+{
+	static const enum object_kind kinds[] = { OBJECT_HOST, OBJECT_SUBNET, OBJECT_RECORD, OBJECT_ROUTE };
+	struct distribution *d;
+	int r;
+
+	*ret = NULL;
+	if (!is_configured(&m->settings.store))
+		return 0;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return err_set(err, ENOMEM, "out of memory");
+	d->m = m;
+	d->info.backend = kv_backend_names[m->settings.store.backend];
+	r = link_new(m->loop, &m->settings.store, on_news, d, &d->link, err);
+	if (r == 0) {
+		r = sd_event_add_defer(m->loop, &d->look, on_look, d);
+		d->events = r < 0 ? NULL : manager_subscribe(m, on_manager_event, d);
+		if (r < 0 || !d->events)
+			r = err_set(err, ENOMEM, "out of memory");
+	}
+	if (r < 0) {
+		distribution_free(d);
+		return r;
+	}
+	for (unsigned int k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		remember(d, kinds[k]);
+	*ret = d;
+	return 0;
+}
+
+struct distribution *distribution_free(struct distribution *d)
+{
+	struct published *p = NULL;
+
+	if (!d)
+		return NULL;
+	if (d->events)
+		manager_unsubscribe(d->m, d->events);
+	sd_event_source_disable_unref(d->look);
+	d->link = link_free(d->link);
+	while ((p = map_next(&d->published, p)))
+		free(p->value);
+	map_free(&d->published);
+	map_free(&d->remote);
+	map_free(&d->subscriptions);
+	free(d);
+	return NULL;
+}
+
+void distribution_info(struct distribution *d, struct distribution_info *ret)
+{
+	if (!d) {
+		memset(ret, 0, sizeof(*ret));
+		return;
+	}
+	*ret = d->info;
+	ret->enabled = true;
+	ret->synced = d->info.up && !d->loading;
+	ret->subscriptions = (unsigned int)d->subscriptions.n;
+	ret->loading = d->loading;
+	ret->objects = (unsigned int)d->remote.n;
+	link_stats(d->link, &ret->link);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Between distribution.c and distribution_publish.c. Main thread. */
+#ifndef DAEMON_DISTRIBUTION_PRIVATE_H
+#define DAEMON_DISTRIBUTION_PRIVATE_H
+
+#include "base/map.h"
+#include "daemon/distribution.h"
+#include "daemon/manager_private.h"
+
+/* A key of the store that came here, now or in the last run (generation 0). */
+struct remote {
+	struct map_entry entry; /* first */
+	uint64_t generation;	/* of the subscription when it came last */
+};
+
+/* By what is followed: "vsid/5001/", "rd/t1/", "host/h2". */
+struct subscription_entry {
+	struct map_entry entry; /* first */
+	unsigned int number;
+	bool prefix, wanted, loaded;
+	uint64_t generation;
+};
+
+/* What this host says, but for learned records. */
+struct published {
+	struct map_entry entry; /* first */
+	char *value;
+	bool wanted;
+};
+
+struct distribution {
+	struct manager *m;
+	struct link *link;
+	sd_event_source *look;
+	struct subscription *events;
+	struct map remote, subscriptions, published;
+	struct subscription_entry *last; /* looked up; news come in rows */
+	unsigned int numbers, loading;
+	uint64_t generations;
+	bool pruned;
+	struct distribution_info info;
+};
+
+/* Follow a key. */
+void distribution_want(struct distribution *d, const char *key, bool prefix);
+/* Look at the end of this turn who has to be followed and what has to be said. */
+void distribution_look(struct distribution *d);
+/* Say what has changed of this host. */
+void distribution_publish(struct distribution *d);
+
+#endif
