@@ -6,27 +6,31 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
 from conformance.rules import ARP_RULES, FLOODED, ND_RULES, SILENCE, TO_B, Answer, Party, Rule, World, ask4
 from lab.capture import Capture
 from lab.fabric import Fabric
+from lab.frames import Frame
 
 VSID = 5001
+LAST = "10.9.0.1"  # a second gateway, which only the last question is about
 
 
 class Runner:
     """Sends a rule's frame and a last question; what came before the answer to that is the outcome."""
 
     def __init__(self, fabric: Fabric) -> None:
-        fabric.subnet(VSID, "tenant-a", "10.0.0.1/24", "fd00::1/64", gateway_mac="02:00:00:00:00:01")
+        fabric.subnet(VSID, "tenant-a", "10.0.0.1/24", "fd00::1/64", f"{LAST}/24", gateway_mac="02:00:00:00:00:01")
         self.guests = [
             fabric.tap_guest(host, name, VSID, f"10.0.0.{number}/24", f"fd00::{number}/64")
             for host, name, number in (("h1", "a", 11), ("h2", "b", 12), ("h1", "c", 13))
         ]
         fabric.start(configure=False)
+        for guest in self.guests:  # the kernel's own neighbour discovery is no part of it
+            guest.run("ip link set eth0 addrgenmode none; ip -6 addr flush dev eth0")
         parties = [Party(g.mac, f"10.0.0.{n}", f"fd00::{n}") for g, n in zip(self.guests, (11, 12, 13))]
         gateway = Party("02:00:00:00:00:01", "10.0.0.1", "fd00::1")
         self.world = World(*parties, gateway, Party("", "10.0.0.99", "fd00::99"))
@@ -55,27 +59,35 @@ class Runner:
         return ""
 
     def _ask_last(self) -> None:
-        """A question to the gateway, told from others by who asks; and one frame to each of the others."""
+        """A question that is always answered, and one frame to each of the others."""
         self._last += 1
         marker = f"mark {self._last};".encode().ljust(60, b".")
         a, b, c = self.guests
         for guest in (b, c):
             a.send(Ether(src=a.mac, dst=guest.mac, type=0x88B5) / marker)
-        a.send(ask4(self.world, "10.0.0.1", hwdst=f"02:00:00:00:{self._last:02x}:00"))
+        a.send(ask4(self.world, LAST))
         for capture in self.captures[1:]:
             capture.wait(lambda f: marker in f.data, "the last frame")
         self.captures[0].wait(
-            lambda f: f.packet.haslayer(ARP) and f.packet[ARP].op == 2 and f.packet[ARP].psrc == "10.0.0.1",
+            lambda f: f.packet.haslayer(ARP) and f.packet[ARP].op == 2 and f.packet[ARP].psrc == LAST,
             "the last answer",
         )
+
+    def _other(self, frame: Frame) -> bool:
+        """The kernel's multicast reports, and questions of the switch itself, which asks guests what they have."""
+        packet = frame.packet
+        if frame.ethertype == 0x86DD and frame.data[20] == 0:
+            return True
+        asks = packet.haslayer(ICMPv6ND_NS) or (packet.haslayer(ARP) and packet[ARP].op == 1)
+        return bool(asks and frame.source == self.world.gateway.mac)
 
     def _seen(self) -> list[list[Packet]]:
         """Frames about neighbours that came in, without the last question's."""
         ret = []
         for guest, capture in zip(self.guests, self.captures):
-            frames = [f.packet for f in capture.frames() if f.source != guest.mac and f.ethertype in (0x0806, 0x86DD)]
-            ret.append(frames)
-        answer = next(p for p in reversed(ret[0]) if p.haslayer(ARP) and p[ARP].psrc == "10.0.0.1")
+            frames = capture.frames(lambda f, mac=guest.mac: f.source != mac and f.ethertype in (0x0806, 0x86DD))
+            ret.append([f.packet for f in frames if not self._other(f)])
+        answer = next(p for p in reversed(ret[0]) if p.haslayer(ARP) and p[ARP].psrc == LAST)
         ret[0].remove(answer)
         return ret
 
