@@ -32,16 +32,16 @@ static const char *const texts[STATEMENTS] = {
 	[ST_REVISION] = "SELECT revision FROM meta",
 	[ST_BUMP] = "UPDATE meta SET revision = revision + 1",
 	[ST_BACK] = "DELETE FROM gone WHERE key = ?1",
-	[ST_PUT] = "INSERT INTO kv (key, value, revision, lease) SELECT ?1, ?2, revision, ?3 FROM meta WHERE 1 "
-		   "ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, "
-		   "lease = excluded.lease",
+	[ST_PUT] = ("INSERT INTO kv (key, value, revision, lease) SELECT ?1, ?2, revision, ?3 FROM meta WHERE 1 "
+		    "ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision, "
+		    "lease = excluded.lease"),
 	[ST_DELETE] = "DELETE FROM kv WHERE key = ?1",
 	[ST_GONE] = "INSERT OR REPLACE INTO gone (key, revision) SELECT ?1, revision FROM meta",
 	[ST_FORGET] = "DELETE FROM gone WHERE revision <= (SELECT revision FROM meta) - ?1",
 	[ST_ROW] = "SELECT lease FROM kv WHERE key = ?1",
 	[ST_LOAD] = "SELECT key, value, revision, lease FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key",
-	[ST_NEWS] = "SELECT key, value, revision, lease FROM kv WHERE revision > ?1 UNION ALL "
-		    "SELECT key, NULL, revision, 0 FROM gone WHERE revision > ?1 ORDER BY revision",
+	[ST_NEWS] = ("SELECT key, value, revision, lease FROM kv WHERE revision > ?1 UNION ALL "
+		     "SELECT key, NULL, revision, 0 FROM gone WHERE revision > ?1 ORDER BY revision"),
 	[ST_OLDEST] = "SELECT revision - ?1 FROM meta",
 	[ST_LEASE] = "INSERT OR REPLACE INTO lease (id, boot, deadline) VALUES (?1, ?2, ?3)",
 	[ST_ALIVE] = "SELECT deadline FROM lease WHERE id = ?1 AND boot = ?2",

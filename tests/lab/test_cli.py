@@ -51,6 +51,8 @@ CASES: dict[str, Case] = {
     "drops": ("--all", "no-record", lambda o: any(each["name"] == "no-record" for each in o)),
     "top": ("--count 1 --interval 50", "load%", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),
     "offload show": ("", "tso-software", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),
+    "store show": ("", "shared", lambda o: o["shared"] is False),
+    "policy apply": ("FILE", "", ANY),
     "workers": ("", "cycles/packet", lambda o: o[0]["worker"] == 0),
     "next-hop": ("--vsid 5001 --from 10.0.0.11 --to 10.0.0.12", "local", lambda o: o["verdict"] == "local"),
     "ping": ("192.0.2.12 --count 1", "192.0.2.12", ANY),
@@ -62,8 +64,9 @@ CASES: dict[str, Case] = {
     "reload": ("", "", lambda o: o == {}),
     "version": ("", "version", lambda o: o["ready"] is True),
 }
-# Tested as a whole in test_diagnostics.py: they need traffic, or write something else than text.
-ELSEWHERE = {"ping", "test port", "trace", "capture"}
+# Tested as a whole in test_diagnostics.py and test_distribution.py: they need traffic, another program, or write
+# something else than text.
+ELSEWHERE = {"ping", "test port", "trace", "capture", "policy apply"}
 
 
 @pytest.fixture(name="host")

@@ -181,7 +181,7 @@ static __rte_noinline void give_unfinished(struct worker *w, struct exits *x, st
 		switch (offload_guest_give(&m, takes, w->dp->params.pool, &why)) {
 		case OFFLOAD_GIVE_FINISHED:
 			stat_add(&w->offload.n[OFFLOAD_CSUM_SW], 1);
-			/* fall through */
+			__attribute__((fallthrough));
 		case OFFLOAD_GIVE_WHOLE:
 			pkts[k++] = m;
 			break;

@@ -37,7 +37,7 @@ struct seen {
 	bool quiet;
 };
 
-static void note(struct seen *s, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void note(struct seen *s, const char *fmt, ...)
 {
 	size_t used = strlen(s->log);
 	va_list ap;
