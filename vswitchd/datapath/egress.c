@@ -78,14 +78,16 @@ static void neigh_burst(struct worker *w, struct rxq *rxq, const struct policy_p
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt_meta *meta = pkt_meta(pkts[i]);
 		unsigned int k;
+		bool tell;
 
 		if (meta->verdict != VERDICT_NONE || (meta->pkt.kind != PKT_ARP && meta->pkt.kind != PKT_ND))
 			continue;
-		k = policy_sight_neigh(p, port, s, pkts[i], sights);
+		tell = !rxq->inject && !(meta->flags & META_DRY);
+		k = tell ? policy_sight_neigh(p, port, s, pkts[i], sights) : 0;
 		policy_neigh_egress(p, port, s, pkts[i]);
-		if (!k && meta->verdict == VERDICT_DROP && meta->drop == DROP_SPOOF_ARP)
+		if (tell && !k && meta->verdict == VERDICT_DROP && meta->drop == DROP_SPOOF_ARP)
 			k = policy_sight_spoof(port, pkts[i], sights);
-		for (unsigned int c = 0; c < k && !rxq->inject; c++)
+		for (unsigned int c = 0; c < k; c++)
 			sights_tell(w, rxq, &sights[c]);
 	}
 }

@@ -159,9 +159,10 @@ static bool match(const struct watch_filter *f, struct rte_mbuf *m, const struct
 
 /* ---- records ---- */
 
+/* What is shorter than it says, which is seen here before it is judged, ends in zeroes. */
 static void copy_frame(const struct rte_mbuf *m, uint8_t *to, uint32_t n)
 {
-	while (n) {
+	while (n && m) {
 		uint32_t part = RTE_MIN(n, (uint32_t)m->data_len);
 
 		memcpy(to, rte_pktmbuf_mtod(m, const void *), part);
@@ -169,6 +170,8 @@ static void copy_frame(const struct rte_mbuf *m, uint8_t *to, uint32_t n)
 		n -= part;
 		m = m->next;
 	}
+	if (unlikely(n))
+		memset(to, 0, n);
 }
 
 struct watch_record *watch_note(struct watch_writer *out, struct rte_mbuf *m, const struct sight *at, uint32_t snap)

@@ -307,6 +307,27 @@ static void a_dry_run_says_what_happens_and_does_nothing(void **state)
 	}
 }
 
+/* Who claims an address in a dry run, his own or another's, teaches nobody: it was never sent. */
+static void a_dry_run_teaches_nothing(void **state)
+{
+	const uint32_t claims[] = { IP_A, IP_B, FRAME_IPV4(10, 0, 0, 50) };
+
+	for (unsigned int i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+		struct watch_spec s = spec_of(WATCH_TRACE, ~0u);
+		struct sighting seen;
+		uint8_t buf[SIZE];
+		struct frame f;
+
+		frame_init(&f, buf, SIZE);
+		frame_eth(&f, FRAME_MAC(0xff, 0xff, 0xff, 0xff, 0xff, 0xff), mac_a, FRAME_AUTO);
+		frame_arp(&f, 1, mac_a, claims[i], FRAME_MAC(0, 0, 0, 0, 0, 0), FRAME_IPV4(10, 0, 0, 77));
+		assert_int_equal(datapath_dry_run(world.dp, port_index("a"), frame_of(&f), &s), 0);
+		assert_true(take() > 1);
+		world_turn();
+		assert_int_equal(datapath_sights(world.dp, &seen, 1), 0);
+	}
+}
+
 static void a_dry_run_of_a_broadcast_shows_all_copies(void **state)
 {
 	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -450,6 +471,7 @@ int main(void)
 		T(a_trace_follows_marked_packets_only),
 		T(a_trace_from_the_wire_ends_at_the_guest),
 		T(a_dry_run_says_what_happens_and_does_nothing),
+		T(a_dry_run_teaches_nothing),
 		T(a_dry_run_of_a_broadcast_shows_all_copies),
 		T(a_test_goes_there_and_back),
 		T(a_test_that_is_dropped_says_why),
