@@ -235,7 +235,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 		read_ring(t, &t->watch.readers[i]);
 	for (unsigned int i = 0; i < t->n_open; i++) {
 		if (t->open[i].round == t->round) {
-			t->open[kept++] = t->open[i];
+			struct story s = t->open[i];
+
+			/* Telling may end the call, which gives up the rows of all: each belongs to one place. */
+			t->open[i].rows = NULL;
+			t->open[kept++] = s;
 			continue;
 		}
 		if (!tell(t, &t->open[i]))
