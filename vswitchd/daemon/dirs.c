@@ -37,7 +37,7 @@ static bool is_ours(const struct settings *s)
 /* Sockets of guests: QEMU runs as somebody else, who has to make files here and connect to ours. */
 static int make_socket_dir(const struct settings *s, struct errbuf *err)
 {
-	const mode_t mode = *s->socket_group ? 0770 : 0755;
+	const mode_t mode = *s->socket_group ? 02770 : 0755;
 	CLEANUP_FREE char *buf = NULL;
 	struct group g, *found = NULL;
 	struct stat st;
@@ -47,12 +47,13 @@ static int make_socket_dir(const struct settings *s, struct errbuf *err)
 	if (r < 0)
 		return r;
 	/*
-	 * Our own one of before follows the setting; one that somebody else has made keeps its rights, and so does one
-	 * that has them already and hands its group on.
+	 * Our own one of before follows the setting. One that somebody else has made keeps its rights; so does, without
+	 * a group that is set, one of the group we run in: a package has made it for QEMU to write in.
 	 */
 	if (stat(s->socket_dir, &st) < 0)
 		return err_set(err, errno, "cannot use directory %s: %m", s->socket_dir);
-	if (is_ours(s) && (st.st_mode & 0777) != mode && chmod(s->socket_dir, mode) < 0)
+	if (is_ours(s) && (*s->socket_group || st.st_gid != getegid()) && (st.st_mode & 0777) != (mode & 0777) &&
+	    chmod(s->socket_dir, mode) < 0)
 		return err_set(err, errno, "cannot set the rights of %s: %m", s->socket_dir);
 	if (!*s->socket_group)
 		return 0;
