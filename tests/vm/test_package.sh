@@ -24,10 +24,12 @@ outside() {
 		"$scratch"/out/*.changes || fail "lintian"
 	rpmspec -P "$source/packaging/rpm/vswitchd.spec" > /dev/null || fail "the rpm spec does not parse"
 	dpkg-deb -x "$scratch"/out/vswitchd_*.deb "$scratch/root"
-	systemd-analyze security --offline=true --threshold=30 --no-pager \
-		"$scratch/root/lib/systemd/system/vswitchd.service" > "$scratch/security" ||
-		{ cat "$scratch/security"; fail "the unit may do too much"; }
-	tail -1 "$scratch/security"
+	for unit in vswitchd vswitch-policyd; do
+		systemd-analyze security --offline=true --threshold=30 --no-pager \
+			"$scratch/root/lib/systemd/system/$unit.service" > "$scratch/security" ||
+			{ cat "$scratch/security"; fail "$unit.service may do too much"; }
+		tail -1 "$scratch/security"
+	done
 	cp "$(realpath "${VSWITCHD_BUILD:-$source/build}")/tests/lib/frontend/vhu-peer" "$scratch/out/"
 	"$here/boot" --systemd -m 1536 -t 480 -o "$scratch/out" "$0"
 }
