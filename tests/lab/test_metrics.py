@@ -190,6 +190,11 @@ def test_scrapers_are_bounded(new_fabric: Callable[..., Fabric]) -> None:
     assert host.check().ok
     host.config["metrics"] = {"listen": "localhost"}
     assert "is not ADDRESS:PORT" in host.check().output
+    host.config["metrics"] = {"listen": "198.51.100.9:9477", "public": True}
+    host.restart()  # guests do not wait for an address to be there
+    assert host.ctl("version")["ready"] is True
+    sh(["ip", "address", "add", "198.51.100.9/32", "dev", "lo"], host.netns.name)
+    until(lambda: "198.51.100.9:9477" in sh(["ss", "-Hltn"], host.netns.name).output, "it listens", 30)
     host.config["metrics"] = {"socket": False}
     host.restart()
     assert not (host.run_directory / "metrics").exists()

@@ -177,6 +177,7 @@ struct event {
 	X(OBJECT, "object", "kind key change origin", "an object was set or removed at run time")                      \
 	X(RELOAD, "reload", "result added changed removed text", "the configuration was read again")                   \
 	X(STORE, "store", "result text", "the policy store failed or works again")                                     \
+	X(METRICS, "metrics", "result text", "the metrics endpoint cannot listen or can again")                        \
 	X(STOPPING, "stopping", "", "the daemon ends")
 
 enum event_id {

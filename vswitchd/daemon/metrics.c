@@ -25,6 +25,7 @@
 #define CONNECTION_NS	  (30ull * 1000000000)
 #define FRESH_NS	  (200ull * 1000000)
 #define SWEEP_US	  1000000
+#define RETRY_US	  5000000
 
 enum listener { LISTENER_UNIX, LISTENER_TCP, LISTENERS };
 
@@ -44,7 +45,8 @@ struct metrics {
 	char path[PATH_SIZE];
 	int fd[LISTENERS];
 	unsigned int n[LISTENERS];
-	sd_event_source *io[LISTENERS], *http_io, *sweep;
+	sd_event_source *io[LISTENERS], *http_io, *sweep, *retry;
+	bool told; /* that it cannot listen, once */
 	bool starved; /* descriptors have run out: listeners wait for the sweep */
 	bool passed;  /* the unix socket is the service manager's */
 	struct group_ids groups;
@@ -266,28 +268,78 @@ static mode_t socket_mode(const struct settings *s)
 	return *s->read_group || *s->operate_group || *s->admin_group ? 0666 : 0600;
 }
 
-static int start_listeners(struct metrics *x, struct errbuf *err)
+static int open_unix(struct metrics *x, struct errbuf *err)
+{
+	const struct settings *s = manager_settings(x->m);
+
+	snprintf(x->path, sizeof(x->path), "%.*s/metrics", (int)sizeof(x->path) - 9, s->run_dir);
+	return listen_unix(x->path, socket_mode(s), &x->passed, err);
+}
+
+static int open_tcp(struct metrics *x, struct errbuf *err)
 {
 	const struct settings *s = manager_settings(x->m);
 	union tcp_address a;
-	int r = 0;
+	int r = config_tcp_address(s->metrics_listen, s->metrics_public, &a, err);
 
-	if (s->metrics_socket) {
-		snprintf(x->path, sizeof(x->path), "%.*s/metrics", (int)sizeof(x->path) - 9, s->run_dir);
-		r = x->fd[LISTENER_UNIX] = listen_unix(x->path, socket_mode(s), &x->passed, err);
+	return r < 0 ? r : listen_tcp(&a.sa, sizeof(a), s->metrics_listen, err);
+}
+
+/* @return 0, also when it listens already. */
+static int open_listener(struct metrics *x, enum listener l, struct errbuf *err)
+{
+	int r;
+
+	if (x->io[l])
+		return 0;
+	if (x->fd[l] < 0) {
+		r = l == LISTENER_UNIX ? open_unix(x, err) : open_tcp(x, err);
+		if (r < 0)
+			return r;
+		x->fd[l] = r;
 	}
-	if (r >= 0 && *s->metrics_listen) {
-		r = config_tcp_address(s->metrics_listen, s->metrics_public, &a, err);
-		if (r >= 0)
-			r = x->fd[LISTENER_TCP] = listen_tcp(&a.sa, sizeof(a), s->metrics_listen, err);
+	r = sd_event_add_io(manager_loop(x->m), &x->io[l], x->fd[l], EPOLLIN, on_listen, x);
+	return r < 0 ? err_set(err, -r, "%s", strerror(-r)) : 0;
+}
+
+/*
+ * A place that is taken, or an address that is not there yet, is told and tried again: guests do not wait for somebody
+ * to read counters.
+ */
+static int on_retry(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct metrics *x = arg;
+	const struct settings *s = manager_settings(x->m);
+	const bool wanted[LISTENERS] = { [LISTENER_UNIX] = s->metrics_socket, [LISTENER_TCP] = *s->metrics_listen };
+	struct errbuf err;
+	bool all = true;
+
+	for (unsigned int l = 0; l < LISTENERS; l++)
+		all = (!wanted[l] || open_listener(x, l, &err) >= 0) && all;
+	if (all) {
+		if (x->told)
+			manager_emit(x->m, EVENT_METRICS, "result", "works", NULL);
+		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	}
-	for (unsigned int l = 0; l < LISTENERS && r >= 0; l++)
-		if (x->fd[l] >= 0)
-			r = sd_event_add_io(manager_loop(x->m), &x->io[l], x->fd[l], EPOLLIN, on_listen, x);
+	if (!x->told) {
+		manager_emit(x->m, EVENT_METRICS, "result", "failed", "text", err.text, NULL);
+		log_error("metrics: %s; it is tried again", err.text);
+	}
+	x->told = true;
+	sd_event_source_set_time_relative(source, RETRY_US);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int start_listeners(struct metrics *x, struct errbuf *err)
+{
+	sd_event *loop = manager_loop(x->m);
+	int r = sd_event_add_time_relative(loop, &x->sweep, CLOCK_MONOTONIC, SWEEP_US, 0, on_sweep, x);
+
 	if (r >= 0)
-		r = sd_event_add_time_relative(manager_loop(x->m), &x->sweep, CLOCK_MONOTONIC, SWEEP_US, 0, on_sweep,
-					       x);
-	return r < 0 ? r : sd_event_source_set_enabled(x->sweep, SD_EVENT_OFF);
+		r = sd_event_source_set_enabled(x->sweep, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(loop, &x->retry, CLOCK_MONOTONIC, RETRY_US, 0, on_retry, x);
+	return r < 0 ? err_set(err, -r, "timer: %s", strerror(-r)) : on_retry(x->retry, 0, x);
 }
 
 int metrics_new(struct manager *m, struct metrics **ret, struct errbuf *err)
@@ -323,7 +375,7 @@ void metrics_reload(struct metrics *x)
 	if (!x)
 		return;
 	auth_groups(&x->groups, manager_settings(x->m));
-	if (*x->path && !x->passed && chmod(x->path, socket_mode(manager_settings(x->m))) < 0)
+	if (x->fd[LISTENER_UNIX] >= 0 && !x->passed && chmod(x->path, socket_mode(manager_settings(x->m))) < 0)
 		log_error_errno(-errno, "metrics: cannot change the rights of %s: %m", x->path);
 }
 
@@ -334,6 +386,7 @@ struct metrics *metrics_free(struct metrics *x)
 	for (unsigned int l = 0; l < LISTENERS; l++)
 		sd_event_source_disable_unref(x->io[l]);
 	sd_event_source_disable_unref(x->sweep);
+	sd_event_source_disable_unref(x->retry);
 	sd_event_source_disable_unref(x->http_io);
 	if (x->http)
 		MHD_stop_daemon(x->http); /* closes the connections, which frees the clients */

@@ -16,7 +16,11 @@ struct manager;
 struct metrics;
 struct metrics_snapshot;
 
-/* Listen as the settings say; NULL in *ret when they want nothing. Main thread. @return 0 or -errno with a reason. */
+/*
+ * Listen as the settings say; NULL in *ret when they want nothing. Where that is not possible (yet) it is told to the
+ * log and tried again every few seconds. Main thread.
+ * @return 0 or -errno with a reason: no memory.
+ */
 int metrics_new(struct manager *m, struct metrics **ret, struct errbuf *err);
 
 /* The groups of `control` may have changed. NULL is allowed. Main thread. */
