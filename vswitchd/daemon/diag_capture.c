@@ -12,10 +12,13 @@
 #define SNAP_DEFAULT   65535
 #define BUFFER_DEFAULT 4 /* MiB, over all workers */
 #define BUFFER_MAX     64
+#define NAMES_US       10000 /* changes in between are told at once */
 
 struct capture_call {
 	struct diag_watch watch;
 	struct subscription *events;
+	sd_event_source *timer;
+	bool changed;
 	struct manager *m;
 	struct call *c;
 };
@@ -26,6 +29,7 @@ static void capture_end(struct call *c)
 
 	if (cap->events)
 		manager_unsubscribe(cap->m, cap->events);
+	sd_event_source_disable_unref(cap->timer);
 	diag_watch_stop(&cap->watch);
 	free(cap);
 }
@@ -75,13 +79,44 @@ static struct json_object *interfaces(struct manager *m)
 	return o;
 }
 
+/* What changes policy by the thousand is no reason to tell all names by the thousand. */
+static bool is_about_names(const struct event *ev)
+{
+	if (strcmp(ev->name, event_names[EVENT_OBJECT]) != 0)
+		return strcmp(ev->name, event_names[EVENT_PORT_STATE]) == 0 ||
+		       strcmp(ev->name, event_names[EVENT_RELOAD]) == 0 ||
+		       strcmp(ev->name, event_names[EVENT_MEMBER_OPEN]) == 0;
+	for (unsigned int i = 0; i < ev->n; i++)
+		if (strcmp(ev->pairs[i].key, "kind") == 0)
+			return strcmp(ev->pairs[i].value, object_types[OBJECT_PORT].name) == 0 ||
+			       strcmp(ev->pairs[i].value, object_types[OBJECT_MEMBER].name) == 0;
+	return false;
+}
+
 static void on_event(const struct event *ev, void *arg)
 {
 	struct capture_call *cap = arg;
 
-	if (strcmp(ev->name, event_names[EVENT_PORT_STATE]) == 0 || strcmp(ev->name, event_names[EVENT_OBJECT]) == 0 ||
-	    strcmp(ev->name, event_names[EVENT_RELOAD]) == 0 || strcmp(ev->name, event_names[EVENT_MEMBER_OPEN]) == 0)
-		call_stream(cap->c, interfaces(cap->m));
+	if (cap->changed || !is_about_names(ev))
+		return;
+	cap->changed = true;
+	diag_again(cap->timer, NAMES_US);
+}
+
+/* Whoever has not read what was told before gets the news when he has. */
+static int on_names(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct capture_call *cap = arg;
+
+	if (!cap->changed || !cap->c->conn)
+		return 0;
+	if (stream_waiting(&cap->c->conn->stream)) {
+		diag_again(source, NAMES_US);
+		return 0;
+	}
+	cap->changed = false;
+	call_stream(cap->c, interfaces(cap->m));
+	return 0;
 }
 
 /* The largest power of two that keeps all rings inside the buffer. */
@@ -114,6 +149,9 @@ static int begin(struct manager *m, struct call *c, struct capture_call *cap, st
 	r = diag_watch_start(m, &spec, true, &cap->watch, err);
 	if (r < 0)
 		return r;
+	r = diag_timer(m, &cap->timer, on_names, cap);
+	if (r < 0)
+		return err_set(err, -r, "timer: %s", strerror(-r));
 	cap->events = manager_subscribe(m, on_event, cap);
 	return cap->events ? 0 : err_set(err, ENOMEM, "out of memory");
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "daemon/diag.h"
 
@@ -70,6 +71,9 @@ void diag_watch_stop(struct diag_watch *w)
 		return;
 	datapath_watch_stop(manager_datapath(w->m), w->watch);
 	if (w->fd >= 0) {
+		/* Who keeps the descriptor keeps no memory that counts as ours. */
+		if (fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)w->bytes) < 0)
+			log_debug("capture: its memory stays until the reader has gone: %s", strerror(errno));
 		munmap(w->memory, w->bytes);
 		close(w->fd);
 	} else {
