@@ -286,6 +286,7 @@ static int confine_worker(void *arg)
 {
 	int r = privileges_drop_thread();
 
+	datapath_worker_prepare();
 	return r < 0 ? r : privileges_confine_worker();
 }
 

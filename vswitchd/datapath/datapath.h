@@ -49,6 +49,9 @@ struct datapath_params {
 /* Workers do not run yet. Main thread after rte_eal_init(), rcu_init(). @return 0, -ENOMEM, -EINVAL. */
 int datapath_create(const struct datapath_params *params, struct datapath **ret, struct errbuf *err);
 
+/* On each thread that is to be a worker, while it may still make any system call. Without it sleeps are longer. */
+void datapath_worker_prepare(void);
+
 /* Launch the workers on their lcores. Main thread. @return 0 or -errno. */
 int datapath_start(struct datapath *dp, struct errbuf *err);
 

@@ -3,11 +3,14 @@
  * A worker: polls its queues and members, carries each burst all the way, flushes what it gathered, reports
  * quiescence; sleeps when there is nothing, off-line so that nobody waits for it.
  */
+#include <errno.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 #include <rte_pause.h>
 
+#include "base/log.h"
 #include "datapath/dp.h"
 #include "offload/offload.h"
 
@@ -240,13 +243,18 @@ static void nap(struct worker *w, uint32_t us)
 	stat_add(&w->sleep_ns, (uint64_t)((double)(rte_rdtsc() - start) * 1e9 / (double)w->dp->tsc_hz));
 }
 
+void datapath_worker_prepare(void)
+{
+	if (prctl(PR_SET_TIMERSLACK, 1000UL) < 0) /* the default 50 us would double short sleeps */
+		log_warning("a worker cannot sleep precisely: %s", strerror(errno));
+}
+
 int worker_main(void *arg)
 {
 	struct worker *w = arg;
 	uint32_t idle = 0, sleep_us = FIRST_SLEEP_US;
 
 	w->lcore = rte_lcore_id();
-	prctl(PR_SET_TIMERSLACK, 1000UL); /* the default 50 us would double short sleeps */
 	rcu_register(w->id);
 	w->now = rte_rdtsc();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
