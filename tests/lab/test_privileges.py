@@ -16,6 +16,7 @@ from lab.host import Host
 from lab.wait import until
 
 NOBODY = 65534
+KEEPERS = ("portctl", "teamwatch", "libteam", "vhost")
 KEPT = 1 << 12 | 1 << 13 | 1 << 39  # NET_ADMIN, NET_RAW, BPF
 
 
@@ -44,12 +45,19 @@ def threads(host: Host) -> dict[str, tuple[int, int]]:
         status = dict(re.findall(r"^(\w+):\s*(.*)$", (path / "status").read_text(), re.MULTILINE))
         assert status["CapEff"] == status["CapPrm"] and int(status["CapInh"], 16) == 0, status
         assert status["NoNewPrivs"] == "1", status
-        found[status["Name"]] = (int(status["CapPrm"], 16), int(status["Seccomp_filters"]))
+        name, caps = status["Name"], int(status["CapPrm"], 16)
+        # of several of one name the one that has the most rights counts
+        before = found.get(name, (0, int(status["Seccomp_filters"])))
+        found[name] = (max(caps, before[0]), min(int(status["Seccomp_filters"]), before[1]))
     return found
 
 
+def only_keepers(of: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]] | None:
+    return of if all(caps == 0 or name.startswith(KEEPERS) for name, (caps, _) in of.items()) else None
+
+
 def test_three_capabilities_are_enough(new_fabric: Callable[..., Fabric]) -> None:
-    """Traffic between hosts, changes of members; only two threads keep capabilities."""
+    """Traffic between hosts, changes of members; only threads that open devices, and theirs, keep capabilities."""
     fabric = new_fabric()
     fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
     a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
@@ -65,7 +73,7 @@ def test_three_capabilities_are_enough(new_fabric: Callable[..., Fabric]) -> Non
         h1.ctl_text("port", "add", "id=c")
         assert "may not be used" in h1.ports()["c"]["error"] and not h1.ports()["a"].get("error")
     for host in (h1, h2):
-        of = threads(host)
+        of = until(lambda h=host: only_keepers(threads(h)), "all others have given up theirs")
         assert all(caps & ~KEPT == 0 and filters >= 1 for caps, filters in of.values()), of
         for name in ("vswitchd", "store", "background"):
             assert of[name][0] == 0, of

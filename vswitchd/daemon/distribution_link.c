@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "daemon/distribution_link.h"
+#include "daemon/privileges.h"
 
 #define PORTION	    512	  /* news in one turn of the main loop */
 #define WAITING_MAX 16384 /* news; then the store waits */
@@ -271,6 +272,7 @@ static void *run(void *arg)
 	struct link *l = arg;
 	int r;
 
+	(void)privileges_drop_thread(); /* it talks to the network; what we have may be given up: it cannot fail */
 	while (obey(l)) {
 		say(l);
 		r = kv_poll(l->kv, NULL, 0, 1000);

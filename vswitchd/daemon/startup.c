@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <rte_alarm.h>
 #include <rte_eal.h>
 #include <rte_lcore.h>
 #include <rte_mempool.h>
@@ -290,6 +291,13 @@ static int confine_worker(void *arg)
 	return r < 0 ? r : privileges_confine_worker();
 }
 
+/* On DPDK's thread for interrupts, which no call of ours starts and which has what the process began with. */
+static void drop_interrupts(void *arg)
+{
+	if (privileges_drop_thread() < 0)
+		log_warning("the thread for interrupts keeps its capabilities");
+}
+
 /* Members are open, drivers loaded: from here on less is needed. Workers last, whose list is the shorter one. */
 static int confine(struct errbuf *err)
 {
@@ -298,6 +306,8 @@ static int confine(struct errbuf *err)
 
 	if (r < 0)
 		return r;
+	if (rte_eal_alarm_set(1, drop_interrupts, NULL) < 0)
+		log_warning("the thread for interrupts keeps its capabilities");
 	rte_eal_mp_remote_launch(confine_worker, NULL, SKIP_MAIN);
 	RTE_LCORE_FOREACH_WORKER(lcore) {
 		w = rte_eal_wait_lcore(lcore);
