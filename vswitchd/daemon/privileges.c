@@ -60,6 +60,8 @@ static const char *const worker_calls[] = {
 	/* descriptors that are open: eventfds of guests, packet sockets, the log */
 	"close", "fstat", "lseek", "newfstatat", "pwrite64", "read", "readv", "recvfrom", "recvmmsg", "recvmsg",
 	"sendmmsg", "sendmsg", "sendto", "write", "writev",
+	/* NICs that the kernel shares with user space: a queue is brought back, memory registered, by the worker */
+	"ioctl",
 	/* life of a thread; reports of sanitizers */
 	"exit", "exit_group", "getpid", "getrandom", "gettid", "restart_syscall", "rseq", "rt_sigaction",
 	"rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "set_robust_list", "sigaltstack", "tgkill",
