@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Traces: of a packet in words, run through the stages without sending it; and of the next packets that match, each
- * told when nothing more has come of it for a turn of the timer.
+ * told when nothing more has come of it for some turns of the timer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 
 #define POLL_US	     10000
 #define ROUND	     1024 /* records looked at in one turn of the loop */
-#define OPEN_MAX     64	  /* packets under way; more are given up, oldest first */
+#define QUIET_TURNS  5	  /* without news of a packet: nothing more comes, as a worker may have to wait for its core */
+#define OPEN_MAX     256  /* packets under way; those that come when it is full are left out */
 #define COUNT_MAX    1000000
 #define LIVE_SNAP    128
 #define LIVE_RING    (256u * 1024)
@@ -234,7 +235,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 	for (unsigned int i = 0; i < t->watch.n_rings; i++)
 		read_ring(t, &t->watch.readers[i]);
 	for (unsigned int i = 0; i < t->n_open; i++) {
-		if (t->open[i].round == t->round) {
+		if (t->round - t->open[i].round < QUIET_TURNS) {
 			struct story s = t->open[i];
 
 			/* Telling may end the call, which gives up the rows of all: each belongs to one place. */
