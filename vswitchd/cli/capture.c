@@ -286,12 +286,18 @@ static void end(const struct cli *cli, struct capture *c, const char *file)
 	uint64_t lost = c->memory ? lost_of(c) : 0;
 	FILE *to = file ? stdout : stderr; /* standard output is the capture otherwise */
 
-	if (cli->json && file)
-		printf("{\"file\":\"%s\",\"packets\":%llu,\"lost\":%llu}\n", file, (unsigned long long)c->count,
-		       (unsigned long long)lost);
-	else if (c->memory)
+	if (cli->json && file) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "file", json_object_new_string(file));
+		json_object_object_add(o, "packets", json_object_new_int64((int64_t)c->count));
+		json_object_object_add(o, "lost", json_object_new_int64((int64_t)lost));
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		json_object_put(o);
+	} else if (c->memory) {
 		fprintf(to, "%llu packets captured, %llu copies lost\n", (unsigned long long)c->count,
 			(unsigned long long)lost);
+	}
 	if (c->memory)
 		munmap(c->memory, c->bytes);
 	if (c->stream.got_fd >= 0)
