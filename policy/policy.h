@@ -325,15 +325,15 @@ static_assert(sizeof(struct sighting) == 64, "one cache line");
 /*
  * What an ARP or ND message of a local port (kind PKT_ARP, PKT_ND; before policy_neigh_egress(), which may rewrite it)
  * says that main does not know yet: nothing where the subnet does not learn, where the port may not have the address
- * (HNV 3.1: authority), and where the record is there and says the same. With answers awaited that is told too.
+ * (HNV 3.1: authority), and where the record is there and says the same. An answer that is awaited is told too.
  * @return sights in ret[SIGHTS]. Worker.
  */
 unsigned int policy_sight_neigh(const struct policy *p, const struct policy_port *port,
 				const struct policy_subnet *s, struct rte_mbuf *m, struct sighting *ret);
 /* The same packet after it was dropped as SPOOF_ARP: whose address was claimed. */
 unsigned int policy_sight_spoof(const struct policy_port *port, struct rte_mbuf *m, struct sighting *ret);
-/* ARP or ND from the wire, while answers are awaited. */
-unsigned int policy_sight_wire(struct rte_mbuf *m, struct sighting *ret);
+/* ARP or ND from the wire: the answers that are awaited. @return sights in ret[SIGHTS]. Worker. */
+unsigned int policy_sight_wire(const struct policy *p, struct rte_mbuf *m, struct sighting *ret);
 
 /*
  * A flooded packet of a guest that may ask a DHCP server for an address, or tell by reverse ARP that the guest is here.
@@ -349,10 +349,22 @@ unsigned int policy_sight_lease(const struct policy *p, struct rte_mbuf *m, stru
  */
 void policy_guard_burst(const struct policy_port *port, struct rte_mbuf **pkts, uint16_t n);
 
+/* Who was asked and may answer: a filter that never misses one, and sometimes takes another for one. */
+#define AWAITED_BITS 8192
+struct policy_awaited {
+	uint64_t bits[AWAITED_BITS / 64];
+};
+
 /* Does somebody wait for an answer of a guest? Any thread. */
 bool policy_awaits(const struct policy *p);
-/* Main thread. */
-void policy_set_awaits(struct policy *p, bool awaits);
+/* For an answer of this MAC (mac_load() form) about this address? Any thread. */
+bool policy_awaited(const struct policy *p, uint32_t vsid, const struct ip_addr *ca, uint64_t mac);
+/* Add one to a set that is made. Main thread. */
+void policy_awaited_add(const struct policy *p, struct policy_awaited *set, uint32_t vsid, const struct ip_addr *ca,
+			const struct mac *mac);
+/* From now on those of the set, or one more. Main thread. */
+void policy_set_awaited(struct policy *p, const struct policy_awaited *set);
+void policy_await(struct policy *p, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac);
 
 /*
  * Make m a unicast question for an address: is the guest with this MAC there and has it? Asked by the subnet's gateway,

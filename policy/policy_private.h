@@ -130,12 +130,13 @@ struct policy {
 	uint64_t salt6[2];
 	uint16_t self;
 	bool use_external_router, routed_ttl, avx2;
-	bool awaits; /* written by main, relaxed */
+	bool awaits; /* written by main, relaxed: one of `awaited` is set */
 	const struct policy_flood *plain;
 	struct subnet_page *pages[VSID_PAGE];
 	const struct policy_port *ports[POLICY_MAX_PORTS];
 	const struct policy_host *hosts[POLICY_MAX_HOSTS];
 	uint64_t host_up[POLICY_MAX_HOSTS / 64];	  /* bit: records of the host may be used */
+	struct policy_awaited awaited;			  /* written by main, relaxed, by word */
 	uint64_t generation __attribute__((aligned(64))); /* of everything a source check depends on */
 	uint64_t route_generation;
 

@@ -3,6 +3,7 @@
  * What workers notice of who has which address, for main to decide (HNV 3.1). Only what main does not know yet is worth
  * a message: a guest that repeats itself costs one lookup.
  */
+#include "base/flowhash.h"
 #include "base/meta.h"
 #include "policy/neigh_msg.h"
 #include "policy/policy_private.h"
@@ -48,7 +49,8 @@ unsigned int policy_sight_neigh(const struct policy *p, const struct policy_port
 	n = neigh_claims(&msg, claims);
 	for (unsigned int i = 0; i < n; i++) {
 		if (!policy_may_have(port, s, &claims[i].ca) ||
-		    (sight_known(p, port, &claims[i].ca, claims[i].mac) && !policy_awaits(p)))
+		    (sight_known(p, port, &claims[i].ca, claims[i].mac) &&
+		     !policy_awaited(p, s->vsid, &claims[i].ca, claims[i].mac)))
 			continue;
 		/* Who probes for an address of another's does not have it: the proxy defends it. */
 		if (claims[i].kind == NEIGH_CLAIM_WANTS && policy_ca_lookup(p, s->vsid, &claims[i].ca) != REC_NONE)
@@ -71,27 +73,76 @@ unsigned int policy_sight_spoof(const struct policy_port *port, struct rte_mbuf 
 	return 1;
 }
 
-unsigned int policy_sight_wire(struct rte_mbuf *m, struct sighting *ret)
+unsigned int policy_sight_wire(const struct policy *p, struct rte_mbuf *m, struct sighting *ret)
 {
 	struct neigh_claim claims[NEIGH_CLAIMS];
+	uint32_t vsid = pkt_meta(m)->vsid_in;
 	struct neigh_msg msg;
-	unsigned int n;
+	unsigned int n, k = 0;
 
 	neigh_read(rte_pktmbuf_mtod(m, const uint8_t *), &pkt_meta(m)->pkt, &msg);
 	if (msg.foreign || msg.op != NEIGH_REPLY)
 		return 0;
 	n = neigh_claims(&msg, claims);
 	for (unsigned int i = 0; i < n; i++)
-		fill(&ret[i], SIGHT_OWNER, PORT_WIRE, pkt_meta(m)->vsid_in, &claims[i]);
-	return n;
+		if (policy_awaited(p, vsid, &claims[i].ca, claims[i].mac))
+			fill(&ret[k++], SIGHT_OWNER, PORT_WIRE, vsid, &claims[i]);
+	return k;
+}
+
+/* ---- who was asked ---- */
+
+/* Salted: a guest cannot choose addresses that are taken for those of others. */
+static unsigned int awaited_bit(const struct policy *p, uint32_t vsid, const struct ip_addr *ca, uint64_t mac)
+{
+	uint64_t w[2], h;
+
+	memcpy(w, ca->b, 16);
+	h = flowhash_mix(w[0] ^ p->salt6[0], w[1] ^ p->salt6[1]);
+	h = flowhash_mix(h ^ FLOWHASH_K1, (mac | (uint64_t)ca->family << 48) ^ p->salt6[1]);
+	return flowhash_mix(h ^ FLOWHASH_K2, vsid ^ p->salt6[0]) % AWAITED_BITS;
+}
+
+bool policy_awaited(const struct policy *p, uint32_t vsid, const struct ip_addr *ca, uint64_t mac)
+{
+	unsigned int bit;
+
+	if (!policy_awaits(p))
+		return false;
+	bit = awaited_bit(p, vsid, ca, mac);
+	return __atomic_load_n(&p->awaited.bits[bit / 64], __ATOMIC_RELAXED) >> bit % 64 & 1;
+}
+
+void policy_awaited_add(const struct policy *p, struct policy_awaited *set, uint32_t vsid, const struct ip_addr *ca,
+			const struct mac *mac)
+{
+	unsigned int bit = awaited_bit(p, vsid, ca, mac_load(mac));
+
+	set->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+void policy_set_awaited(struct policy *p, const struct policy_awaited *set)
+{
+	uint64_t any = 0;
+
+	/* A bit that stays is never missing in between. */
+	for (unsigned int i = 0; i < AWAITED_BITS / 64; i++) {
+		__atomic_store_n(&p->awaited.bits[i], set->bits[i], __ATOMIC_RELAXED);
+		any |= set->bits[i];
+	}
+	__atomic_store_n(&p->awaits, any != 0, __ATOMIC_RELAXED);
+}
+
+void policy_await(struct policy *p, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac)
+{
+	unsigned int bit = awaited_bit(p, vsid, ca, mac_load(mac));
+	uint64_t *word = &p->awaited.bits[bit / 64];
+
+	__atomic_store_n(word, *word | UINT64_C(1) << bit % 64, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->awaits, true, __ATOMIC_RELAXED);
 }
 
 bool policy_awaits(const struct policy *p)
 {
 	return __atomic_load_n(&p->awaits, __ATOMIC_RELAXED);
-}
-
-void policy_set_awaits(struct policy *p, bool awaits)
-{
-	__atomic_store_n(&p->awaits, awaits, __ATOMIC_RELAXED);
 }

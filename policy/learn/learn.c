@@ -261,7 +261,7 @@ void learn_record_changed(struct learn *l, const struct record_spec *key, uint64
 
 bool learn_ask(struct learn *l, const struct entry *e, const struct mac *mac, const struct mac *asker)
 {
-	policy_set_awaits(l->policy, true);
+	policy_await(l->policy, e->vsid, &e->ca, mac);
 	return l->ops->ask(l->arg, e->vsid, &e->ca, mac, asker);
 }
 
@@ -325,19 +325,22 @@ static uint64_t next_of(const struct entry *e)
 	return e->quiet_until > e->due || e->state == ENTRY_HERE ? e->quiet_until : e->due;
 }
 
-/* When something is to be done about those in the active list; does anybody have to answer? */
-static uint64_t next_due(const struct learn *l, bool *ret_awaits)
+/* When something is to be done about those in the active list, and who has to answer. */
+static uint64_t next_due(const struct learn *l, struct policy_awaited *ret_awaited)
 {
 	uint64_t next = UINT64_MAX, t;
 	const struct link *at;
 
-	*ret_awaits = false;
+	*ret_awaited = (struct policy_awaited){ 0 };
 	for (at = l->active.next; at != &l->active; at = at->next) {
 		const struct entry *e = entry_of(at, active);
 
 		t = next_of(e);
 		next = t < next ? t : next;
-		*ret_awaits |= e->contested || e->tries;
+		if (e->contested)
+			policy_awaited_add(l->policy, ret_awaited, e->vsid, &e->ca, &e->owner);
+		if (e->tries)
+			policy_awaited_add(l->policy, ret_awaited, e->vsid, &e->ca, &e->mac);
 	}
 	if (l->params.verify_ms && !link_empty(&l->verify) && l->n_asked < ASKED_MAX) {
 		t = entry_of(l->verify.next, verify)->due;
@@ -348,9 +351,9 @@ static uint64_t next_due(const struct learn *l, bool *ret_awaits)
 
 uint64_t learn_tick(struct learn *l, uint64_t now_ms)
 {
+	struct policy_awaited awaited;
 	struct link todo;
 	uint64_t next;
-	bool awaits;
 
 	/* One may end what another one waits for: each is looked up anew. */
 	link_init(&todo);
@@ -367,8 +370,8 @@ uint64_t learn_tick(struct learn *l, uint64_t now_ms)
 		due(l, e, now_ms);
 	}
 	verify(l, now_ms);
-	next = next_due(l, &awaits);
-	policy_set_awaits(l->policy, awaits);
+	next = next_due(l, &awaited);
+	policy_set_awaited(l->policy, &awaited);
 	return next > now_ms ? next : now_ms + 1;
 }
 

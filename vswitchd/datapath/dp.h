@@ -34,6 +34,7 @@ static_assert(BURST <= OUT_MAX && WIRE_BURST <= OUT_MAX, "hooks_run()");
 #define COPIES		4096
 #define LEARN_TOLD	4 /* sightings that a queue remembers */
 #define LEARN_RING	4096
+#define LEARN_ANSWERS	64 /* owners' answers that a worker remembers */
 
 /* One worker's counters of one port. One writer: that worker. */
 struct port_counters {
@@ -126,8 +127,12 @@ struct worker {
 	uint16_t ip_id;
 	unsigned int rx_hint;	      /* last PA that matched on the wire */
 	struct rate plain_flood;      /* from the wire into the plain segment */
-	struct rate wire_sights;      /* of what comes from the wire */
-	uint32_t knobs_gen;	      /* of the rates above */
+	uint32_t knobs_gen;	      /* of the rate above */
+	struct rate mismatches, answers; /* sights.c: of what comes from the wire */
+	uint32_t leases_gen;	      /* knobs that `leases` follows */
+	struct rate leases[POLICY_MAX_PORTS]; /* of what is given to a port */
+	struct sighting answered[LEARN_ANSWERS]; /* lately, by hash */
+	uint64_t answered_at[LEARN_ANSWERS];
 	bool sighted;		      /* main has to be woken */
 	struct ip_addr last_src;      /* last outer source and its host */
 	uint16_t last_host;
@@ -247,8 +252,6 @@ int sights_init(struct worker *w);
 void sights_free(struct worker *w);
 /* From a port's guest, by the port's rate; what was told a moment ago is not told again. */
 void sights_tell(struct worker *w, struct rxq *rxq, const struct sighting *s);
-/* From the wire. */
-void sights_tell_wire(struct worker *w, const struct sighting *s);
 /*
  * A frame from the wire contradicts policy. @param inner_off of the inner frame, whose first 14 bytes are in the first
  * segment; 0: the outer headers have been taken off.
@@ -259,7 +262,7 @@ void sights_mismatch(struct worker *w, const struct rte_mbuf *m, uint32_t inner_
 void sights_leases(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 /* A packet of a port's guest that is flooded. */
 void sights_flooded(struct worker *w, struct rxq *rxq, const struct policy_port *port, struct rte_mbuf *m);
-/* ARP and ND among decapsulated frames, while answers are awaited. */
+/* ARP and ND among decapsulated frames, while answers are awaited: those answers. */
 void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 /* At the end of a turn with w->sighted. */
 void sights_wake(struct worker *w);

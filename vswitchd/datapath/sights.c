@@ -2,17 +2,21 @@
 /*
  * Sightings on their way to main: a ring per worker, with one writer and one reader. Each port has a rate, so that one
  * that floods fills neither the ring nor main's time; main takes from the workers in turn and is woken at most once
- * until it has looked.
+ * until it has looked. What comes from the wire has a rate for each kind: whoever can send one kind of frame to us does
+ * not silence the others, which defend addresses.
  */
 #include <sys/eventfd.h>
 #include <rte_ring_elem.h>
 
+#include "base/flowhash.h"
 #include "base/pkt_dhcp.h"
 #include "datapath/dp.h"
 
-#define TOLD_MS	      20 /* the same once more is news after this long: it may be an answer */
-#define WIRE_PER_S    100
-#define WIRE_BURST_S  200
+#define TOLD_MS	       20 /* the same once more is news after this long: it may be an answer */
+#define MISMATCH_PER_S 100
+#define MISMATCH_BURST 200
+#define ANSWERS_PER_S  2000 /* that are awaited, and not repetitions */
+#define ANSWERS_BURST  1000
 
 int sights_init(struct worker *w)
 {
@@ -23,7 +27,8 @@ int sights_init(struct worker *w)
 		return -ENOMEM;
 	rte_ring_init(ring, "sights", LEARN_RING, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->sights = ring;
-	rate_init(&w->wire_sights, WIRE_PER_S, WIRE_BURST_S, w->dp->tsc_hz, 0);
+	rate_init(&w->mismatches, MISMATCH_PER_S, MISMATCH_BURST, w->dp->tsc_hz, 0);
+	rate_init(&w->answers, ANSWERS_PER_S, ANSWERS_BURST, w->dp->tsc_hz, 0);
 	return 0;
 }
 
@@ -61,12 +66,42 @@ void sights_tell(struct worker *w, struct rxq *rxq, const struct sighting *s)
 	put(w, s);
 }
 
-void sights_tell_wire(struct worker *w, const struct sighting *s)
+static void tell_at(struct worker *w, struct rate *rate, const struct sighting *s)
 {
-	if (rate_take(&w->wire_sights, 1, w->now))
+	if (rate_take(rate, 1, w->now))
 		put(w, s);
 	else
 		stat_add(&w->sights_suppressed, 1);
+}
+
+/* Somebody who repeats one answer leaves room for the others. */
+static void tell_answer(struct worker *w, const struct sighting *s)
+{
+	uint64_t ca, h;
+	unsigned int i;
+
+	memcpy(&ca, s->ca.b + (s->ca.family == 6 ? 8 : 0), 8);
+	h = flowhash_mix(mac_load(&s->mac) ^ FLOWHASH_K1, ca ^ (uint64_t)s->vsid << 32 ^ FLOWHASH_K2);
+	i = h % LEARN_ANSWERS;
+	if (memcmp(&w->answered[i], s, sizeof(*s)) == 0 && w->now - w->answered_at[i] < w->dp->tsc_hz / 1000 * TOLD_MS)
+		return;
+	w->answered[i] = *s;
+	w->answered_at[i] = w->now;
+	tell_at(w, &w->answers, s);
+}
+
+/* By the rate of the port that gets the lease, wherever the server is. */
+static void tell_lease(struct worker *w, const struct sighting *s)
+{
+	const struct knobs *k = w->knobs;
+
+	if (unlikely(w->leases_gen != k->gen)) {
+		for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
+			rate_init(&w->leases[i], k->learn_pps, k->learn_burst, w->dp->tsc_hz, w->now);
+		w->leases_gen = k->gen;
+	}
+	if (s->port < POLICY_MAX_PORTS)
+		tell_at(w, &w->leases[s->port], s);
 }
 
 /* Outer source of a frame whose outer headers are still in front of it. */
@@ -105,7 +140,7 @@ void sights_mismatch(struct worker *w, const struct rte_mbuf *m, uint32_t inner_
 	memcpy(&s.mac, data + 6, 6);
 	if (pkt_parse(data, m->data_len - inner_off, m->pkt_len - inner_off, &info) == DROP_NONE)
 		s.ca = inner_source(data, &info);
-	sights_tell_wire(w, &s);
+	tell_at(w, &w->mismatches, &s);
 }
 
 void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
@@ -117,9 +152,9 @@ void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		unsigned int k = 0;
 
 		if (meta->verdict != VERDICT_DROP && (meta->pkt.kind == PKT_ARP || meta->pkt.kind == PKT_ND))
-			k = policy_sight_wire(pkts[i], sights);
+			k = policy_sight_wire(w->dp->params.policy, pkts[i], sights);
 		for (unsigned int c = 0; c < k; c++)
-			sights_tell_wire(w, &sights[c]);
+			tell_answer(w, &sights[c]);
 	}
 }
 
@@ -135,7 +170,7 @@ void sights_leases(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		    pkt_is_dhcp_answer(rte_pktmbuf_mtod(pkts[i], const uint8_t *), &meta->pkt))
 			k = policy_sight_lease(w->dp->params.policy, pkts[i], sights);
 		for (unsigned int c = 0; c < k; c++)
-			sights_tell_wire(w, &sights[c]);
+			tell_lease(w, &sights[c]);
 	}
 }
 

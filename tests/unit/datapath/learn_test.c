@@ -218,6 +218,59 @@ static void row39_guards(void **state)
 	}
 }
 
+static struct frame *owner_answers(uint8_t *buf)
+{
+	static struct frame f;
+
+	frame_init(&f, buf, SIZE);
+	frame_eth(&f, mac_pa[0], mac_next, FRAME_AUTO);
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = PA(21), .dst = PA(11), .frag = 0x4000 });
+	frame_nvgre(&f, 5001, 0);
+	frame_eth(&f, mac_a, mac_far, FRAME_AUTO);
+	frame_arp(&f, 2, mac_far, IP_FAR, mac_a, IP_A);
+	return &f;
+}
+
+static unsigned int seen_of(enum sight_kind kind)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < n_seen; i++)
+		n += seen[i].kind == kind;
+	return n;
+}
+
+/*
+ * Row 54: who sends noise to a provider address silences neither the owner that defends its address nor DHCP servers.
+ * Answers that nobody has asked for are not told.
+ */
+static void row54_noise_silences_nobody(void **state)
+{
+	struct ip_addr ca = { .family = 4, .b = { 10, 0, 0, 9 } };
+	struct datapath_learn_stats stats;
+	uint8_t buf[SIZE];
+	struct mac mac;
+
+	memcpy(&mac, mac_far, sizeof(mac));
+	wire_brings(0, owner_answers(buf));
+	turn();
+	assert_int_equal(n_seen, 0);
+	for (unsigned int i = 0; i < 10; i++) {
+		for (unsigned int k = 0; k < 60; k++)
+			wire_brings(0, tunnel(buf, mac_far, IP_FAR, 99, 11)); /* nobody's PA */
+		turn();
+	}
+	datapath_learn_stats(world.dp, &stats);
+	assert_true(stats.suppressed > 0);
+	policy_await(world.policy, 5001, &ca, &mac);
+	wire_brings(0, owner_answers(buf));
+	wire_brings(0, owner_answers(buf)); /* the same at once is no news */
+	guest_sends(B, dhcp(buf, mac_a, mac_b, FRAME_IPV4(10, 0, 0, 60), true));
+	turn();
+	assert_int_equal(seen_of(SIGHT_OWNER), 1);
+	assert_int_equal(seen_of(SIGHT_LEASE), 1);
+}
+
 static void brings_group(uint8_t *buf, unsigned int member)
 {
 	struct frame f;
@@ -277,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(row45_only_what_is_new_is_told), T(row49_spoofed), T(a_flooding_port_delays_nobody),
 		T(row29_48_the_wire), T(row46_dhcp), T(row39_guards), T(row57_group),
+		T(row54_noise_silences_nobody),
 	};
 
 	return cmocka_run_group_tests_name("datapath-learn", tests, NULL, NULL);
