@@ -392,7 +392,8 @@ static inline void refresh_rates(struct worker *w, struct rxq *rxq)
 	neigh = k->neigh_pps / n + (k->neigh_pps % n != 0);
 	rate_init(&rxq->flood, flood, flood / 4 + 64 / n, w->dp->tsc_hz, w->now);
 	rate_init(&rxq->neigh, neigh, neigh / 4 + 64 / n, w->dp->tsc_hz, w->now);
-	rate_init(&rxq->learn, (k->learn_pps + n - 1) / n, k->learn_burst, w->dp->tsc_hz, w->now);
+	rate_init(&rxq->learn, (k->learn_pps + n - 1) / n, (k->learn_burst + n - 1) / n, w->dp->tsc_hz,
+		  w->now);
 	rxq->knobs_gen = k->gen;
 }
 
