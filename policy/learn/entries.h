@@ -45,7 +45,7 @@ struct entry {
 
 struct lease {
 	uint16_t port;
-	uint8_t family;
+	uint8_t family, left; /* addresses that an answer may give yet */
 	uint32_t xid;
 	struct mac mac;
 	uint64_t until;

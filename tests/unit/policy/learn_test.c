@@ -160,6 +160,11 @@ static void test_row46_lease(void **state)
 	assert_string_equal(record("10.0.0.20"), "");
 	see_xid(SIGHT_LEASE, "a", MAC_A, "10.0.0.20", 77);
 	assert_string_equal(record("10.0.0.20"), MAC_A " h1 learned!");
+	see_xid(SIGHT_LEASE, "a", MAC_A, "10.0.0.21", 77); /* the subnet has heard the number */
+	assert_string_equal(record("10.0.0.21"), "");
+	see_xid(SIGHT_ASKS, "a", MAC_A, "0.0.0.0", 78);
+	see_xid(SIGHT_LEASE, "a", MAC_A, "10.0.0.21", 78);
+	assert_string_equal(record("10.0.0.21"), MAC_A " h1 learned!");
 }
 
 static void test_row49_authority(void **state)
