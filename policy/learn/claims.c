@@ -3,11 +3,15 @@
 #include "base/str.h"
 #include "policy/learn/entries.h"
 
-#define QUIET_MS      5000  /* after an owner has answered, claims of others are not looked into */
-#define MOVES_MAX     5	    /* so many moves of an address ... */
-#define MOVES_MS      60000 /* ... in this time are flapping: then it stays where it is ... */
-#define HOLD_MS	      30000 /* ... for this long */
-#define WANTED_MS     1200  /* a guest uses an address a second after its probe (RFC 4862 5.4, RFC 5227 2.1) */
+#define QUIET_MS      5000   /* after an owner has answered, claims of others are not looked into */
+#define MOVES_MAX     5	     /* so many moves of an address ... */
+#define MOVES_MS      60000  /* ... in this time are flapping: then it stays where it is ... */
+#define HOLD_MS	      30000  /* ... for this long */
+#define DEFENDED_MS   300000 /* after an owner has answered, its silence ... */
+#define DEFENDED_STEP 1000   /* ... is that to questions so far apart ... */
+#define DEFENDED_ASKS 3	     /* ... and so many */
+#define MISSED_MAX    50     /* an owner that cannot be asked keeps its address */
+#define WANTED_MS     1200   /* a guest uses an address a second after its probe (RFC 4862 5.4, RFC 5227 2.1) */
 
 static bool movable(const struct record_spec *rec, enum origin origin)
 {
@@ -44,6 +48,19 @@ static void mac_is_here(struct learn *l, uint32_t vsid, const struct mac *mac, u
 	}
 }
 
+/* Does a static record of central policy hold the MAC where it is? Only who wrote it moves it. */
+static bool held(struct learn *l, uint32_t vsid, const struct mac *mac)
+{
+	struct record_spec rec;
+	enum origin origin;
+	uint64_t cursor = 0;
+
+	while (policy_mac_records(l->policy, vsid, mac, &cursor, &rec, &origin) > 0)
+		if (rec.type == RECORD_STATIC && origin >= ORIGIN_MANAGER && strcmp(rec.host, l->host_id) != 0)
+			return true;
+	return false;
+}
+
 /*
  * The MAC's records name another host, but the guest is here: all of them are re-pointed in one change.
  * @return 0: they name this host; -errno: one of them may not be changed.
@@ -55,6 +72,8 @@ static int move_mac(struct learn *l, uint32_t vsid, const struct mac *mac, uint1
 	uint64_t cursor = 0;
 	int r = -ENOENT;
 
+	if (held(l, vsid, mac))
+		return -EPERM;
 	while (r < 0 && policy_mac_records(l->policy, vsid, mac, &cursor, &rec, &origin) > 0) {
 		if (strcmp(rec.host, l->host_id) == 0)
 			return 0;
@@ -154,6 +173,7 @@ static void move(struct learn *l, struct entry *e, struct record_spec *rec, enum
 		return;
 	}
 	here(l, e, &s->mac, s->port, now);
+	e->defended_until = 0; /* by another */
 	learn_tell(l, LEARN_MOVED, rec, s->port, reason);
 	l->ops->announce(l->arg, s->port, &e->ca, &e->mac);
 }
@@ -161,8 +181,34 @@ static void move(struct learn *l, struct entry *e, struct record_spec *rec, enum
 static void contest_end(struct learn *l, struct entry *e, uint64_t now)
 {
 	e->contested = false;
+	l->n_claims[e->rival_port]--;
 	if (e->state == ENTRY_HERE)
 		entry_settle(l, e, now);
+	else if (e->state == ENTRY_NONE)
+		entry_past(l, e, now);
+}
+
+/* Ask the owner once more, or for the first time. @return false: its MAC is nowhere. */
+static bool ask_owner(struct learn *l, struct entry *e, const struct mac *owner, const struct mac *rival, uint64_t now)
+{
+	enum learn_asked r = learn_ask(l, e, owner, rival);
+
+	e->rival_tries += r == LEARN_ASKED;
+	e->rival_missed += r == LEARN_NOT_NOW;
+	e->rival_due = now + e->rival_step;
+	return r != LEARN_NOWHERE;
+}
+
+/* May the port's claim be looked into now? */
+static bool may_claim(struct learn *l, const struct sighting *s, uint64_t now)
+{
+	const char *why = l->n_claims[s->port] >= LEARN_CLAIMS_MAX ? "the port claims too many addresses at once"
+			  : l->n_active >= LEARN_ACTIVE_MAX	   ? "too many addresses are looked into already"
+								   : NULL;
+
+	if (why)
+		refused(l, s, now, why);
+	return !why;
 }
 
 /* Somebody else wants an address that has an owner. */
@@ -170,14 +216,15 @@ static void contest(struct learn *l, struct record_spec *rec, enum origin origin
 		    uint64_t now)
 {
 	const struct policy_port *port = policy_port(l->policy, s->port);
-	struct entry *e;
+	struct entry *e = entry_find(l, s->vsid, &s->ca);
 
-	e = entry_get(l, s->vsid, &s->ca);
-	if (!e || e->contested || now < e->quiet_until)
+	if ((e && (e->contested || now < e->quiet_until)) || !may_claim(l, s, now))
 		return;
-	if (e->state == ENTRY_NONE && link_empty(&e->active))
-		e->due = now;
-	entry_activate(l, e);
+	e = entry_get(l, s->vsid, &s->ca);
+	if (!e)
+		return;
+	if (e->state == ENTRY_NONE)
+		entry_past(l, e, now);
 	if (!movable(rec, origin)) {
 		e->quiet_until = now + QUIET_MS;
 		learn_conflict(l, rec, &s->mac, s->port, now, "the record is static");
@@ -189,7 +236,10 @@ static void contest(struct learn *l, struct record_spec *rec, enum origin origin
 			return;
 		}
 	}
-	if (!learn_ask(l, e, &rec->mac, &s->mac)) {
+	e->rival_tries = e->rival_missed = 0;
+	e->rival_needs = now < e->defended_until ? DEFENDED_ASKS : 2;
+	e->rival_step = now < e->defended_until ? DEFENDED_STEP : (l->params.claim_ms + 1) / 2;
+	if (!ask_owner(l, e, &rec->mac, &s->mac, now)) {
 		move(l, e, rec, origin, s, now, "the owner is gone");
 		return;
 	}
@@ -197,27 +247,24 @@ static void contest(struct learn *l, struct record_spec *rec, enum origin origin
 	e->owner = rec->mac;
 	e->rival = s->mac;
 	e->rival_port = s->port;
-	e->rival_tries = 1;
-	e->rival_due = now + (l->params.claim_ms + 1) / 2;
+	l->n_claims[s->port]++;
+	entry_activate(l, e);
 }
 
 void claim_due(struct learn *l, struct entry *e, uint64_t now)
 {
-	const struct policy_port *port = policy_port(l->policy, e->rival_port);
 	struct sighting s = { .kind = SIGHT_USES, .port = e->rival_port, .vsid = e->vsid, .mac = e->rival,
 			      .ca = e->ca };
 	struct record_spec rec = { .vsid = e->vsid, .ca = e->ca };
 	enum origin origin;
 
-	if (e->rival_tries < 2) {
-		e->rival_tries++;
-		e->rival_due = now + (l->params.claim_ms + 1) / 2;
-		learn_ask(l, e, &e->owner, &e->rival);
+	if (e->rival_tries < e->rival_needs && e->rival_missed < MISSED_MAX &&
+	    ask_owner(l, e, &e->owner, &e->rival, now))
 		return;
-	}
 	contest_end(l, e, now);
 	/* The claimant's port, or the record, may have gone or changed meanwhile. */
-	if (!port || port->vsid != e->vsid || policy_get(l->policy, OBJECT_RECORD, &rec, &origin) < 0 ||
+	if (e->rival_missed >= MISSED_MAX || !learn_stands(l, &s) ||
+	    policy_get(l->policy, OBJECT_RECORD, &rec, &origin) < 0 ||
 	    !mac_equal(&rec.mac, &e->owner) || !movable(&rec, origin))
 		return;
 	move(l, e, &rec, origin, &s, now, "the owner does not answer");
@@ -231,8 +278,8 @@ void claim_answered(struct learn *l, struct entry *e, const struct mac *mac, uin
 	if (!e->contested || !mac_equal(mac, &e->owner))
 		return;
 	e->quiet_until = now + QUIET_MS;
+	e->defended_until = now + DEFENDED_MS;
 	contest_end(l, e, now);
-	entry_activate(l, e);
 	if (policy_get(l->policy, OBJECT_RECORD, &rec, &origin) == 0)
 		learn_conflict(l, &rec, &e->rival, e->rival_port, now, "the owner has answered");
 }
@@ -272,8 +319,7 @@ void claim_see(struct learn *l, const struct sighting *s, uint64_t now)
 	if (s->kind == SIGHT_WANTS)
 		return;
 	if (!mac_equal(&rec.mac, &s->mac)) {
-		if (l->n_active < LEARN_ACTIVE_MAX)
-			contest(l, &rec, origin, s, now);
+		contest(l, &rec, origin, s, now);
 	} else if (strcmp(rec.host, l->host_id) != 0) {
 		if (move_mac(l, s->vsid, &s->mac, s->port, now) < 0)
 			refused(l, s, now, "its static record names another host");

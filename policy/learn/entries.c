@@ -43,15 +43,31 @@ struct entry *entry_get(struct learn *l, uint32_t vsid, const struct ip_addr *ca
 	return e;
 }
 
+static bool is_active(const struct entry *e)
+{
+	return !link_empty(&e->active) && !e->past;
+}
+
+/* Out of both lists. */
+static void unlist(struct learn *l, struct entry *e)
+{
+	if (is_active(e)) {
+		l->n_active--;
+		l->n_asked -= e->state == ENTRY_HERE;
+	} else if (e->past) {
+		l->n_past--;
+	}
+	link_remove(&e->active);
+	e->past = false;
+}
+
 void entry_free(struct learn *l, struct entry *e)
 {
 	struct entry **at = bucket(l, e->vsid, &e->ca);
 
 	entry_state(l, e, ENTRY_NONE, PORT_NONE);
 	link_remove(&e->verify);
-	if (!link_empty(&e->active))
-		l->n_active--;
-	link_remove(&e->active);
+	unlist(l, e);
 	while (*at != e)
 		at = &(*at)->chain;
 	*at = e->chain;
@@ -72,7 +88,7 @@ void entry_state(struct learn *l, struct entry *e, enum entry_state state, uint1
 	if (n)
 		--*n;
 	l->n_learned -= e->state == ENTRY_HERE;
-	l->n_asked -= e->state == ENTRY_HERE && !link_empty(&e->active);
+	l->n_asked -= e->state == ENTRY_HERE && is_active(e);
 	link_remove(&e->of_port);
 	if (state != ENTRY_HERE)
 		link_remove(&e->verify);
@@ -80,7 +96,7 @@ void entry_state(struct learn *l, struct entry *e, enum entry_state state, uint1
 	e->port = state == ENTRY_NONE ? PORT_NONE : port;
 	e->tries = 0;
 	l->n_learned += state == ENTRY_HERE;
-	l->n_asked += state == ENTRY_HERE && !link_empty(&e->active);
+	l->n_asked += state == ENTRY_HERE && is_active(e);
 	n = counter(l, e);
 	if (n) {
 		++*n;
@@ -90,8 +106,9 @@ void entry_state(struct learn *l, struct entry *e, enum entry_state state, uint1
 
 void entry_activate(struct learn *l, struct entry *e)
 {
-	if (!link_empty(&e->active))
+	if (is_active(e))
 		return;
+	unlist(l, e);
 	link_append(&l->active, &e->active);
 	l->n_active++;
 	l->n_asked += e->state == ENTRY_HERE;
@@ -99,13 +116,26 @@ void entry_activate(struct learn *l, struct entry *e)
 
 void entry_settle(struct learn *l, struct entry *e, uint64_t now)
 {
-	if (!link_empty(&e->active)) {
-		link_remove(&e->active);
-		l->n_active--;
-		l->n_asked -= e->state == ENTRY_HERE;
-	}
+	unlist(l, e);
 	link_remove(&e->verify);
 	e->tries = 0;
 	e->due = now + l->params.verify_ms;
 	link_append(&l->verify, &e->verify);
+}
+
+void entry_past(struct learn *l, struct entry *e, uint64_t until)
+{
+	unlist(l, e);
+	e->due = until;
+	e->past = true;
+	link_append(&l->past, &e->active);
+	if (++l->n_past > LEARN_PAST_MAX)
+		entry_free(l, entry_of(l->past.next, active));
+}
+
+uint64_t entry_past_until(const struct entry *e)
+{
+	uint64_t t = e->due > e->quiet_until ? e->due : e->quiet_until;
+
+	return t > e->defended_until ? t : e->defended_until;
 }

@@ -8,6 +8,8 @@
 #define LEARN_BUCKETS	 65536u
 #define LEARN_ACTIVE_MAX 4096u /* addresses that something is going on with, in all */
 #define LEARN_WANTED_MAX 16u   /* per port: addresses it has probed for */
+#define LEARN_CLAIMS_MAX 64u   /* per port: addresses of others that it claims at once */
+#define LEARN_PAST_MAX	 65536u
 #define LEARN_LEASES	 1024u
 
 enum entry_state {
@@ -24,21 +26,25 @@ struct entry {
 	struct entry *chain;
 	struct link of_port;  /* WANTED, HERE with a port */
 	struct link verify;   /* HERE and quiet: the one to be asked next comes first */
-	struct link active;   /* something has a time limit */
+	struct link active;   /* somebody has to answer, or `past` */
 	uint32_t vsid;
 	struct ip_addr ca;
 	struct mac mac; /* WANTED, HERE */
 	uint16_t port;	/* PORT_NONE */
 	uint8_t state, tries;
-	uint64_t due; /* WANTED, HERE and asked: the next step; HERE and quiet: when it is to be asked */
+	bool past; /* NONE, and nothing waits for it: in the list of those, not in `active` */
+	uint64_t due; /* WANTED, HERE and asked: the next step; HERE: when it is to be asked; past: its end */
 	/* a contest */
 	bool contested;
 	struct mac owner, rival;
 	uint16_t rival_port;
-	uint8_t rival_tries;
+	uint8_t rival_tries, rival_needs; /* questions asked; without an answer to so many the address moves */
+	uint8_t rival_missed;		  /* times that the question could not be sent */
+	uint32_t rival_step;		  /* ms between questions */
 	uint64_t rival_due;
 	/* its past */
 	uint64_t quiet_until; /* claims are not looked into */
+	uint64_t defended_until; /* the owner has answered lately: its silence has to be a long one */
 	uint64_t moves_since;
 	uint8_t moves;
 };
@@ -59,9 +65,9 @@ struct learn {
 	void *arg;
 	struct entry *buckets[LEARN_BUCKETS];
 	uint64_t salt;
-	struct link ports[POLICY_MAX_PORTS], verify, active;
-	uint32_t n_here[POLICY_MAX_PORTS], n_wanted[POLICY_MAX_PORTS];
-	uint32_t n_active, n_learned, n_asked; /* asked: HERE and in `active` */
+	struct link ports[POLICY_MAX_PORTS], verify, active, past; /* past: the oldest first */
+	uint32_t n_here[POLICY_MAX_PORTS], n_wanted[POLICY_MAX_PORTS], n_claims[POLICY_MAX_PORTS];
+	uint32_t n_past, n_active, n_learned, n_asked; /* asked: HERE and in `active` */
 	struct lease leases[LEARN_LEASES];
 	/* events that may come by the thousand */
 	uint64_t tokens_ms, tokens;
@@ -101,9 +107,12 @@ struct entry *entry_get(struct learn *l, uint32_t vsid, const struct ip_addr *ca
 void entry_free(struct learn *l, struct entry *e);
 /* Change state and port, with the counts and lists that follow from them. */
 void entry_state(struct learn *l, struct entry *e, enum entry_state state, uint16_t port);
-/* In the list of what has a time limit, or not. */
+/* In the list of those that somebody has to answer for; or HERE, and asked after verify_ms. */
 void entry_activate(struct learn *l, struct entry *e);
 void entry_settle(struct learn *l, struct entry *e, uint64_t now);
+/* NONE: remembered until then (or longer, if claims are not looked into). The oldest make room. */
+void entry_past(struct learn *l, struct entry *e, uint64_t until);
+uint64_t entry_past_until(const struct entry *e);
 
 /* learn.c */
 void learn_tell(struct learn *l, enum learn_change change, const struct record_spec *rec, uint16_t port,
@@ -113,7 +122,9 @@ void learn_conflict(struct learn *l, const struct record_spec *rec, const struct
 /* What nobody needs to know a thousand times a second. @return false: not now. */
 bool learn_may_tell(struct learn *l, uint64_t now);
 /* ops->ask(), whose answer workers tell from now on. @param asker NULL: the gateway asks. */
-bool learn_ask(struct learn *l, const struct entry *e, const struct mac *mac, const struct mac *asker);
+enum learn_asked learn_ask(struct learn *l, const struct entry *e, const struct mac *mac, const struct mac *asker);
+/* The port may have changed since the worker wrote the message: does it (still) have VSID and MAC? */
+bool learn_stands(const struct learn *l, const struct sighting *s);
 /* The address is not here any more: the record goes if it is still ours. */
 void learn_forget(struct learn *l, struct entry *e, uint64_t now, const char *reason);
 

@@ -8,6 +8,8 @@
 #define ASK_MS	    1000 /* between questions to a guest that may be gone, or may have got its address */
 #define ASK_TRIES   3
 #define ASKED_MAX   256 /* guests asked at once */
+#define ASKED_TURN  64 /* in one turn: others have questions, too */
+#define LATER_MS    100 /* a question that could not be sent is tried again */
 #define PAST_MS	    60000
 #define TELL_PER_S  10
 #define TELL_BURST  32
@@ -88,6 +90,7 @@ int learn_new(struct policy *p, const char *host_id, const struct learn_params *
 		link_init(&l->ports[i]);
 	link_init(&l->verify);
 	link_init(&l->active);
+	link_init(&l->past);
 	*ret = l;
 	return 0;
 }
@@ -148,8 +151,7 @@ void learn_restore(struct learn *l, uint64_t now_ms)
 
 /* ---- what is seen ---- */
 
-/* The port may have changed since the worker wrote the message. */
-static bool stands(const struct learn *l, const struct sighting *s)
+bool learn_stands(const struct learn *l, const struct sighting *s)
 {
 	const struct policy_port *port = policy_port(l->policy, s->port);
 
@@ -171,7 +173,7 @@ void learn_see(struct learn *l, const struct sighting *s, uint64_t now_ms)
 		e = entry_find(l, s->vsid, &s->ca);
 		if (e)
 			claim_answered(l, e, &s->mac, now_ms);
-	} else if (!stands(l, s)) {
+	} else if (!learn_stands(l, s)) {
 		return;
 	} else if (s->kind == SIGHT_MAC) {
 		claim_mac(l, s, now_ms);
@@ -199,8 +201,7 @@ void learn_forget(struct learn *l, struct entry *e, uint64_t now, const char *re
 	}
 	entry_state(l, e, ENTRY_NONE, PORT_NONE);
 	if (!e->contested)
-		e->due = now + PAST_MS;
-	entry_activate(l, e);
+		entry_past(l, e, now + PAST_MS);
 	learn_tell(l, LEARN_DELETED, &rec, port, reason);
 }
 
@@ -232,7 +233,7 @@ void learn_port_changed(struct learn *l, uint16_t port, uint64_t now_ms)
 		struct sighting is = { .port = port, .vsid = e->vsid, .mac = e->mac };
 
 		next = at->next;
-		if (p && stands(l, &is) && (!s || policy_may_have(p, s, &e->ca)))
+		if (p && learn_stands(l, &is) && (!s || policy_may_have(p, s, &e->ca)))
 			continue;
 		if (e->state == ENTRY_HERE)
 			learn_forget(l, e, now_ms, p ? "the port changed" : "the port was removed");
@@ -259,7 +260,7 @@ void learn_record_changed(struct learn *l, const struct record_spec *key, uint64
 
 /* ---- time ---- */
 
-bool learn_ask(struct learn *l, const struct entry *e, const struct mac *mac, const struct mac *asker)
+enum learn_asked learn_ask(struct learn *l, const struct entry *e, const struct mac *mac, const struct mac *asker)
 {
 	policy_await(l->policy, e->vsid, &e->ca, mac);
 	return l->ops->ask(l->arg, e->vsid, &e->ca, mac, asker);
@@ -269,9 +270,11 @@ bool learn_ask(struct learn *l, const struct entry *e, const struct mac *mac, co
 static void ask(struct learn *l, struct entry *e, uint64_t now)
 {
 	if (e->tries < ASK_TRIES) {
-		learn_ask(l, e, &e->mac, NULL); /* a port that is not there does not answer either */
-		e->tries++;
-		e->due = now + ASK_MS;
+		/* A port that is not there does not answer either. */
+		bool sent = learn_ask(l, e, &e->mac, NULL) != LEARN_NOT_NOW;
+
+		e->tries += sent;
+		e->due = now + (sent ? ASK_MS : LATER_MS);
 		return;
 	}
 	if (e->state == ENTRY_HERE) {
@@ -279,7 +282,7 @@ static void ask(struct learn *l, struct entry *e, uint64_t now)
 		return;
 	}
 	entry_state(l, e, ENTRY_NONE, PORT_NONE);
-	e->due = now;
+	entry_past(l, e, now);
 }
 
 static void due(struct learn *l, struct entry *e, uint64_t now)
@@ -289,23 +292,24 @@ static void due(struct learn *l, struct entry *e, uint64_t now)
 			claim_due(l, e, now);
 		return;
 	}
-	if (e->state != ENTRY_NONE) {
-		if (e->tries || e->state == ENTRY_WANTED) {
-			if (now >= e->due)
-				ask(l, e, now);
-		} else if (now >= e->quiet_until) {
-			entry_settle(l, e, now);
-		}
-		return;
-	}
-	if (now >= e->due && now >= e->quiet_until)
-		entry_free(l, e);
+	if (e->state == ENTRY_NONE)
+		entry_past(l, e, now);
+	else if (now >= e->due)
+		ask(l, e, now);
+}
+
+/* A later one may have an earlier end: it waits, memory is all that it costs. */
+static void forget_past(struct learn *l, uint64_t now)
+{
+	while (!link_empty(&l->past) && entry_past_until(entry_of(l->past.next, active)) <= now)
+		entry_free(l, entry_of(l->past.next, active));
 }
 
 /* Those that have not been heard of for long. */
 static void verify(struct learn *l, uint64_t now)
 {
-	while (l->params.verify_ms && !link_empty(&l->verify) && l->n_asked < ASKED_MAX) {
+	for (unsigned int i = 0; i < ASKED_TURN && l->params.verify_ms && !link_empty(&l->verify) &&
+				 l->n_asked < ASKED_MAX; i++) {
 		struct entry *e = entry_of(l->verify.next, verify);
 
 		if (e->due > now)
@@ -316,16 +320,7 @@ static void verify(struct learn *l, uint64_t now)
 	}
 }
 
-static uint64_t next_of(const struct entry *e)
-{
-	if (e->contested)
-		return e->rival_due;
-	if (e->state == ENTRY_WANTED || e->tries)
-		return e->due;
-	return e->quiet_until > e->due || e->state == ENTRY_HERE ? e->quiet_until : e->due;
-}
-
-/* When something is to be done about those in the active list, and who has to answer. */
+/* When something is to be done about those in the lists, and who has to answer. */
 static uint64_t next_due(const struct learn *l, struct policy_awaited *ret_awaited)
 {
 	uint64_t next = UINT64_MAX, t;
@@ -335,12 +330,16 @@ static uint64_t next_due(const struct learn *l, struct policy_awaited *ret_await
 	for (at = l->active.next; at != &l->active; at = at->next) {
 		const struct entry *e = entry_of(at, active);
 
-		t = next_of(e);
+		t = e->contested ? e->rival_due : e->due;
 		next = t < next ? t : next;
 		if (e->contested)
 			policy_awaited_add(l->policy, ret_awaited, e->vsid, &e->ca, &e->owner);
 		if (e->tries)
 			policy_awaited_add(l->policy, ret_awaited, e->vsid, &e->ca, &e->mac);
+	}
+	if (!link_empty(&l->past)) {
+		t = entry_past_until(entry_of(l->past.next, active));
+		next = t < next ? t : next;
 	}
 	if (l->params.verify_ms && !link_empty(&l->verify) && l->n_asked < ASKED_MAX) {
 		t = entry_of(l->verify.next, verify)->due;
@@ -370,6 +369,7 @@ uint64_t learn_tick(struct learn *l, uint64_t now_ms)
 		due(l, e, now_ms);
 	}
 	verify(l, now_ms);
+	forget_past(l, now_ms);
 	next = next_due(l, &awaited);
 	policy_set_awaited(l->policy, &awaited);
 	return next > now_ms ? next : now_ms + 1;

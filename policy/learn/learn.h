@@ -4,9 +4,11 @@
  * 2.8, 3.1; rows 45-49, 53, 54). Main thread, no threads or files of its own; time is the caller's.
  *
  * An address belongs to whoever had it first and still answers for it. A claim from somebody else is no lesson: the
- * owner is asked, and only its silence (or the claimant's list of allowed addresses) moves the address. What the config
- * file or an administrator wrote, and every record that is not of type dynamic, does not move at all. Nothing ages by
- * silence alone: after verify_ms the guest is asked, and three questions without an answer remove the record.
+ * owner is asked, and only its silence (or the claimant's list of allowed addresses) moves the address. Of an owner
+ * that has defended it lately it takes a silence of seconds: nobody gains by waiting for the moment in which it is
+ * slow. What the config file or an administrator wrote, and every record that is not of type dynamic, does not move at
+ * all. Nothing ages by silence alone: after verify_ms the guest is asked, and three questions without an answer remove
+ * the record.
  */
 #ifndef POLICY_LEARN_LEARN_H
 #define POLICY_LEARN_LEARN_H
@@ -44,11 +46,18 @@ struct learn_news {
 	uint32_t suppressed;	/* MISMATCH, CONFLICTED: as many were not told before, because of their number */
 };
 
+enum learn_asked {
+	LEARN_ASKED,
+	LEARN_NOT_NOW, /* no room or no buffer: who was not asked cannot be silent */
+	LEARN_NOWHERE, /* the MAC is at no port and on no host */
+};
+
 struct learn_ops {
 	/* Policy is changed already. */
 	void (*news)(void *arg, const struct learn_news *news);
-	/* policy_neigh_ask() and send it. @return false: the MAC is nowhere. */
-	bool (*ask)(void *arg, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac, const struct mac *asker);
+	/* policy_neigh_ask() and send it. */
+	enum learn_asked (*ask)(void *arg, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac,
+				const struct mac *asker);
 	/* policy_neigh_announce() and send it. */
 	void (*announce)(void *arg, uint16_t port, const struct ip_addr *ca, const struct mac *mac);
 };

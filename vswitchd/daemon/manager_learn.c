@@ -45,26 +45,31 @@ static void on_news(void *arg, const struct learn_news *n)
 		log_error("no memory to keep a learned address");
 }
 
-/* The frame goes, or its buffer comes back. */
-static bool inject(struct manager *m, struct rte_mbuf *buf, bool made)
+/* The frame goes, or its buffer comes back. @return 0, -ENOENT, -ENOBUFS. */
+static int inject(struct manager *m, struct rte_mbuf *buf, bool made)
 {
-	if (made && datapath_inject(m->datapath, buf) == 0)
-		return true;
-	rte_pktmbuf_free(buf);
-	return false;
+	int r = made ? datapath_inject(m->datapath, buf) : -ENOENT;
+
+	if (r < 0)
+		rte_pktmbuf_free(buf);
+	return r;
 }
 
-static bool on_ask(void *arg, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac, const struct mac *asker)
+static enum learn_asked on_ask(void *arg, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac,
+			       const struct mac *asker)
 {
 	struct manager *m = arg;
 	struct rte_mbuf *buf = rte_pktmbuf_alloc(m->pool);
 	bool made;
+	int r;
 
 	if (!buf)
-		return true; /* not asked is not answered, but nobody is gone */
+		return LEARN_NOT_NOW;
 	made = policy_neigh_ask(m->policy, vsid, ca, mac_load(mac), asker ? mac_load(asker) : 0, buf);
-	inject(m, buf, made);
-	return made;
+	r = inject(m, buf, made);
+	if (!made)
+		return LEARN_NOWHERE;
+	return r == -ENOBUFS ? LEARN_NOT_NOW : LEARN_ASKED; /* a port without a guest does not answer */
 }
 
 static void on_announce(void *arg, uint16_t port, const struct ip_addr *ca, const struct mac *mac)

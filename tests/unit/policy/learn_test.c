@@ -21,7 +21,7 @@ static struct {
 	struct learn *l;
 	uint64_t now;
 	unsigned int news[LEARN_CHANGE_COUNT], asked, announced;
-	bool answers; /* whoever is asked on behalf of another */
+	bool busy; /* questions cannot be sent */
 	struct learn_news last;
 	char reason[128];
 } w;
@@ -33,11 +33,14 @@ static void on_news(void *arg, const struct learn_news *n)
 	str_copy(w.reason, sizeof(w.reason), n->reason);
 }
 
-static bool on_ask(void *arg, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac, const struct mac *asker)
+static enum learn_asked on_ask(void *arg, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac,
+			       const struct mac *asker)
 {
+	if (w.busy)
+		return LEARN_NOT_NOW;
 	w.asked++;
-	assert_true(policy_awaits(w.p));
-	return policy_mac_lookup(w.p, vsid, mac_load(mac)) != MACV_MISS;
+	assert_true(policy_awaited(w.p, vsid, ca, mac_load(mac)));
+	return policy_mac_lookup(w.p, vsid, mac_load(mac)) != MACV_MISS ? LEARN_ASKED : LEARN_NOWHERE;
 }
 
 static void on_announce(void *arg, uint16_t port, const struct ip_addr *ca, const struct mac *mac)
@@ -58,7 +61,7 @@ static int setup(void **state)
 	struct learn_params params = { .per_port = 4, .verify_ms = 100000, .claim_ms = 60 };
 
 	memset(&w, 0, sizeof(w));
-	w.p = world_new(1024);
+	w.p = world_new(8192);
 	w.now = 1000000;
 	set(ORIGIN_ADMIN, "subnet vsid=5001 rdid=t gateways=[10.0.0.1/24,fd00::1/64]");
 	set(ORIGIN_ADMIN, "port id=a vsid=5001 macs=[" MAC_A "]");
@@ -249,9 +252,104 @@ static void test_row54_move_from_another_host(void **state)
 	assert_string_equal(record("10.0.0.10"), MAC_R " h2 manager");
 	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
 	see(SIGHT_OWNER, NULL, MAC_B, "10.0.0.10"); /* somebody else says so: no defence */
-	pass(100);
+	pass(4000);
 	assert_string_equal(record("10.0.0.10"), MAC_A " h1 manager!");
 	assert_int_equal(w.news[LEARN_MOVED], 1);
+}
+
+/* Who claims again and again until the owner is slow for a moment gets nothing by it. */
+static void test_defender_may_be_slow(void **state)
+{
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	for (unsigned int i = 0; i < 5; i++) {
+		pass(6000);
+		see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+		pass(1500); /* a live migration */
+		assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
+		see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	}
+	assert_int_equal(w.news[LEARN_MOVED], 0);
+	pass(6000);
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	pass(4000);
+	assert_string_equal(record("10.0.0.10"), MAC_A " h1 learned!");
+}
+
+/* Who was not asked is not silent. */
+static void test_question_that_cannot_be_sent(void **state)
+{
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	w.busy = true;
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	pass(5000);
+	assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
+	pass(200000); /* not forgotten either */
+	assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	pass(200);
+	w.busy = false;
+	pass(200);
+	assert_string_equal(record("10.0.0.10"), MAC_A " h1 learned!");
+}
+
+/* A port's MAC may change while an address is contested. */
+static void test_claimant_changes(void **state)
+{
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	set(ORIGIN_ADMIN, "port id=a vsid=5001 macs=[02:00:00:00:00:1a]");
+	pass(1000);
+	assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
+}
+
+/* One port's claims, and what is only remembered, leave room for the others'. */
+static void test_many_claims(void **state)
+{
+	char line[128], ca[32];
+	unsigned int asked;
+
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(line, sizeof(line), "record vsid=5001 ca=10.0.1.%u mac=" MAC_R " host=h2 type=dynamic", i);
+		set(ORIGIN_MANAGER, line);
+	}
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.11");
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(ca, sizeof(ca), "10.0.1.%u", i);
+		see(SIGHT_ANNOUNCES, "a", MAC_A, ca);
+	}
+	assert_int_equal(w.asked, 64);
+	see(SIGHT_ANNOUNCES, "l", MAC_L, "10.0.0.10");
+	assert_int_equal(w.asked, 65);
+	pass(1000);
+	asked = w.asked;
+	for (unsigned int i = 0; i < 4500; i++) { /* each claim of a static one is remembered for a while */
+		snprintf(ca, sizeof(ca), "10.0.%u.%u", 16 + i / 250, 1 + i % 250);
+		snprintf(line, sizeof(line), "record vsid=5001 ca=%s mac=02:00:00:01:00:01 host=h2 type=static", ca);
+		set(ORIGIN_MANAGER, line);
+		see(SIGHT_ANNOUNCES, "a", MAC_A, ca);
+	}
+	assert_int_equal(w.asked, asked);
+	see(SIGHT_ANNOUNCES, "l", MAC_L, "10.0.0.11");
+	assert_int_equal(w.asked, asked + 1);
+	pass(500000);
+	assert_false(policy_awaits(w.p));
+}
+
+/* A static record says where the MAC is: the guest's presence does not. */
+static void test_static_of_manager_stays(void **state)
+{
+	set(ORIGIN_MANAGER, "record vsid=5001 ca=10.0.0.10 mac=" MAC_A " host=h2 type=static");
+	set(ORIGIN_MANAGER, "record vsid=5001 ca=10.0.0.11 mac=" MAC_A " host=h2 type=dynamic");
+	see(SIGHT_MAC, "a", MAC_A, NULL);
+	see(SIGHT_USES, "a", MAC_A, "10.0.0.11");
+	assert_string_equal(record("10.0.0.10"), MAC_A " h2 manager");
+	assert_string_equal(record("10.0.0.11"), MAC_A " h2 manager");
+	assert_int_equal(w.news[LEARN_MOVED], 0);
+	assert_int_equal(w.news[LEARN_MISMATCH], 2);
 }
 
 static void test_allowed_addresses_move_at_once(void **state)
@@ -377,7 +475,9 @@ int main(void)
 		T(test_row49_authority), T(test_quota), T(test_owner_defends), T(test_row54_move),
 		T(test_row54_move_from_another_host), T(test_allowed_addresses_move_at_once),
 		T(test_flapping_is_held_down), T(test_row28_guest_comes), T(test_silent_guest_is_asked_and_forgotten),
-		T(test_port_removed), T(test_row43_restore), T(test_row29_mismatch),
+		T(test_port_removed), T(test_row43_restore), T(test_row29_mismatch), T(test_defender_may_be_slow),
+		T(test_question_that_cannot_be_sent), T(test_claimant_changes), T(test_many_claims),
+		T(test_static_of_manager_stays),
 	};
 
 	return cmocka_run_group_tests_name("policy-learn", tests, world_setup, world_teardown);
