@@ -10,6 +10,7 @@
 #define DEFENDED_MS   300000 /* after an owner has answered, its silence ... */
 #define DEFENDED_STEP 1000   /* ... is that to questions so far apart ... */
 #define DEFENDED_ASKS 3	     /* ... and so many */
+#define LOST_MS	      1000   /* so much longer it may take if the owner's ring is full: it may be dead, too */
 #define MISSED_MAX    50     /* an owner that cannot be asked keeps its address */
 #define WANTED_MS     1200   /* a guest uses an address a second after its probe (RFC 4862 5.4, RFC 5227 2.1) */
 
@@ -191,12 +192,24 @@ static void contest_end(struct learn *l, struct entry *e, uint64_t now)
 /* Ask the owner once more, or for the first time. @return false: its MAC is nowhere. */
 static bool ask_owner(struct learn *l, struct entry *e, const struct mac *owner, const struct mac *rival, uint64_t now)
 {
-	enum learn_asked r = learn_ask(l, e, owner, rival);
+	enum learn_asked r;
 
+	e->owner_lost = l->ops->lost(l->arg, e->vsid, owner);
+	r = learn_ask(l, e, owner, rival);
 	e->rival_tries += r == LEARN_ASKED;
 	e->rival_missed += r == LEARN_NOT_NOW;
 	e->rival_due = now + e->rival_step;
 	return r != LEARN_NOWHERE;
+}
+
+/* The last question may be among the frames for which the owner's ring had no room: it does not count. */
+static void look_for_lost(struct learn *l, struct entry *e)
+{
+	if (!e->rival_tries || e->rival_lost > LOST_MS / e->rival_step ||
+	    l->ops->lost(l->arg, e->vsid, &e->owner) == e->owner_lost)
+		return;
+	e->rival_tries--;
+	e->rival_lost++;
 }
 
 /* May the port's claim be looked into now? */
@@ -237,6 +250,7 @@ static void contest(struct learn *l, struct record_spec *rec, enum origin origin
 		}
 	}
 	e->rival_tries = e->rival_missed = 0;
+	e->rival_lost = 0;
 	e->rival_needs = now < e->defended_until ? DEFENDED_ASKS : 2;
 	e->rival_step = now < e->defended_until ? DEFENDED_STEP : (l->params.claim_ms + 1) / 2;
 	if (!ask_owner(l, e, &rec->mac, &s->mac, now)) {
@@ -258,6 +272,7 @@ void claim_due(struct learn *l, struct entry *e, uint64_t now)
 	struct record_spec rec = { .vsid = e->vsid, .ca = e->ca };
 	enum origin origin;
 
+	look_for_lost(l, e);
 	if (e->rival_tries < e->rival_needs && e->rival_missed < MISSED_MAX &&
 	    ask_owner(l, e, &e->owner, &e->rival, now))
 		return;

@@ -40,7 +40,9 @@ struct entry {
 	uint16_t rival_port;
 	uint8_t rival_tries, rival_needs; /* questions asked; without an answer to so many the address moves */
 	uint8_t rival_missed;		  /* times that the question could not be sent */
+	uint16_t rival_lost;		  /* times that it may not have got to the owner */
 	uint32_t rival_step;		  /* ms between questions */
+	uint64_t owner_lost;		  /* ops->lost() at the last question */
 	uint64_t rival_due;
 	/* its past */
 	uint64_t quiet_until; /* claims are not looked into */

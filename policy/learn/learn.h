@@ -58,6 +58,8 @@ struct learn_ops {
 	/* policy_neigh_ask() and send it. */
 	enum learn_asked (*ask)(void *arg, uint32_t vsid, const struct ip_addr *ca, const struct mac *mac,
 				const struct mac *asker);
+	/* Frames that a full ring has kept from the guest with the MAC so far; 0: it is not here. */
+	uint64_t (*lost)(void *arg, uint32_t vsid, const struct mac *mac);
 	/* policy_neigh_announce() and send it. */
 	void (*announce)(void *arg, uint16_t port, const struct ip_addr *ca, const struct mac *mac);
 };

@@ -72,6 +72,17 @@ static enum learn_asked on_ask(void *arg, uint32_t vsid, const struct ip_addr *c
 	return r == -ENOBUFS ? LEARN_NOT_NOW : LEARN_ASKED; /* a port without a guest does not answer */
 }
 
+static uint64_t on_lost(void *arg, uint32_t vsid, const struct mac *mac)
+{
+	struct manager *m = arg;
+	uint32_t v = policy_mac_lookup(m->policy, vsid, mac_load(mac));
+	struct datapath_port_stats stats;
+
+	if (v == MACV_MISS || MACV_KIND(v) != MACV_LOCAL || datapath_port_stats(m->datapath, MACV_INDEX(v), &stats) < 0)
+		return 0;
+	return stats.drops[DROP_PORT_FULL];
+}
+
 static void on_announce(void *arg, uint16_t port, const struct ip_addr *ca, const struct mac *mac)
 {
 	struct manager *m = arg;
@@ -82,7 +93,7 @@ static void on_announce(void *arg, uint16_t port, const struct ip_addr *ca, cons
 		inject(m, buf, policy_neigh_announce(m->policy, p, ca, mac_load(mac), buf));
 }
 
-static const struct learn_ops ops = { on_news, on_ask, on_announce };
+static const struct learn_ops ops = { on_news, on_ask, on_lost, on_announce };
 
 /* ---- what wakes it ---- */
 

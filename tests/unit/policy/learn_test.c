@@ -22,6 +22,8 @@ static struct {
 	uint64_t now;
 	unsigned int news[LEARN_CHANGE_COUNT], asked, announced;
 	bool busy; /* questions cannot be sent */
+	bool full; /* all that is sent is lost */
+	uint64_t lost;
 	struct learn_news last;
 	char reason[128];
 } w;
@@ -39,8 +41,14 @@ static enum learn_asked on_ask(void *arg, uint32_t vsid, const struct ip_addr *c
 	if (w.busy)
 		return LEARN_NOT_NOW;
 	w.asked++;
+	w.lost += w.full;
 	assert_true(policy_awaited(w.p, vsid, ca, mac_load(mac)));
 	return policy_mac_lookup(w.p, vsid, mac_load(mac)) != MACV_MISS ? LEARN_ASKED : LEARN_NOWHERE;
+}
+
+static uint64_t on_lost(void *arg, uint32_t vsid, const struct mac *mac)
+{
+	return w.lost;
 }
 
 static void on_announce(void *arg, uint16_t port, const struct ip_addr *ca, const struct mac *mac)
@@ -48,7 +56,7 @@ static void on_announce(void *arg, uint16_t port, const struct ip_addr *ca, cons
 	w.announced++;
 }
 
-static const struct learn_ops ops = { on_news, on_ask, on_announce };
+static const struct learn_ops ops = { on_news, on_ask, on_lost, on_announce };
 
 static void set(enum origin origin, const char *line)
 {
@@ -295,6 +303,24 @@ static void test_question_that_cannot_be_sent(void **state)
 	assert_string_equal(record("10.0.0.10"), MAC_A " h1 learned!");
 }
 
+/* Its ring is full: it gets more time and questions, but not for ever, as it may not live. */
+static void test_question_that_is_lost(void **state)
+{
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	w.full = true;
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	pass(500);
+	assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
+	assert_true(w.asked > 10);
+	pass(2000);
+	assert_string_equal(record("10.0.0.10"), MAC_A " h1 learned!");
+	see(SIGHT_ANNOUNCES, "b", MAC_B, "10.0.0.10");
+	pass(200);
+	w.full = false;
+	pass(200);
+	assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
+}
+
 /* A port's MAC may change while an address is contested. */
 static void test_claimant_changes(void **state)
 {
@@ -476,8 +502,8 @@ int main(void)
 		T(test_row54_move_from_another_host), T(test_allowed_addresses_move_at_once),
 		T(test_flapping_is_held_down), T(test_row28_guest_comes), T(test_silent_guest_is_asked_and_forgotten),
 		T(test_port_removed), T(test_row43_restore), T(test_row29_mismatch), T(test_defender_may_be_slow),
-		T(test_question_that_cannot_be_sent), T(test_claimant_changes), T(test_many_claims),
-		T(test_static_of_manager_stays),
+		T(test_question_that_cannot_be_sent), T(test_question_that_is_lost),
+		T(test_claimant_changes), T(test_many_claims), T(test_static_of_manager_stays),
 	};
 
 	return cmocka_run_group_tests_name("policy-learn", tests, world_setup, world_teardown);
