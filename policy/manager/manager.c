@@ -42,8 +42,11 @@ static void on_elected(void *arg, int r, const char *text)
 	struct pm *m = arg;
 
 	m->electing = false;
-	if (r != 0)
-		return; /* somebody else is, or the store is lost: the next change tells */
+	if (r != 0) {
+		/* Somebody else is, or the store is lost: the next change tells. */
+		m->not_ours = r == 1 && strcmp(m->info.leader_id, m->config.id) == 0;
+		return;
+	}
 	m->info.leader = true;
 	m->info.elections++;
 	log_notice("manager %s is elected", m->config.id);
@@ -53,16 +56,19 @@ static void on_elected(void *arg, int r, const char *text)
 static void elect(struct pm *m)
 {
 	struct kv_op op = { .key = PM_LEADER, .value = m->config.id, .leased = true };
+	bool ours = strcmp(m->info.leader_id, m->config.id) == 0;
 
-	if (m->info.leader || m->electing || !m->info.synced || *m->info.leader_id)
+	if (m->info.leader || m->electing || !m->info.synced || (*m->info.leader_id && (!ours || m->not_ours)))
 		return;
-	m->electing = kv_txn(m->kv, KV_IF_ABSENT, PM_LEADER, &op, 1, on_elected, m) == 0;
+	/* Elected, and the answer was lost: the lease tells it from a run before, or another one of this name. */
+	m->electing = kv_txn(m->kv, ours ? KV_IF_OURS : KV_IF_ABSENT, PM_LEADER, &op, 1, on_elected, m) == 0;
 }
 
 static void on_lease(void *arg)
 {
 	struct pm *m = arg;
 
+	m->not_ours = false;
 	lose(m, "its lease ran out");
 }
 

@@ -57,7 +57,8 @@ struct pm {
 	struct map writes;			     /* struct write */
 	TAILQ_HEAD(, claims) dirty;
 	struct write_list live, bulk, flying;
-	bool electing, leader_known, elect_again;
+	bool electing;
+	bool not_ours; /* the leader has our name, and another lease */
 	unsigned int expiring;
 	uint64_t look_at; /* ms: for what expires */
 };

@@ -173,6 +173,7 @@ void pm_on_event(void *arg, unsigned int watch, enum kv_event what, const char *
 		pm_judge_all(m);
 	} else if (strcmp(key, PM_LEADER) == 0) {
 		str_copy(m->info.leader_id, sizeof(m->info.leader_id), value ? value : "");
+		m->not_ours = false;
 	} else if (what == KV_PUT) {
 		pm_value_set(m, key, value, revision, leased);
 	} else {
