@@ -30,6 +30,9 @@ struct watch {
 	char *key;	    /* with the root */
 	int64_t id;	    /* etcd's, never used twice */
 	int64_t next;	    /* revision to watch from */
+	int64_t seen;	    /* the store had this revision */
+	unsigned int handed; /* events of `seen` handed over: a revision may come in several messages */
+	unsigned int skip;   /* of them, that the stream brings again */
 	int64_t pinned;	    /* revision of the pages, 0: first page */
 	char *from;	    /* where the next page begins; NULL: at key */
 	size_t from_len;
@@ -45,6 +48,7 @@ struct txn {
 	kv_done_fn fn;
 	void *arg;
 	bool retried;	     /* with a new token */
+	int64_t lease;	     /* ours when it was written */
 };
 
 enum request_kind { REQUEST_AUTH, REQUEST_GRANT, REQUEST_KEEPALIVE, REQUEST_REVOKE, REQUEST_RANGE, REQUEST_TXN,

@@ -189,12 +189,32 @@ static bool refused(struct request *q, const struct etcd_reply *reply)
 	return false;
 }
 
+/*
+ * Is it what the store says to such a request? Something between us and the store may answer anything, and an answer
+ * without members would be one that says that nothing is there.
+ */
+static bool is_sense(const struct request *q, const struct etcd_reply *reply)
+{
+	long status = 0;
+
+	if (reply->code)
+		return true;
+	curl_easy_getinfo(q->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		return false;
+	if (q->kind == REQUEST_RANGE || q->kind == REQUEST_TXN)
+		return reply->revision > 0;
+	if (q->kind == REQUEST_GRANT || q->kind == REQUEST_KEEPALIVE)
+		return reply->id > 0;
+	return true;
+}
+
 static void answer(struct request *q)
 {
 	struct json_object *o = parse(q);
 	struct etcd_reply reply;
 
-	if (!o || etcd_reply_read(o, &reply, NULL, NULL) < 0) {
+	if (!o || etcd_reply_read(o, &reply, NULL, NULL) < 0 || !is_sense(q, &reply)) {
 		q->e->kv.counters.bad_messages++;
 		etcd_fail(q->e, "an answer that makes no sense");
 	} else if (!refused(q, &reply)) {

@@ -248,6 +248,7 @@ int etcd_txn(struct kv *kv, enum kv_condition condition, const char *key, const 
 		free(t);
 		return r;
 	}
+	t->lease = e->lease;
 	t->fn = fn;
 	t->arg = arg;
 	STAILQ_INSERT_TAIL(&e->txns, t, link);
@@ -284,7 +285,8 @@ void etcd_txn_done(struct request *q, const struct etcd_reply *reply)
 	int r = reply->succeeded ? 0 : 1;
 
 	if (reply->code == CODE_NOT_FOUND && strstr(reply->text, "lease")) {
-		etcd_lease_lost(q->e);
+		if (t->lease == q->e->lease) /* not the one before */
+			etcd_lease_lost(q->e);
 		r = -EAGAIN;
 	} else if (reply->code == ETCD_CODE_PERMISSION) {
 		r = -EPERM;

@@ -175,6 +175,7 @@ static void open_stream(struct etcd *e)
 			continue;
 		e->watches[i].state = WATCH_STREAMING;
 		e->watches[i].created = false;
+		e->watches[i].skip = e->watches[i].handed;
 		e->watches[i].request = q;
 	}
 	if (!q)
@@ -326,9 +327,11 @@ static void loaded(struct etcd *e, struct watch *w)
 	unsigned int index = (unsigned int)(w - e->watches);
 
 	w->next = w->pinned + 1;
+	w->seen = w->pinned;
+	w->handed = 0;
 	restart_load(w);
 	w->state = WATCH_READY;
-	kv_tell(&e->kv, index, KV_END, NULL, NULL, w->next - 1, false);
+	kv_tell(&e->kv, index, KV_END, NULL, NULL, w->seen, false);
 	if (e->kv.handlers.flush)
 		e->kv.handlers.flush(e->kv.arg);
 }
@@ -365,11 +368,12 @@ void etcd_range_done(struct request *q, struct json_object *answer)
 	p.w = watch_of(e, q->watch_id);
 	if (!p.w)
 		return;
-	if (reply.more && reply.events) {
+	if (!reply.more)
+		loaded(e, p.w);
+	else if (reply.events)
 		p.w->state = WATCH_WANTED;
-		return;
-	}
-	loaded(e, p.w);
+	else
+		load_refused(e, p.w, &reply); /* a page of nothing is no end */
 }
 
 void etcd_watch_lost(struct request *q)
@@ -399,6 +403,25 @@ void etcd_watch_lost(struct request *q)
 
 /* ---- streams ---- */
 
+/*
+ * A revision may come in several messages, and the stream may end between them: it goes on at the last revision seen,
+ * not behind it, and what was handed over of that one is left out. Within a revision the order is always the same.
+ */
+static bool is_again(struct watch *w, int64_t revision)
+{
+	if (revision == w->seen && w->skip) {
+		w->skip--;
+		return true;
+	}
+	w->skip = 0;
+	if (revision > w->seen) {
+		w->seen = w->next = revision;
+		w->handed = 0;
+	}
+	w->handed++;
+	return false;
+}
+
 static void on_change(void *arg, const struct etcd_reply *reply, const char *key, size_t key_len, const char *value,
 		      size_t value_len, int64_t revision, bool leased)
 {
@@ -407,18 +430,18 @@ static void on_change(void *arg, const struct etcd_reply *reply, const char *key
 	struct watch *w = watch_of(e, reply->watch);
 	const char *name = below_root(e, key, key_len, value, value_len);
 
-	if (!w || w->request != q)
+	if (!w || w->request != q || is_again(w, revision))
 		return;
-	if (revision >= w->next)
-		w->next = revision + 1;
 	if (name)
 		kv_tell(&e->kv, (unsigned int)(w - e->watches), value ? KV_PUT : KV_DELETE, name, value, revision,
 			leased);
 }
 
-static void canceled(struct etcd *e, struct watch *w, const struct etcd_reply *reply)
+static void canceled(struct etcd *e, struct watch *w, struct request *q, const struct etcd_reply *reply)
 {
 	w->request = NULL;
+	if (reply->created && !w->created)
+		q->missing -= q->missing > 0;
 	if (reply->compacted) {
 		e->kv.counters.compactions++;
 		log_info("etcd: changes before revision %lld are forgotten: %s is compared as a whole",
@@ -431,6 +454,31 @@ static void canceled(struct etcd *e, struct watch *w, const struct etcd_reply *r
 	w->not_before = etcd_now() + REFUSED_MS;
 	if (strstr(reply->text, "auth token") || strstr(reply->text, "user name is empty"))
 		etcd_token_lost(e);
+}
+
+/* Everything up to this revision has come. */
+static void progress(struct watch *w, int64_t revision)
+{
+	if (revision < w->seen)
+		return;
+	w->seen = revision;
+	w->next = revision + 1;
+	w->handed = w->skip = 0;
+}
+
+static void created(struct etcd *e, struct watch *w, struct request *q, const struct etcd_reply *reply)
+{
+	w->created = true;
+	q->missing -= q->missing > 0;
+	q->heard_at = etcd_now();
+	e->patience = PATIENCE_MIN_MS;
+	if (!reply->revision || reply->revision >= w->seen)
+		return;
+	/* Restored from a copy, perhaps: it would be silent until it is as far as it was. */
+	log_warning("etcd: the store has gone back from revision %lld to %lld: %s is compared as a whole",
+		    (long long)w->seen, (long long)reply->revision, w->key);
+	w->request = NULL;
+	restart_load(w);
 }
 
 static bool message(struct request *q, struct json_object *o)
@@ -451,16 +499,12 @@ static bool message(struct request *q, struct json_object *o)
 	etcd_works(e);
 	w = watch_of(e, reply.watch);
 	if (w && w->request == q) {
-		if (reply.created && !w->created) {
-			w->created = true;
-			q->missing -= q->missing > 0;
-			q->heard_at = etcd_now();
-			e->patience = PATIENCE_MIN_MS;
-		}
 		if (reply.canceled)
-			canceled(e, w, &reply);
-		else if (!reply.events && !reply.bad && !reply.created && reply.revision >= w->next)
-			w->next = reply.revision + 1;
+			canceled(e, w, q, &reply);
+		else if (reply.created && !w->created)
+			created(e, w, q, &reply);
+		else if (!reply.events && !reply.bad && !reply.created)
+			progress(w, reply.revision);
 	}
 	if (reply.events && e->kv.handlers.flush)
 		e->kv.handlers.flush(e->kv.arg);
