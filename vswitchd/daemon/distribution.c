@@ -159,6 +159,35 @@ static void state(struct distribution *d, bool up, const char *text)
 	manager_emit(d->m, EVENT_STORE, "result", up ? "connected" : "lost", "text", text, NULL);
 }
 
+/*
+ * Our lease is a new one. What we claim may have moved to others while nobody heard us, and what we say now would be
+ * newer: first the state of the store is looked at, by which the learner forgets what is not here any more.
+ */
+static void compare_all(struct distribution *d, unsigned int lease)
+{
+	struct subscription_entry *s = NULL;
+
+	d->lease = lease;
+	while ((s = map_next(&d->subscriptions, s))) {
+		if (!s->prefix || !s->loaded)
+			continue;
+		link_unsubscribe(d->link, s->number);
+		s->number = ++d->numbers;
+		s->loaded = false;
+		d->loading++;
+		if (link_subscribe(d->link, s->number, s->entry.key, true) < 0)
+			log_error("out of memory: %s is not followed", s->entry.key);
+	}
+	distribution_look(d);
+}
+
+static void confirm(struct distribution *d)
+{
+	if (!d->lease || d->loading || !d->info.up || link_confirm(d->link, d->lease) < 0)
+		return;
+	d->lease = 0;
+}
+
 static void on_news(void *arg, enum link_news what, unsigned int number, const char *key, const char *text)
 {
 	struct distribution *d = arg;
@@ -167,6 +196,10 @@ static void on_news(void *arg, enum link_news what, unsigned int number, const c
 
 	if (what == LINK_UP || what == LINK_DOWN) {
 		state(d, what == LINK_UP, text);
+		return;
+	}
+	if (what == LINK_LEASE) {
+		compare_all(d, number);
 		return;
 	}
 	s = by_number(d, number);
@@ -295,6 +328,7 @@ static void look(struct distribution *d)
 			unfollow(d, s);
 	}
 	prune(d);
+	confirm(d);
 	distribution_publish(d);
 }
 
@@ -330,9 +364,10 @@ static void remember(struct distribution *d, enum object_kind kind)
 			(void)map_make(&d->remote, key, sizeof(struct remote));
 		if (origin == ORIGIN_MANAGER)
 			follow_host(d, kind, &spec);
-		if (origin == ORIGIN_LEARNED && kind == OBJECT_RECORD &&
-		    strcmp(spec.record.host, d->m->settings.host_id) == 0)
-			distribution_learned(d, &spec.record, false);
+		/* Once confirmed they are the manager's; the learner has taken them over all the same. */
+		if (origin >= ORIGIN_MANAGER && kind == OBJECT_RECORD && spec.record.type == RECORD_DYNAMIC &&
+		    ip_is_set(&spec.record.ca) && strcmp(spec.record.host, d->m->settings.host_id) == 0)
+			distribution_claim(d, &spec.record, false, true);
 	}
 }
 

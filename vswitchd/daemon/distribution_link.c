@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -15,15 +16,16 @@
 
 #define PORTION	    512	  /* news in one turn of the main loop */
 #define WAITING_MAX 16384 /* news; then the store waits */
+#define PAUSE_MS    1000  /* before what the store could not do is said again */
 
-enum order_kind { ORDER_PUBLISH, ORDER_SUBSCRIBE, ORDER_UNSUBSCRIBE };
+enum order_kind { ORDER_PUBLISH, ORDER_SUBSCRIBE, ORDER_UNSUBSCRIBE, ORDER_CONFIRM };
 
 /* Main thread -> store thread. */
 struct order {
 	STAILQ_ENTRY(order) link;
 	enum order_kind what;
 	unsigned int subscription;
-	bool prefix;
+	bool prefix, claim, held;
 	char *key, *value;
 };
 
@@ -44,6 +46,7 @@ struct publication {
 	TAILQ_ENTRY(publication) link, flight;
 	char *value;		/* NULL: to be deleted */
 	bool unsaid, flying;	/* in the lists */
+	bool claim, held;	/* a claim of an earlier lease: not said before the owner has looked */
 };
 
 TAILQ_HEAD(publication_list, publication);
@@ -69,7 +72,11 @@ struct link {
 	struct kv *kv;
 	struct map publications;
 	struct publication_list unsaid, flying;
-	unsigned int n_unsaid;
+	unsigned int n_unsaid, n_flying, n_held;
+	bool troubled; /* has been logged */
+	unsigned int alone;    /* that many are said one by one, to find the one that is refused */
+	unsigned int leases;
+	uint64_t n_refused, not_before; /* not_before: ms */
 	bool up;
 	unsigned int *watch_of; /* subscription + 1 by number of the watch */
 	unsigned int n_watches;
@@ -126,40 +133,99 @@ static void on_state(void *arg, bool up, const char *text)
 
 /* ---- store thread: what we publish ---- */
 
-static void unsay(struct link *l, struct publication *p)
+static uint64_t now_ms(void)
 {
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void unsay(struct link *l, struct publication *p, bool first)
+{
+	l->n_held -= p->held;
+	p->held = false;
 	if (p->unsaid)
 		return;
 	p->unsaid = true;
 	l->n_unsaid++;
-	TAILQ_INSERT_TAIL(&l->unsaid, p, link);
+	if (first)
+		TAILQ_INSERT_HEAD(&l->unsaid, p, link);
+	else
+		TAILQ_INSERT_TAIL(&l->unsaid, p, link);
 }
 
-/* A new lease has nothing on it. */
+static void hold(struct link *l, struct publication *p)
+{
+	l->n_held += !p->held;
+	p->held = true;
+	if (!p->unsaid)
+		return;
+	p->unsaid = false;
+	l->n_unsaid--;
+	TAILQ_REMOVE(&l->unsaid, p, link);
+}
+
+/*
+ * A new lease has nothing on it. What we are is said at once. Claims are held back: what was claimed may have moved
+ * while nobody heard us, and the last word counts.
+ */
 static void on_lease(void *arg)
 {
 	struct link *l = arg;
 	struct publication *p = NULL;
 
-	while ((p = map_next(&l->publications, p)))
-		unsay(l, p);
+	l->leases++;
+	while ((p = map_next(&l->publications, p))) {
+		if (p->claim && p->value)
+			hold(l, p);
+		else
+			unsay(l, p, false);
+	}
+	post(l, LINK_LEASE, l->leases, NULL, NULL);
 }
 
-/* Confirmed, refused, or unknown: then they are said again. */
+/* The owner knows the store as it was after this lease began; claims that are left hold. */
+static void confirm(struct link *l, const struct order *o)
+{
+	struct publication *p = NULL;
+
+	if (o->subscription != l->leases)
+		return; /* there is a newer one already */
+	while ((p = map_next(&l->publications, p)))
+		if (p->held)
+			unsay(l, p, false);
+}
+
+/*
+ * Confirmed, refused, or unknown. All are said again together, but when one of them is refused or too long: then one by
+ * one, and only that one is given up.
+ */
 static void on_said(void *arg, int r, const char *text)
 {
 	struct link *l = arg;
+	bool refused = r == -EPERM || r == -E2BIG, again = r != 0 && r != -ECANCELED;
 	struct publication *p;
 
-	if (r < 0 && r != -EAGAIN && r != -ECANCELED)
-		log_error("policy store: what this host has cannot be published: %s", text);
-	while ((p = TAILQ_FIRST(&l->flying))) {
+	if (refused && l->n_flying > 1) {
+		l->alone = l->n_flying;
+	} else if (refused) {
+		log_error("policy store: %s cannot be published: %s", TAILQ_FIRST(&l->flying)->entry.key, text);
+		l->n_refused++;
+		again = false;
+	} else if (again && r != -EAGAIN) {
+		if (!l->troubled)
+			log_error("policy store: what this host has cannot be published yet: %s", text);
+		l->troubled = true;
+		l->not_before = now_ms() + PAUSE_MS;
+	}
+	l->troubled = l->troubled && r != 0;
+	l->n_flying = 0;
+	while ((p = TAILQ_LAST(&l->flying, publication_list))) {
 		TAILQ_REMOVE(&l->flying, p, flight);
 		p->flying = false;
-		if (r == -EAGAIN)
-			unsay(l, p);
-		else if (r < 0)
-			l->stats.refused++;
+		if (again && !p->held)
+			unsay(l, p, true);
 		if (!p->value && !p->unsaid)
 			map_remove(&l->publications, p);
 	}
@@ -168,12 +234,13 @@ static void on_said(void *arg, int r, const char *text)
 static void say(struct link *l)
 {
 	struct kv_op ops[KV_OPS_MAX];
+	unsigned int n = 0, max = l->alone ? 1 : KV_OPS_MAX;
 	struct publication *p;
-	unsigned int n = 0;
+	int r;
 
-	if (!TAILQ_EMPTY(&l->flying) || !l->up)
+	if (!TAILQ_EMPTY(&l->flying) || !l->up || now_ms() < l->not_before)
 		return;
-	while (n < KV_OPS_MAX && (p = TAILQ_FIRST(&l->unsaid))) {
+	while (n < max && (p = TAILQ_FIRST(&l->unsaid))) {
 		TAILQ_REMOVE(&l->unsaid, p, link);
 		l->n_unsaid--;
 		p->unsaid = false;
@@ -183,8 +250,11 @@ static void say(struct link *l)
 	}
 	if (!n)
 		return;
-	if (kv_txn(l->kv, KV_ALWAYS, "", ops, n, on_said, l) < 0)
-		on_said(l, -EAGAIN, "");
+	l->n_flying = n;
+	l->alone -= l->alone > 0;
+	r = kv_txn(l->kv, KV_ALWAYS, "", ops, n, on_said, l);
+	if (r < 0)
+		on_said(l, r, strerror(-r));
 }
 
 /* ---- store thread: orders ---- */
@@ -197,7 +267,11 @@ static void publish(struct link *l, struct order *o)
 		return;
 	free(p->value);
 	p->value = TAKE(o->value);
-	unsay(l, p);
+	p->claim = o->claim;
+	if (o->held && p->value)
+		hold(l, p);
+	else
+		unsay(l, p, false);
 }
 
 static void subscribe(struct link *l, const struct order *o)
@@ -252,7 +326,8 @@ static bool obey(struct link *l)
 	kv_counters(l->kv, &l->stats.kv);
 	str_copy(l->stats.where, sizeof(l->stats.where), kv_where(l->kv));
 	l->stats.published = (unsigned int)l->publications.n;
-	l->stats.unsaid = l->n_unsaid;
+	l->stats.unsaid = l->n_unsaid + l->n_held;
+	l->stats.refused = l->n_refused;
 	pthread_mutex_unlock(&l->lock);
 	while ((o = STAILQ_FIRST(&list))) {
 		STAILQ_REMOVE_HEAD(&list, link);
@@ -260,6 +335,8 @@ static bool obey(struct link *l)
 			publish(l, o);
 		else if (o->what == ORDER_SUBSCRIBE)
 			subscribe(l, o);
+		else if (o->what == ORDER_CONFIRM)
+			confirm(l, o);
 		else
 			unsubscribe(l, o);
 		order_free(o);
@@ -317,15 +394,12 @@ static int on_news(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	return 0;
 }
 
-static int order(struct link *l, enum order_kind what, unsigned int subscription, bool prefix, const char *key,
-		 const char *value)
+static int order(struct link *l, const struct order *like, const char *key, const char *value)
 {
 	struct order *o = calloc(1, sizeof(*o));
 
 	if (o) {
-		o->what = what;
-		o->subscription = subscription;
-		o->prefix = prefix;
+		*o = *like;
 		o->key = key ? strdup(key) : NULL;
 		o->value = value ? strdup(value) : NULL;
 	}
@@ -343,17 +417,29 @@ static int order(struct link *l, enum order_kind what, unsigned int subscription
 
 int link_publish(struct link *l, const char *key, const char *value)
 {
-	return order(l, ORDER_PUBLISH, 0, false, key, value);
+	return order(l, &(struct order){ .what = ORDER_PUBLISH }, key, value);
+}
+
+int link_claim(struct link *l, const char *key, const char *value, bool held)
+{
+	return order(l, &(struct order){ .what = ORDER_PUBLISH, .claim = true, .held = held }, key, value);
+}
+
+int link_confirm(struct link *l, unsigned int lease)
+{
+	return order(l, &(struct order){ .what = ORDER_CONFIRM, .subscription = lease }, NULL, NULL);
 }
 
 int link_subscribe(struct link *l, unsigned int subscription, const char *key, bool prefix)
 {
-	return order(l, ORDER_SUBSCRIBE, subscription, prefix, key, NULL);
+	struct order o = { .what = ORDER_SUBSCRIBE, .subscription = subscription, .prefix = prefix };
+
+	return order(l, &o, key, NULL);
 }
 
 int link_unsubscribe(struct link *l, unsigned int subscription)
 {
-	return order(l, ORDER_UNSUBSCRIBE, subscription, false, NULL, NULL);
+	return order(l, &(struct order){ .what = ORDER_UNSUBSCRIBE, .subscription = subscription }, NULL, NULL);
 }
 
 void link_stats(struct link *l, struct link_stats *ret)

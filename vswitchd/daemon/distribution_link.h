@@ -17,6 +17,7 @@ struct link;
 enum link_news {
 	LINK_BEGIN, LINK_PUT, LINK_DELETE, LINK_END, /* of a subscription, as kv_event */
 	LINK_UP, LINK_DOWN,			     /* text: where, or why */
+	LINK_LEASE,				     /* a new one; its number instead of the subscription */
 };
 
 /* @param subscription as given to link_subscribe(). @param text value, or of LINK_UP and LINK_DOWN. */
@@ -37,6 +38,14 @@ struct link *link_free(struct link *l);
 
 /* Publish under our lease; value NULL: not any more. @return 0, -ENOMEM. */
 int link_publish(struct link *l, const char *key, const char *value);
+/*
+ * The same for what others may claim, too. After LINK_LEASE it is held back until link_confirm(): the caller compares
+ * with what the store has by then, and takes back what moved. What is claimed anew meanwhile goes out at once.
+ * @param held this one is from an earlier run: it waits for link_confirm() as well.
+ */
+int link_claim(struct link *l, const char *key, const char *value, bool held);
+/* @param lease number that came with LINK_LEASE; nothing happens when there is a newer one. */
+int link_confirm(struct link *l, unsigned int lease);
 /* The number is the caller's own and new every time. @return 0, -ENOMEM. */
 int link_subscribe(struct link *l, unsigned int subscription, const char *key, bool prefix);
 int link_unsubscribe(struct link *l, unsigned int subscription);

@@ -36,6 +36,7 @@ struct distribution {
 	struct map remote, subscriptions, published;
 	struct subscription_entry *last; /* looked up; news come in rows */
 	unsigned int numbers, loading;
+	unsigned int lease; /* claims wait for its confirmation; 0: none do */
 	uint64_t generations;
 	bool pruned;
 	struct distribution_info info;
@@ -45,6 +46,8 @@ struct distribution {
 void distribution_want(struct distribution *d, const char *key, bool prefix);
 /* Look at the end of this turn who has to be followed and what has to be said. */
 void distribution_look(struct distribution *d);
+/* A learned record. @param held of an earlier run. @return 0, -errno. */
+int distribution_claim(struct distribution *d, const struct record_spec *rec, bool removed, bool held);
 /* Say what has changed of this host. */
 void distribution_publish(struct distribution *d);
 

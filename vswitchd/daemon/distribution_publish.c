@@ -70,20 +70,23 @@ void distribution_publish(struct distribution *d)
 	}
 }
 
-int distribution_learned(struct distribution *d, const struct record_spec *rec, bool removed)
+int distribution_claim(struct distribution *d, const struct record_spec *rec, bool removed, bool held)
 {
 	char key[KV_KEY_MAX], text[OBJECT_LINE_MAX];
 	struct record_spec said = *rec;
 
-	if (!d)
-		return 0;
 	str_copy(said.host, sizeof(said.host), d->m->settings.host_id);
 	said.type = RECORD_DYNAMIC;
 	if (pm_learned_key(&said, key, sizeof(key)) < 0)
 		return -EINVAL;
 	if (removed)
-		return link_publish(d->link, key, NULL);
+		return link_claim(d->link, key, NULL, false);
 	if (field_write(object_types[OBJECT_RECORD].fields, &said, text, sizeof(text)) < 0)
 		return -ENOSPC;
-	return link_publish(d->link, key, text);
+	return link_claim(d->link, key, text, held);
+}
+
+int distribution_learned(struct distribution *d, const struct record_spec *rec, bool removed)
+{
+	return d ? distribution_claim(d, rec, removed, false) : 0;
 }
