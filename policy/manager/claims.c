@@ -219,7 +219,8 @@ static void abandon(struct pm *m, const char *key, const struct record_spec *now
 		(void)pm_write(m, key, NULL, true, NULL, NULL);
 		return;
 	}
-	if (v->expires && v->expires <= at)
+	/* A host that is back looks at the store before it claims what it had: the time of grace goes on. */
+	if (v->expires && (v->dying || lives))
 		return;
 	m->expiring += v->expires == 0;
 	v->expires = at;

@@ -59,6 +59,10 @@ struct pm {
 	struct write_list live, bulk, flying;
 	bool electing;
 	bool not_ours; /* the leader has our name, and another lease */
+	unsigned int n_flying;
+	unsigned int alone; /* that many are written one by one, to find the one that is refused */
+	bool troubled;	    /* has been logged */
+	uint64_t write_at;  /* ms: nothing is written before */
 	unsigned int expiring;
 	uint64_t look_at; /* ms: for what expires */
 };

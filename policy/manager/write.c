@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "policy/manager/manager_private.h"
 
+#define PAUSE_MS 1000 /* before what the store could not do is written again */
+
 static int add_waiter(struct write *w, pm_done_fn fn, void *arg)
 {
 	struct waiter *n, **p = &w->waiters;
@@ -111,22 +113,36 @@ static void on_written(void *arg, int r, const char *text)
 	struct pm *m = arg;
 	struct write *w;
 
+	bool stale, again = r == -EAGAIN, troubled = r < 0 && r != -EAGAIN && r != -ECANCELED;
+
 	if (r == 1)
 		r = -ESTALE;
-	else if (r < 0 && r != -EAGAIN && r != -ECANCELED)
+	if (troubled && !m->troubled)
 		log_error("policy store: writing: %s", text);
+	m->troubled = troubled;
+	if (troubled)
+		m->write_at = pm_now() + PAUSE_MS;
+	/* One of many that is refused or too long is found by writing them one by one. */
+	if ((r == -EPERM || r == -E2BIG) && m->n_flying > 1) {
+		m->alone = m->n_flying;
+		m->write_at = 0;
+		again = true;
+	}
+	m->n_flying = 0;
 	m->info.writes += r == 0;
 	while ((w = TAILQ_FIRST(&m->flying))) {
 		TAILQ_REMOVE(&m->flying, w, link);
 		w->flying = false;
-		if (w->again || r == -EAGAIN) {
+		/* What hosts have learned is not said twice, and nobody waits for it. */
+		if (m->info.leader && (w->again || again || (r == -EIO && w->live))) {
 			w->again = false;
 			queue(m, w);
 			continue;
 		}
-		if (r == 0)
+		stale = r == -ESTALE || (r == 0 && w->again); /* its last word was not written */
+		if (r == 0 && !stale)
 			landed(m, w);
-		end(m, w, r == -ESTALE ? -EAGAIN : r, r == -ESTALE ? "another manager is elected" : text);
+		end(m, w, stale ? -EAGAIN : r, stale ? "another manager is elected" : text);
 	}
 	if (r == -ESTALE && m->info.leader) {
 		m->info.leader = false;
@@ -135,11 +151,12 @@ static void on_written(void *arg, int r, const char *text)
 	}
 }
 
-static unsigned int gather(struct pm *m, struct write_list *from, struct kv_op *ops, unsigned int n)
+static unsigned int gather(struct pm *m, struct write_list *from, struct kv_op *ops, unsigned int n,
+			   unsigned int max)
 {
 	struct write *w;
 
-	while (n < KV_OPS_MAX && (w = TAILQ_FIRST(from))) {
+	while (n < max && (w = TAILQ_FIRST(from))) {
 		unqueue(m, w);
 		w->flying = true;
 		TAILQ_INSERT_TAIL(&m->flying, w, link);
@@ -151,15 +168,17 @@ static unsigned int gather(struct pm *m, struct write_list *from, struct kv_op *
 void pm_write_kick(struct pm *m)
 {
 	struct kv_op ops[KV_OPS_MAX];
-	unsigned int n;
+	unsigned int n, max = m->alone ? 1 : KV_OPS_MAX;
 	int r;
 
-	if (!m->info.leader || !m->info.up || !TAILQ_EMPTY(&m->flying))
+	if (!m->info.leader || !m->info.up || !TAILQ_EMPTY(&m->flying) || pm_now() < m->write_at)
 		return;
-	n = gather(m, &m->live, ops, 0);
-	n = gather(m, &m->bulk, ops, n);
+	n = gather(m, &m->live, ops, 0, max);
+	n = gather(m, &m->bulk, ops, n, max);
 	if (!n)
 		return;
+	m->n_flying = n;
+	m->alone -= m->alone > 0;
 	r = kv_txn(m->kv, KV_IF_OURS, PM_LEADER, ops, n, on_written, m);
 	if (r < 0)
 		on_written(m, r, strerror(-r));

@@ -318,6 +318,28 @@ static void test_dead_host(void **state)
 	assert_non_null(strstr(value_of(&hosts[1], "vsid/5001/ca/10.0.0.3"), "host=h0"));
 }
 
+/* A host that comes back looks before it claims: what was its own is not taken from it meanwhile. */
+static void test_host_is_back(void **state)
+{
+	uint64_t until;
+
+	appear(1);
+	learn(0, "10.0.0.2", MAC_A);
+	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+	hosts[0].kv = kv_close(hosts[0].kv);
+	await(strcmp(value_of(&hosts[1], "vsid/5001/members"), "h1") == 0);
+	appear(0);
+	await(strcmp(value_of(&hosts[1], "vsid/5001/members"), "h0 h1") == 0);
+	/* Nothing tells that nothing happens. */
+	for (until = now_ms() + 1000; now_ms() < until;)
+		turn();
+	assert_non_null(strstr(value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"), "host=h0"));
+	assert_int_equal(info_of(0).expired, 0);
+	learn(0, "10.0.0.2", MAC_A);
+	forget(0, "10.0.0.2");
+	await(!*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+}
+
 static void test_grace_ends(void **state)
 {
 	managers[0] = pm_free(managers[0]);
@@ -477,6 +499,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_host, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_host_is_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_grace_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_managers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sleeping_manager, setup, teardown),
