@@ -36,6 +36,14 @@ static const struct value *find(const struct pm *m, enum object_kind kind, const
 
 /* ---- against the others ---- */
 
+/* The object that a key will name when everything is written. @return NULL: none. */
+static const void *will_be(const struct pm *m, const struct value *v)
+{
+	struct write *w = map_find(&m->writes, v->entry.key);
+
+	return w ? pm_write_object(w, v->kind) : v->spec;
+}
+
 static bool overlap(const struct subnet_spec *a, const struct subnet_spec *b)
 {
 	for (unsigned int i = 0; i < a->n_gateways; i++)
@@ -46,20 +54,26 @@ static bool overlap(const struct subnet_spec *a, const struct subnet_spec *b)
 	return false;
 }
 
+static int against_subnet(const struct subnet_spec *s, const struct subnet_spec *o, struct errbuf *err)
+{
+	if (!o || o->vsid == s->vsid || strcmp(o->rdid, s->rdid) != 0 || !overlap(s, o))
+		return 0;
+	return err_set(err, EEXIST, "subnet %u: overlaps subnet %u of routing domain %s", s->vsid, o->vsid, s->rdid);
+}
+
+/* By what will be: a removal that is on its way makes room, and what comes takes it. */
 static int check_subnet(const struct pm *m, const struct subnet_spec *s, struct errbuf *err)
 {
 	const struct value *v = NULL;
+	struct write *w = NULL;
+	int r = 0;
 
-	while ((v = map_next(&m->policy, v))) {
-		const struct subnet_spec *o = v->spec;
-
-		if (!v->spec || v->kind != OBJECT_SUBNET || o->vsid == s->vsid || strcmp(o->rdid, s->rdid) != 0)
-			continue;
-		if (overlap(s, o))
-			return err_set(err, EEXIST, "subnet %u: overlaps subnet %u of routing domain %s", s->vsid,
-				       o->vsid, s->rdid);
-	}
-	return 0;
+	while (r == 0 && (v = map_next(&m->policy, v)))
+		if (v->spec && v->kind == OBJECT_SUBNET)
+			r = against_subnet(s, will_be(m, v), err);
+	while (r == 0 && (w = map_next(&m->writes, w)))
+		r = against_subnet(s, pm_write_object(w, OBJECT_SUBNET), err);
+	return r;
 }
 
 static int check_record(const struct pm *m, const struct record_spec *r, struct errbuf *err)
@@ -72,7 +86,7 @@ static int check_record(const struct pm *m, const struct record_spec *r, struct 
 	if (r->type == RECORD_DYNAMIC)
 		return err_set(err, EINVAL, "type: dynamic records are learned, not set");
 	v = find(m, OBJECT_SUBNET, &key, text, sizeof(text));
-	s = v ? v->spec : NULL;
+	s = v ? will_be(m, v) : NULL;
 	for (unsigned int i = 0; s && i < s->n_gateways; i++)
 		if (ip_equal(&s->gateways[i].addr, &r->ca))
 			return err_set(err, EEXIST, "ca: %s is the gateway of subnet %u", format_ip(&r->ca, ca),
@@ -80,23 +94,31 @@ static int check_record(const struct pm *m, const struct record_spec *r, struct 
 	return 0;
 }
 
+static int against_host(const struct host_spec *h, const struct host_spec *o, struct errbuf *err)
+{
+	char text[IP_STR];
+
+	if (!o || strcmp(o->id, h->id) == 0)
+		return 0;
+	for (unsigned int i = 0; i < h->n_pas; i++)
+		for (unsigned int j = 0; j < o->n_pas; j++)
+			if (ip_equal(&h->pas[i].address, &o->pas[j].address))
+				return err_set(err, EEXIST, "provider address %s is host %s's",
+					       format_ip(&h->pas[i].address, text), o->id);
+	return 0;
+}
+
 static int check_host(const struct pm *m, const struct host_spec *h, struct errbuf *err)
 {
 	const struct value *v = NULL;
-	char text[IP_STR];
+	struct write *w = NULL;
+	int r = 0;
 
-	while ((v = map_next(&m->hosts, v))) {
-		const struct host_spec *o = v->spec;
-
-		if (!v->spec || strcmp(o->id, h->id) == 0)
-			continue;
-		for (unsigned int i = 0; i < h->n_pas; i++)
-			for (unsigned int j = 0; j < o->n_pas; j++)
-				if (ip_equal(&h->pas[i].address, &o->pas[j].address))
-					return err_set(err, EEXIST, "provider address %s is host %s's",
-						       format_ip(&h->pas[i].address, text), o->id);
-	}
-	return 0;
+	while (r == 0 && (v = map_next(&m->hosts, v)))
+		r = against_host(h, will_be(m, v), err);
+	while (r == 0 && (w = map_next(&m->writes, w)))
+		r = against_host(h, pm_write_object(w, OBJECT_HOST), err);
+	return r;
 }
 
 static int check(const struct pm *m, enum object_kind kind, const void *spec, struct errbuf *err)

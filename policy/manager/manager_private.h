@@ -41,6 +41,9 @@ struct write {
 	struct map_entry entry; /* first */
 	TAILQ_ENTRY(write) link;
 	char *value;		/* NULL: delete */
+	void *spec;		/* value parsed, when somebody asked; NULL: not yet, or no object */
+	enum object_kind kind;
+	bool parsed;
 	bool live, queued, flying, again; /* again: the value changed while it was on its way */
 	struct waiter *waiters;
 };
@@ -98,6 +101,8 @@ void pm_expire(struct pm *m);
 int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_done_fn fn, void *arg);
 /* What a key will have when everything is written. @return false: nothing is on its way. */
 bool pm_write_pending(const struct pm *m, const char *key, const char **ret_value);
+/* The object that a write makes. @return NULL: it removes, or is of another kind. */
+const void *pm_write_object(struct write *w, enum object_kind kind);
 void pm_write_kick(struct pm *m);
 /* Not elected any more: nothing of it may be written. */
 void pm_write_drop(struct pm *m, int r, const char *text);

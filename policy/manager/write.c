@@ -57,6 +57,7 @@ static void end(struct pm *m, struct write *w, int r, const char *text)
 	struct waiter *n = TAKE(w->waiters), *next;
 
 	free(w->value);
+	free(w->spec);
 	map_remove(&m->writes, w);
 	for (; n; n = next) {
 		next = n->next;
@@ -77,6 +78,8 @@ int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_don
 		return -ENOMEM;
 	/* What is on its way has been copied; the new value follows it. */
 	free(w->value);
+	free(TAKE(w->spec));
+	w->parsed = false;
 	w->value = TAKE(copy);
 	if (w->flying) {
 		w->again = true;
@@ -95,6 +98,20 @@ bool pm_write_pending(const struct pm *m, const char *key, const char **ret_valu
 	if (w)
 		*ret_value = w->value;
 	return w != NULL;
+}
+
+const void *pm_write_object(struct write *w, enum object_kind kind)
+{
+	union object_spec spec;
+	struct errbuf err;
+
+	if (!w->parsed && w->value && pm_object_read(w->entry.key, w->value, &w->kind, &spec, &err) == 0) {
+		w->spec = malloc(object_types[w->kind].size);
+		if (w->spec)
+			memcpy(w->spec, &spec, object_types[w->kind].size);
+	}
+	w->parsed = true;
+	return w->spec && w->kind == kind ? w->spec : NULL;
 }
 
 /* ---- one transaction ---- */

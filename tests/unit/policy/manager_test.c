@@ -407,6 +407,29 @@ static void test_administrators(void **state)
 	assert_int_equal(set(OBJECT_ROUTE, "rdid=t1 vsid=5001 prefix=0.0.0.0/0 next-hop=10.0.0.9"), 0);
 }
 
+/* A file that gives a prefix to another subnet is right as a whole: removals that are on their way count. */
+static void test_renumbered(void **state)
+{
+	union object_spec old, new, other;
+	struct errbuf err;
+
+	object_default(OBJECT_SUBNET, &old);
+	object_default(OBJECT_SUBNET, &new);
+	object_default(OBJECT_SUBNET, &other);
+	assert_int_equal(field_read(object_types[OBJECT_SUBNET].fields, &old, "vsid=5001 rdid=t1", &err), 0);
+	assert_int_equal(field_read(object_types[OBJECT_SUBNET].fields, &new,
+				    "vsid=5002 rdid=t1 gateways=[10.0.0.1/24]", &err), 0);
+	assert_int_equal(field_read(object_types[OBJECT_SUBNET].fields, &other,
+				    "vsid=5003 rdid=t1 gateways=[10.0.0.129/25]", &err), 0);
+	admin.done = 0;
+	assert_int_equal(pm_remove(managers[0], OBJECT_SUBNET, &old, on_done, &admin, &err), 0);
+	assert_int_equal(pm_set(managers[0], OBJECT_SUBNET, &new, on_done, &admin, &err), 0);
+	assert_int_equal(pm_set(managers[0], OBJECT_SUBNET, &other, on_done, &admin, &err), -EEXIST);
+	await(admin.done == 2);
+	assert_int_equal(admin.r, 0);
+	await(*value_of(&hosts[0], "vsid/5002/subnet") && !*value_of(&hosts[0], "vsid/5001/subnet"));
+}
+
 static unsigned int plus, minus, tilde;
 
 static int on_diff(void *arg, enum object_kind kind, const void *was, const void *now)
@@ -504,6 +527,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_two_managers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sleeping_manager, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_administrators, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_renumbered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_diff, setup, teardown),
 	};
 
