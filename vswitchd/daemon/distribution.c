@@ -49,28 +49,58 @@ static void follow_host(struct distribution *d, enum object_kind kind, const uni
 	distribution_want(d, key, false);
 }
 
-static void apply(struct distribution *d, const char *key, enum object_kind kind, const union object_spec *spec)
+static void settle(struct distribution *d, struct remote *remote)
+{
+	d->retries -= remote->refused || remote->gone;
+	free(TAKE(remote->refused));
+	remote->gone = false;
+}
+
+static void forget(struct distribution *d, struct remote *remote)
+{
+	settle(d, remote);
+	map_remove(&d->remote, remote);
+}
+
+/* Subnets are told of one by one: what stands in the way now may have gone from the store already. */
+static void refuse(struct distribution *d, struct remote *remote, const char *text, const char *why)
+{
+	char *copy = strdup(text);
+
+	if (!remote->refused || strcmp(remote->refused, text) != 0) {
+		d->info.refused++;
+		log_warning("policy store: %s: %s", remote->entry.key, why);
+	}
+	settle(d, remote);
+	remote->refused = copy;
+	d->retries += copy != NULL;
+}
+
+static void apply(struct distribution *d, struct remote *remote, const char *text, enum object_kind kind,
+		  const union object_spec *spec)
 {
 	struct errbuf err;
 	int r = objects_apply_set(d->m, kind, spec, ORIGIN_MANAGER, &err);
 
 	follow_host(d, kind, spec);
+	if (r < 0 && r != -EPERM) {
+		refuse(d, remote, text, err.text);
+		return;
+	}
+	settle(d, remote);
 	if (r == 1)
 		return;
 	if (r == -EPERM) {
 		d->info.refused++; /* the configuration's, or an administrator's of this host */
 		return;
 	}
-	if (r < 0) {
-		d->info.refused++;
-		log_warning("policy store: %s: %s", key, err.text);
-		return;
-	}
 	d->m->changes++;
 	d->info.applied++;
-	keep(d, kind, spec, false);
-	if (kind == OBJECT_SUBNET)
+	if (kind != OBJECT_RECORD) { /* a prefix may have gone from a subnet */
+		d->retry = true;
 		distribution_look(d);
+	}
+	keep(d, kind, spec, false);
 }
 
 /* The subscription that a key belongs to, if it does. */
@@ -96,13 +126,15 @@ static void put(struct distribution *d, struct subscription_entry *s, const char
 	if (r == -ENOENT) {
 		distribution_look(d); /* a member of a routing domain, perhaps */
 	} else if (r < 0) {
+		settle(d, remote);
 		d->info.refused++;
 		log_warning("policy store: %s: %s, ignored", key, err.text);
 	} else if (!is_self(d, kind, &spec)) {
-		apply(d, key, kind, &spec);
+		apply(d, remote, text, kind, &spec);
 	}
 }
 
+/* Policy may not be able to let go of it yet: a subnet with a port in it. Then the key stays, as gone. */
 static void drop(struct distribution *d, struct remote *remote)
 {
 	enum object_kind kind;
@@ -110,17 +142,60 @@ static void drop(struct distribution *d, struct remote *remote)
 	struct errbuf err;
 	int r = pm_key_read(remote->entry.key, &kind, &spec);
 
-	if (r == 0 && !is_self(d, kind, &spec)) {
-		r = objects_apply_remove(d->m, kind, &spec, ORIGIN_MANAGER, &err);
-		if (r == 0) {
-			d->m->changes++;
-			d->info.removed++;
-			keep(d, kind, &spec, true);
-		} else if (r != -ENOENT && r != -EPERM) {
+	if (r < 0 || is_self(d, kind, &spec)) {
+		forget(d, remote);
+		return;
+	}
+	r = objects_apply_remove(d->m, kind, &spec, ORIGIN_MANAGER, &err);
+	if (r < 0 && r != -ENOENT && r != -EPERM) {
+		if (!remote->gone)
 			log_warning("policy store: %s is gone, but: %s", remote->entry.key, err.text);
+		settle(d, remote);
+		remote->gone = true;
+		d->retries++;
+		return;
+	}
+	if (r == 0) {
+		d->m->changes++;
+		d->info.removed++;
+		d->retry = true;
+		if (d->retries)
+			distribution_look(d);
+		keep(d, kind, &spec, true);
+	}
+	forget(d, remote);
+}
+
+/* What policy did not take, or not let go of. Removals make room for what comes. */
+static void retry(struct distribution *d, bool gone)
+{
+	struct remote *remote = map_next(&d->remote, NULL), *next;
+	union object_spec spec;
+	enum object_kind kind;
+	struct errbuf err;
+
+	for (; remote && d->retries; remote = next) {
+		next = map_next(&d->remote, remote);
+		if (gone && remote->gone) {
+			drop(d, remote);
+		} else if (!gone && remote->refused) {
+			CLEANUP_FREE char *text = strdup(remote->refused);
+
+			if (text && pm_object_read(remote->entry.key, text, &kind, &spec, &err) == 0)
+				apply(d, remote, text, kind, &spec);
 		}
 	}
-	map_remove(&d->remote, remote);
+}
+
+static void retry_all(struct distribution *d)
+{
+	if (!d->retries)
+		return;
+	retry(d, true);
+	if (!d->retry)
+		return;
+	d->retry = false;
+	retry(d, false);
 }
 
 /* What was there before and did not come again. */
@@ -130,7 +205,7 @@ static void sweep(struct distribution *d, const struct subscription_entry *s)
 
 	for (; remote; remote = next) {
 		next = map_next(&d->remote, remote);
-		if (remote->generation != s->generation && belongs(s, remote->entry.key))
+		if (remote->generation != s->generation && !remote->gone && belongs(s, remote->entry.key))
 			drop(d, remote);
 	}
 }
@@ -328,6 +403,7 @@ static void look(struct distribution *d)
 			unfollow(d, s);
 	}
 	prune(d);
+	retry_all(d);
 	confirm(d);
 	distribution_publish(d);
 }
@@ -410,6 +486,7 @@ int distribution_new(struct manager *m, struct distribution **ret, struct errbuf
 struct distribution *distribution_free(struct distribution *d)
 {
 	struct published *p = NULL;
+	struct remote *remote = NULL;
 
 	if (!d)
 		return NULL;
@@ -419,6 +496,8 @@ struct distribution *distribution_free(struct distribution *d)
 	d->link = link_free(d->link);
 	while ((p = map_next(&d->published, p)))
 		free(p->value);
+	while ((remote = map_next(&d->remote, remote)))
+		free(remote->refused);
 	map_free(&d->published);
 	map_free(&d->remote);
 	map_free(&d->subscriptions);

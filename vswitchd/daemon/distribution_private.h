@@ -11,6 +11,8 @@
 struct remote {
 	struct map_entry entry; /* first */
 	uint64_t generation;	/* of the subscription when it came last */
+	char *refused;		/* value that policy did not take; it may when others have gone */
+	bool gone;		/* from the store, but policy could not let go of it yet */
 };
 
 /* By what is followed: "vsid/5001/", "rd/t1/", "host/h2". */
@@ -38,6 +40,8 @@ struct distribution {
 	unsigned int numbers, loading;
 	unsigned int lease; /* claims wait for its confirmation; 0: none do */
 	uint64_t generations;
+	unsigned int retries; /* keys that are refused or gone */
+	bool retry;	      /* something was removed since they were tried */
 	bool pruned;
 	struct distribution_info info;
 };
