@@ -206,7 +206,12 @@ int pm_remove(struct pm *m, enum object_kind kind, const void *spec, pm_done_fn 
 
 /* ---- reading ---- */
 
-int pm_get(const struct pm *m, enum object_kind kind, void *spec)
+static bool is_admins(const struct value *v)
+{
+	return !v->leased && !(v->kind == OBJECT_RECORD && ((struct record_spec *)v->spec)->type == RECORD_DYNAMIC);
+}
+
+int pm_get(const struct pm *m, enum object_kind kind, void *spec, bool *ret_admin)
 {
 	char key[KV_KEY_MAX];
 	const struct value *v = is_shared(kind) ? find(m, kind, spec, key, sizeof(key)) : NULL;
@@ -214,12 +219,8 @@ int pm_get(const struct pm *m, enum object_kind kind, void *spec)
 	if (!v || !v->spec)
 		return -ENOENT;
 	memcpy(spec, v->spec, object_types[kind].size);
+	*ret_admin = is_admins(v);
 	return 0;
-}
-
-static bool is_admins(const struct value *v)
-{
-	return !v->leased && !(v->kind == OBJECT_RECORD && ((struct record_spec *)v->spec)->type == RECORD_DYNAMIC);
 }
 
 /* The cursor is a slot of the table and a place in its chain; tables grow seldom, and then some are seen twice. */

@@ -86,9 +86,9 @@ typedef void (*pm_done_fn)(void *arg, int r, const char *text);
 int pm_set(struct pm *m, enum object_kind kind, const void *spec, pm_done_fn fn, void *arg, struct errbuf *err);
 int pm_remove(struct pm *m, enum object_kind kind, const void *spec, pm_done_fn fn, void *arg, struct errbuf *err);
 
-/* Read by the key fields of spec. @return 0, -ENOENT. */
-int pm_get(const struct pm *m, enum object_kind kind, void *spec);
-/* Visit all of a kind; *cursor begins at 0; *ret_admin: not under a host's lease, not learned. @return 1, 0: end. */
+/* Read by the key fields of spec. *ret_admin: not under a host's lease, not learned. @return 0, -ENOENT. */
+int pm_get(const struct pm *m, enum object_kind kind, void *spec, bool *ret_admin);
+/* Visit all of a kind; *cursor begins at 0. @return 1, 0: end. */
 int pm_next(const struct pm *m, enum object_kind kind, uint64_t *cursor, void *ret, bool *ret_admin);
 
 /*

@@ -175,13 +175,14 @@ static int do_get(struct server *s, struct call *c, struct errbuf *err)
 	union object_spec spec;
 	char key[OBJECT_KEY_MAX] = "";
 	int r = parameter_spec(c, "key", false, &kind, &spec, err);
+	bool admin;
 
 	if (r < 0)
 		return r;
 	object_key(kind, &spec, key, sizeof(key));
-	if (pm_get(s->pm, kind, &spec) < 0)
+	if (pm_get(s->pm, kind, &spec, &admin) < 0)
 		return err_set(err, ENOENT, "there is no %s %s", object_types[kind].name, key);
-	call_reply(c, object_reply(kind, &spec, true));
+	call_reply(c, object_reply(kind, &spec, admin));
 	return 0;
 }
 
