@@ -87,15 +87,20 @@ void pm_value_set(struct pm *m, const char *key, const char *text, int64_t revis
 	struct map *map = pm_map_of(m, key);
 	struct value *v = map ? map_make(map, key, sizeof(*v)) : NULL;
 	char *copy;
+	bool newer;
 
 	if (!v)
 		return;
+	newer = v->revision && revision > v->revision;
 	v->marked = true;
 	v->leased = leased;
 	if (revision)
 		v->revision = revision;
-	if (v->text && strcmp(v->text, text) == 0)
+	if (v->text && strcmp(v->text, text) == 0) {
+		if (newer && map == &m->learned) /* claimed once more: the last one counts */
+			pm_claim_changed(m, v, false);
 		return;
+	}
 	copy = strdup(text);
 	if (!copy)
 		return;
