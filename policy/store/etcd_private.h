@@ -68,6 +68,7 @@ struct request {
 	unsigned int missing;	      /* watches that the stream has not said to be there */
 	uint64_t heard_at;	      /* ms: when it was opened, or said of one */
 	int64_t watch_id;	      /* REQUEST_RANGE */
+	unsigned int token;	      /* number of the token it went out with, 0: without */
 	struct txn *txn;
 	bool ended;		      /* to be removed */
 };
@@ -82,6 +83,7 @@ struct etcd {
 	int64_t last_id;
 	unsigned int endpoint;
 	char *token;
+	unsigned int tokens; /* that were given; the number of the last one */
 	bool up, told, failed, no_auth, closing;
 	unsigned int auth_failures;
 	uint64_t not_before, auth_at, keepalive_at; /* ms */
@@ -97,8 +99,8 @@ uint64_t etcd_now(void); /* ms, monotonic */
 void etcd_fail(struct etcd *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* An answer made sense. */
 void etcd_works(struct etcd *e);
-/* The store does not accept our token (any more). */
-void etcd_token_lost(struct etcd *e);
+/* The store does not accept the token that a request went out with (any more). */
+void etcd_token_refused(struct request *q);
 
 /* ---- etcd_request.c ---- */
 

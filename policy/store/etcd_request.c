@@ -122,6 +122,7 @@ struct request *etcd_post(struct etcd *e, enum request_kind kind, const char *pa
 	q->kind = kind;
 	q->body = body;
 	q->headers = make_headers(e, kind);
+	q->token = e->token ? e->tokens : 0;
 	q->curl = curl_easy_init();
 	if (kind == REQUEST_STREAM)
 		q->tokener = json_tokener_new_ex(ETCD_DEPTH_MAX);
@@ -174,7 +175,7 @@ static bool refused(struct request *q, const struct etcd_reply *reply)
 	struct etcd *e = q->e;
 
 	if (reply->code == ETCD_CODE_UNAUTHENTICATED && q->kind != REQUEST_AUTH) {
-		etcd_token_lost(e);
+		etcd_token_refused(q);
 		if (q->txn && !q->txn->retried) {
 			q->txn->retried = true;
 			STAILQ_INSERT_HEAD(&e->txns, q->txn, link);

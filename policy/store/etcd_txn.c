@@ -65,10 +65,16 @@ void etcd_auth_done(struct request *q, const struct etcd_reply *reply)
 	}
 	free(e->token);
 	e->token = strdup(reply->token);
+	e->tokens++;
 }
 
-void etcd_token_lost(struct etcd *e)
+void etcd_token_refused(struct request *q)
 {
+	struct etcd *e = q->e;
+
+	/* Several requests may have gone out with the same one; only the first refusal is news. */
+	if (q->token && (!e->token || q->token != e->tokens))
+		return;
 	e->kv.counters.reauthentications++;
 	free(TAKE(e->token));
 	e->no_auth = false;

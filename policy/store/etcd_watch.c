@@ -453,7 +453,7 @@ static void canceled(struct etcd *e, struct watch *w, struct request *q, const s
 	w->state = WATCH_READY;
 	w->not_before = etcd_now() + REFUSED_MS;
 	if (strstr(reply->text, "auth token") || strstr(reply->text, "user name is empty"))
-		etcd_token_lost(e);
+		etcd_token_refused(q);
 }
 
 /* Everything up to this revision has come. */
@@ -493,7 +493,7 @@ static bool message(struct request *q, struct json_object *o)
 	}
 	e->kv.counters.bad_messages += reply.bad;
 	if (reply.code == ETCD_CODE_UNAUTHENTICATED)
-		etcd_token_lost(e);
+		etcd_token_refused(q);
 	if (reply.code)
 		return false;
 	etcd_works(e);
