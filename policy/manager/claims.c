@@ -24,19 +24,22 @@ static const struct subnet_spec *subnet_of(const struct pm *m, uint32_t vsid)
 	return v && v->spec && v->kind == OBJECT_SUBNET ? v->spec : NULL;
 }
 
-static bool host_lives(const struct pm *m, const char *host)
-{
-	char key[ID_SIZE + 8];
-
-	snprintf(key, sizeof(key), "host/%s", host);
-	return map_find(&m->hosts, key) != NULL;
-}
-
 static bool is_attached(const struct pm *m, const char *host, uint32_t vsid)
 {
 	char key[ID_SIZE + 32];
 
 	return pm_attached_key(host, vsid, key, sizeof(key)) > 0 && map_find(&m->attached, key);
+}
+
+/* What an administrator says of a host does not end with it: only what is under its lease tells. */
+static bool host_lives(const struct pm *m, const char *host, uint32_t vsid)
+{
+	char key[ID_SIZE + 8];
+	const struct value *v;
+
+	snprintf(key, sizeof(key), "host/%s", host);
+	v = map_find(&m->hosts, key);
+	return (v && v->leased) || is_attached(m, host, vsid);
 }
 
 /* ---- learned addresses of a MAC that are policy ---- */
@@ -212,7 +215,7 @@ static void accept_claim(struct pm *m, const char *key, const struct record_spec
 static void abandon(struct pm *m, const char *key, const struct record_spec *now)
 {
 	struct value *v = map_find(&m->policy, key);
-	bool lives = host_lives(m, now->host);
+	bool lives = host_lives(m, now->host, now->vsid);
 	uint64_t at = pm_now() + (lives ? GONE_MS : m->config.grace_ms);
 
 	if (!v || !v->spec) { /* on its way only */
@@ -316,7 +319,7 @@ void pm_expire(struct pm *m)
 		m->expiring--;
 		v->expires = 0;
 		/* It died after it was last heard of: the whole time of grace. */
-		if (!host_lives(m, rec->host) && !v->dying) {
+		if (!host_lives(m, rec->host, rec->vsid) && !v->dying) {
 			v->dying = true;
 			v->expires = now + m->config.grace_ms;
 			m->expiring++;
