@@ -208,6 +208,16 @@ static void remember_features(struct vhu_port *p, uint64_t features)
 		log_error_errno(r, "port %s: cannot remember its features: %m", p->spec.id);
 }
 
+/*
+ * Four packets at a time toward a packed ring the library takes for one descriptor each, and looks neither at NEXT nor
+ * at INDIRECT: of one chain it makes four buffers, and into an indirect table that is long enough it writes the packet.
+ * Drivers make chains or tables where they cannot merge buffers; with fewer packets per call the library follows them.
+ */
+static uint16_t packed_burst(uint64_t features)
+{
+	return features & F_BIT(VIRTIO_NET_F_MRG_RXBUF) ? VHU_BURST : VHU_SINGLY;
+}
+
 /* All that stays as it is until destroy_device. */
 static void prepare_queues(struct vhu_port *p, int vid, uint64_t features, int socket, uint32_t fits)
 {
@@ -220,6 +230,7 @@ static void prepare_queues(struct vhu_port *p, int vid, uint64_t features, int s
 		q->vid = vid;
 		q->rx_saved = packed ? rings_slot(p->rings, q->rx_vring) : NULL;
 		q->tx_saved = packed ? rings_slot(p->rings, q->tx_vring) : NULL;
+		q->tx_burst = packed_burst(features);
 		__atomic_store_n(&q->q.socket, socket, __ATOMIC_RELAXED);
 		__atomic_store_n(&q->q.fits, fits, __ATOMIC_RELAXED);
 		__atomic_store_n(&q->q.offloads, features_offloads(features), __ATOMIC_RELAXED);

@@ -114,7 +114,7 @@ static uint16_t tx_packed(struct vhu_queue *q, struct rte_mbuf **pkts, uint16_t 
 
 	rte_spinlock_lock(&q->tx_lock);
 	do {
-		want = RTE_MIN(n - sent, VHU_BURST);
+		want = RTE_MIN(n - sent, q->tx_burst);
 		r = rte_vhost_enqueue_burst(q->vid, q->tx_vring, pkts + sent, want);
 		if (r)
 			save_position(q, q->tx_saved, q->tx_vring);

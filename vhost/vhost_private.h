@@ -25,6 +25,7 @@
 
 #define VHU_BURST  32 /* the library moves at most so many packets per call */
 #define VHU_VRINGS (2 * VHU_MAX_QUEUES)
+#define VHU_SINGLY 3  /* the library takes fewer than four one after the other */
 
 #define F_BIT(n) (1ULL << (n))
 
@@ -137,6 +138,7 @@ struct vhu_queue {
 	uint16_t rx_vring, tx_vring; /* ring numbers: rx is from the guest (odd), tx toward it (even) */
 	struct rte_mempool *pool;
 	struct ring_slot *rx_saved, *tx_saved; /* packed rings, else NULL */
+	uint16_t tx_burst; /* packets per call of the library toward a packed ring */
 	uint32_t fresh; /* a ring was started: the owner of rx has something to do first */
 
 	/* Written by the owner of rx. */

@@ -39,6 +39,8 @@ struct guest *guest_open(const struct guest_options *o)
 		.indirect = o->indirect,
 		.event_idx = o->event_idx,
 		.hdr_desc = o->hdr_desc,
+		.guest_csum = o->large,
+		.guest_gso = o->large,
 		.mtu = o->mtu,
 		.packed_base = VHU_PACKED_QEMU,
 	};

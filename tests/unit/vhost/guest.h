@@ -19,6 +19,7 @@ struct guest_options {
 	uint16_t size;
 	uint32_t buf_len;
 	bool packed, mergeable, indirect, event_idx, hdr_desc;
+	bool large; /* takes unfinished checksums and TCP packets of up to 64 KiB */
 	uint16_t mtu;
 };
 

@@ -27,6 +27,7 @@ static void run_layout(const struct guest_options *layout, uint32_t len)
 
 	spec.mode = o.server ? PORT_CLIENT : PORT_SERVER;
 	spec.packed = o.packed;
+	spec.rx_checksum = spec.rx_tso = o.large;
 	spec.queues = o.pairs ? o.pairs : 1;
 	o.path = spec.socket;
 	bed_forget();
@@ -91,6 +92,22 @@ static void test_long_frames(void **state)
 	run_layout(&o, 9000);
 	o.indirect = true;
 	run_layout(&o, 9000);
+}
+
+/*
+ * A guest that takes 64 KiB without mergeable buffers makes chains, or tables, for that. Short frames in bursts must not
+ * be put into the descriptors of one chain, nor over a table.
+ */
+static void test_long_chains(void **state)
+{
+	struct guest_options o = { .server = true, .large = true, .size = 1024 };
+
+	for (unsigned int i = 0; i < 4; i++) {
+		o.packed = i & 1;
+		o.indirect = i & 2;
+		run_layout(&o, 60);
+		run_layout(&o, 1514);
+	}
 }
 
 static void test_queues(void **state)
@@ -328,7 +345,7 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_teardown(fn, bed_cleanup)
 	const struct CMUnitTest tests[] = {
-		T(test_split),	     T(test_packed), T(test_long_frames), T(test_queues), T(test_enable),
+		T(test_split),	     T(test_packed), T(test_long_frames), T(test_long_chains), T(test_queues), T(test_enable),
 		T(test_queue_limit), T(test_mtu),    T(test_rarp),	  T(test_rarp_alone), T(test_garbage),
 	};
 
