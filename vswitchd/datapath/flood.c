@@ -86,6 +86,25 @@ static bool group_path(struct worker *w, const struct ip_addr *group, struct pkt
 	return true;
 }
 
+/* The group's packets go wherever those to hosts go; while no host has a path the configured MTU counts. */
+static bool fits_group(const struct worker *w, const struct ip_addr *group, const struct rte_mbuf *m)
+{
+	uint32_t fits = __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED);
+	uint32_t overhead = group->family == 4 ? nvgre_ops.overhead4 : nvgre_ops.overhead6;
+
+	if (unlikely(fits == UINT32_MAX))
+		fits = w->dp->params.provider_mtu > overhead ? w->dp->params.provider_mtu - overhead : 0;
+	return m->pkt_len - ETH_HLEN_ <= fits;
+}
+
+static enum drop_reason finish(struct worker *w, struct rte_mbuf *m)
+{
+	enum drop_reason why = offload_csum_finish(m);
+
+	stat_add(&w->offload.n[OFFLOAD_CSUM_SW], !why);
+	return why;
+}
+
 /*
  * One packet for all member hosts, by the subnet's multicast group (HNV 3.3, row 57). False: there is none, or no way
  * to it; then each host gets a copy.
@@ -94,17 +113,23 @@ static bool to_group(struct worker *w, const struct ip_addr *group, struct rte_m
 {
 	struct encap_template t = { .ops = &nvgre_ops };
 	const struct encap_template *tmpl = &t;
+	enum drop_reason why = DROP_NONE;
 	struct encap_path path;
 	struct rte_mbuf *c;
 
-	if (!ip_is_set(group) || m->pkt_len - ETH_HLEN_ > __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED) ||
+	/* Segments are cut to what fits each host. */
+	if (!ip_is_set(group) || pkt_meta(m)->gso_type || !fits_group(w, group, m) ||
 	    !group_path(w, group, pkt_meta(m), &path) || nvgre_ops.template_build(&t, &path) < 0)
 		return false;
 	c = copy(w, m);
 	if (!c)
 		return true; /* counted */
-	if (rte_pktmbuf_headroom(c) < t.len) {
-		worker_drop(w, pkt_meta(c)->src, c, DROP_NO_HEADROOM);
+	if (rte_pktmbuf_headroom(c) < t.len)
+		why = DROP_NO_HEADROOM;
+	else if (pkt_meta(c)->csum_state == CSUM_PARTIAL) /* rare: not worth a NIC's while */
+		why = finish(w, c);
+	if (why) {
+		worker_drop(w, pkt_meta(c)->src, c, why);
 		return true;
 	}
 	stat_add(&w->bucket_bytes[pkt_meta(c)->bucket], c->pkt_len);

@@ -173,6 +173,32 @@ static void flooded(void **state)
 	}
 }
 
+/* One packet to the group has a finished checksum; segments go to each host, cut. Row 57. */
+static void flooded_to_the_group(void **state)
+{
+	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	const struct fake_member *m;
+
+	world_set(OBJECT_SUBNET, "vsid=5001 rdid=t gateways=[10.0.0.1/24] learning=true group=239.1.2.3");
+	offer(A, ALL);
+	offer(B, ALL);
+	guest_sends_flagged(A, tcp(all, FRAME_IPV4(10, 0, 0, 255), 100, 0x18), PARTIAL, 0);
+	world_turn();
+	m = &world.members[world.members[1].n_sent ? 1 : 0];
+	assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 1);
+	assert_memory_equal(m->sent[0] + 30, "\xef\x01\x02\x03", 4);
+	assert_int_equal(sent_payload(100), 100);
+	assert_memory_equal(world.ports[B].got[0], buf, 154); /* here it stays as it was */
+	for (unsigned int t = 0; t < 2; t++) {
+		uint32_t payload = t ? PAYLOAD : 1200; /* the shorter one fits the path as it is */
+
+		guest_sends_flagged(A, tcp(all, FRAME_IPV4(10, 0, 0, 255), payload, 0x18), LARGE, 400);
+		world_turn();
+		assert_int_equal(sent_payload(400), payload);
+		assert_int_equal(world.ports[B].got_whole[0], payload + 54);
+	}
+}
+
 /* Rows 26 and 27 with unfinished checksums: DF is answered, without it pieces have the whole sum. */
 static void too_long_for_the_path(void **state)
 {
@@ -267,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(row66_remote), T(remote_routed),	   T(local_untouched), T(local_without),
 		T(flooded),	 T(too_long_for_the_path), T(refused),	       T(mss_is_clamped),
+		T(flooded_to_the_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
