@@ -67,8 +67,8 @@ void offload_member_config(const struct member_info *info, bool one_pool, struct
 	uint64_t tx = TX_TSO | TUNNEL_TSO;
 
 	/*
-	 * Fast free forbids shared packets on a transmit queue. Ours are never shared there: flood makes real copies
-	 * toward members, and references are only counted up toward local ports.
+	 * Fast free forbids shared and indirect buffers on a transmit queue. Ours never are there: flood and
+	 * fragmentation make real copies toward members, and references are only counted up toward local ports.
 	 */
 	if (one_pool)
 		tx |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;

@@ -15,6 +15,27 @@ bool fragment_may(const struct pkt_meta *meta)
 	return meta->pkt.kind == PKT_IPV4 && !(meta->pkt.flags & (PKT_F_DF | PKT_F_PADDED)) && !meta->gso_type;
 }
 
+/*
+ * Pieces with buffers of their own; the library's are headers with references to the packet, and what a driver may free
+ * fast nobody else has a part in. @return how many, or -errno.
+ */
+static int cut(struct rte_mbuf *m, struct rte_mbuf **pieces, uint16_t mtu, struct rte_mempool *pool)
+{
+	int n = rte_ipv4_fragment_packet(m, pieces, PIECES_MAX, mtu, pool, pool);
+
+	for (int i = 0; i < n; i++) {
+		struct rte_mbuf *own = rte_pktmbuf_copy(pieces[i], pool, 0, UINT32_MAX);
+
+		if (!own) {
+			rte_pktmbuf_free_bulk(pieces, (unsigned int)n);
+			return -ENOMEM;
+		}
+		rte_pktmbuf_free(pieces[i]);
+		pieces[i] = own;
+	}
+	return n;
+}
+
 /* Ethernet header, checksum and metadata of one piece. */
 static void complete(struct rte_mbuf *piece, const struct pkt_meta *meta, const uint8_t *eth)
 {
@@ -37,7 +58,6 @@ static enum drop_reason hash_as_fragment(const struct worker *w, struct rte_mbuf
 
 void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu)
 {
-	struct rte_mempool *pool = w->dp->params.pool;
 	struct rte_mbuf *pieces[PIECES_MAX];
 	struct pkt_meta meta = *pkt_meta(m);
 	uint8_t eth[ETH_HLEN_];
@@ -57,7 +77,7 @@ void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu)
 	}
 	memcpy(eth, rte_pktmbuf_mtod(m, const void *), sizeof(eth));
 	rte_pktmbuf_adj(m, ETH_HLEN_);
-	n = rte_ipv4_fragment_packet(m, pieces, PIECES_MAX, mtu, pool, pool);
+	n = cut(m, pieces, mtu, w->dp->params.pool);
 	if (n < 0) {
 		worker_drop(w, meta.src, m, n == -ENOMEM ? DROP_NO_MBUF : DROP_TOO_BIG);
 		return;
@@ -70,7 +90,7 @@ void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu)
 		pkt_meta(pieces[i])->pkt = meta.pkt;
 	}
 	stat_add(&w->stage[STAGE_FRAGMENT], 1);
-	worker_free(w, m); /* the pieces hold what they need of it */
+	worker_free(w, m);
 	for (int i = 0; i < n && bad; i++)
 		worker_drop(w, meta.src, pieces[i], bad);
 	for (int i = 0; i < n && !bad; i += BURST)

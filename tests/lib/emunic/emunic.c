@@ -121,7 +121,7 @@ static int emunic_info(const struct member_dev *d, struct member_info *ret)
 		return r;
 	ret->max_rxq = nic->c.rxq;
 	ret->max_txq = 64;
-	ret->tx_capa = (nic->c.claims & EMUNIC_TSO ? TSO_CAPA | CSUM_CAPA : 0) |
+	ret->tx_capa = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE | (nic->c.claims & EMUNIC_TSO ? TSO_CAPA | CSUM_CAPA : 0) |
 		       (nic->c.claims & EMUNIC_TX_CSUM ? CSUM_CAPA : 0) |
 		       (nic->c.claims & EMUNIC_CHAINS ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0);
 	ret->rx_capa = nic->c.claims & EMUNIC_RX_CSUM ? RX_CAPA : 0;
@@ -293,6 +293,15 @@ static int check(const struct nic *nic, const struct rte_mbuf *m)
 	return m->tso_segsz >= 64 && m->tso_segsz <= 9674 && m->pkt_len < FRAME_MAX ? 0 : -EINVAL;
 }
 
+/* What it was told it may free fast has one owner, in buffers of its own. */
+static bool is_sole(const struct nic *nic, const struct rte_mbuf *m)
+{
+	for (; m && nic->tx_offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE; m = m->next)
+		if (rte_mbuf_refcnt_read(m) != 1 || !RTE_MBUF_DIRECT(m))
+			return false;
+	return true;
+}
+
 static uint16_t emunic_prepare(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct nic *nic = nic_of(d);
@@ -387,6 +396,10 @@ static uint16_t emunic_tx(const struct member_dev *d, uint16_t q, struct rte_mbu
 	for (uint16_t i = 0; i < n; i++) {
 		if (check(nic, pkts[i]) < 0) { /* the queue of a real one would hang */
 			fprintf(stderr, "emunic: a packet that prepare() refuses was sent\n");
+			abort();
+		}
+		if (!is_sole(nic, pkts[i])) {
+			fprintf(stderr, "emunic: a shared buffer was sent\n");
 			abort();
 		}
 		if (wants(pkts[i])) {

@@ -190,12 +190,14 @@ static void flooded_to_the_group(void **state)
 	assert_int_equal(sent_payload(100), 100);
 	assert_memory_equal(world.ports[B].got[0], buf, 154); /* here it stays as it was */
 	for (unsigned int t = 0; t < 2; t++) {
-		uint32_t payload = t ? PAYLOAD : 1200; /* the shorter one fits the path as it is */
+		uint32_t payload = t ? PAYLOAD : 1200, sum = 0; /* the shorter one fits the path as it is */
 
 		guest_sends_flagged(A, tcp(all, FRAME_IPV4(10, 0, 0, 255), payload, 0x18), LARGE, 400);
 		world_turn();
 		assert_int_equal(sent_payload(400), payload);
-		assert_int_equal(world.ports[B].got_whole[0], payload + 54);
+		for (unsigned int i = 0; i < world.ports[B].n_got; i++)
+			sum += world.ports[B].got_whole[i] - 54;
+		assert_int_equal(sum, payload);
 	}
 }
 
