@@ -218,8 +218,21 @@ static uint16_t packed_burst(uint64_t features)
 	return features & F_BIT(VIRTIO_NET_F_MRG_RXBUF) ? VHU_BURST : VHU_SINGLY;
 }
 
+#define LARGE_BUFFER 65562 /* virtio 1.1, 5.1.6.3.1; with a header of 12 bytes */
+
+/* Receive buffers are as long as the guest made them; without mergeable ones it must have room for its MTU. */
+static uint32_t frame_that_fits(uint64_t features, uint16_t mtu)
+{
+	if (!(features & F_BIT(VIRTIO_NET_F_MRG_RXBUF)) &&
+	    features & (F_BIT(VIRTIO_NET_F_GUEST_TSO4) | F_BIT(VIRTIO_NET_F_GUEST_TSO6)))
+		return LARGE_BUFFER - 12;
+	if (features & F_BIT(VIRTIO_NET_F_MRG_RXBUF))
+		return UINT32_MAX;
+	return (mtu ? mtu : ETH_DATA_LEN) + ETH_HLEN;
+}
+
 /* All that stays as it is until destroy_device. */
-static void prepare_queues(struct vhu_port *p, int vid, uint64_t features, int socket, uint32_t fits)
+static void prepare_queues(struct vhu_port *p, int vid, uint64_t features, int socket, uint16_t mtu)
 {
 	bool packed = is_packed(features) && p->rings;
 	unsigned int i;
@@ -232,22 +245,10 @@ static void prepare_queues(struct vhu_port *p, int vid, uint64_t features, int s
 		q->tx_saved = packed ? rings_slot(p->rings, q->tx_vring) : NULL;
 		q->tx_burst = packed_burst(features);
 		__atomic_store_n(&q->q.socket, socket, __ATOMIC_RELAXED);
-		__atomic_store_n(&q->q.fits, fits, __ATOMIC_RELAXED);
+		__atomic_store_n(&q->q.fits, frame_that_fits(features, mtu), __ATOMIC_RELAXED);
+		__atomic_store_n(&q->q.mtu, RTE_MAX(mtu, p->mtu), __ATOMIC_RELAXED);
 		__atomic_store_n(&q->q.offloads, features_offloads(features), __ATOMIC_RELAXED);
 	}
-}
-
-#define LARGE_BUFFER 65562 /* virtio 1.1, 5.1.6.3.1; with a header of 12 bytes */
-
-/* Receive buffers are as long as the guest made them; without mergeable ones it must have room for its MTU. */
-static uint32_t frame_that_fits(uint64_t features, uint16_t mtu)
-{
-	if (!(features & F_BIT(VIRTIO_NET_F_MRG_RXBUF)) &&
-	    features & (F_BIT(VIRTIO_NET_F_GUEST_TSO4) | F_BIT(VIRTIO_NET_F_GUEST_TSO6)))
-		return LARGE_BUFFER - 12;
-	if (features & F_BIT(VIRTIO_NET_F_MRG_RXBUF))
-		return UINT32_MAX;
-	return (mtu ? mtu : ETH_DATA_LEN) + ETH_HLEN;
 }
 
 static int new_device(int vid)
@@ -264,7 +265,7 @@ static int new_device(int vid)
 		node = SOCKET_ID_ANY;
 	if (rte_vhost_get_mtu(vid, &mtu) < 0)
 		mtu = 0;
-	prepare_queues(p, vid, features, node, frame_that_fits(features, mtu));
+	prepare_queues(p, vid, features, node, mtu);
 	p->facts.features = features;
 	p->facts.mtu = mtu;
 	p->facts.socket = node;

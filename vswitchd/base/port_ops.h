@@ -46,6 +46,7 @@ struct port_queue {
 	uint32_t fits; /* bytes that every receive buffer holds; a longer frame may be refused for that */
 	uint16_t index; /* queue pair */
 	uint16_t port;	/* port index of policy/ */
+	uint16_t mtu;	/* the larger of the port's and what the guest was told; 0: unknown */
 	int socket;	/* NUMA node of the guest's memory, or SOCKET_ID_ANY */
 };
 

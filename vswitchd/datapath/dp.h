@@ -221,6 +221,12 @@ void egress_flush(struct worker *w);
 /* gather one frame for a member */
 void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m);
 
+/*
+ * The longest frame, not to be cut by the NIC, that a member is given: there is no larger MTU on wires, and NICs stop a
+ * queue for a frame of more buffers than they take.
+ */
+#define FRAME_WIRE_MAX (ETH_HLEN_ + 4u + 9216u)
+
 /* mss.c: TCP packet with SYN, of which everything that it says fits max_inner bytes of inner IP packet. */
 void mss_clamp(struct rte_mbuf *m, const struct pkt_meta *meta, uint16_t max_inner);
 

@@ -10,7 +10,7 @@
 #include "datapath/dp.h"
 #include "offload/offload.h"
 
-#define FRAME_MAX (ETH_HLEN_ + 4 + UINT16_MAX) /* IPv4's longest packet, with a tag */
+#define FRAME_MAX (ETH_HLEN_ + 4 + UINT16_MAX) /* to be segmented: IPv4's longest packet, with a tag */
 
 /* Headers of the burst into the metadata. @return or-ed pkt_kind bits (1 << kind) of what is in it. */
 static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const struct policy_port *port,
@@ -18,6 +18,8 @@ static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const s
 {
 	uint64_t salt = w->dp->params.salt;
 	uint32_t may = rxq->q ? __atomic_load_n(&rxq->q->offloads, __ATOMIC_RELAXED) : 0; /* none in a dry run */
+	uint16_t mtu = rxq->q ? __atomic_load_n(&rxq->q->mtu, __ATOMIC_RELAXED) : 0;
+	uint32_t longest = RTE_MAX(mtu + ETH_HLEN_ + 4u, FRAME_WIRE_MAX); /* of frames that are not segmented */
 	unsigned int kinds = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -40,6 +42,8 @@ static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const s
 							DROP_GUEST_OVERSIZE;
 		if (unlikely(m->ol_flags) && !bad)
 			bad = offload_guest_take(m, meta, may);
+		if (unlikely(m->pkt_len > longest) && !bad && !meta->gso_type)
+			bad = DROP_GUEST_OVERSIZE;
 		if (unlikely(bad)) {
 			meta_drop(meta, bad);
 			continue;
@@ -119,11 +123,19 @@ static void reply(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 		worker_drop(w, pkt_meta(m)->src, m, DROP_NEIGH_LIMIT);
 }
 
+/* A packet to be segmented becomes so many for each receiver. */
+static uint32_t frames_of(const struct pkt_meta *meta)
+{
+	if (likely(!meta->gso_type))
+		return 1;
+	return (meta->pkt.l3_end - meta->gso_hdr_len + meta->gso_size - 1u) / meta->gso_size;
+}
+
 static void flood(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 {
 	const struct policy_port *port = policy_port(w->dp->params.policy, pkt_meta(m)->src);
 
-	if (!rate_take(&rxq->flood, 1, w->now)) {
+	if (!rate_take(&rxq->flood, frames_of(pkt_meta(m)), w->now)) {
 		worker_drop(w, pkt_meta(m)->src, m, DROP_FLOOD_LIMIT);
 		return;
 	}
@@ -246,6 +258,15 @@ static inline bool is_syn(const struct rte_mbuf *m, const struct pkt_meta *meta)
 	return meta->pkt.flags & PKT_F_L4 && meta->pkt.l4_off + 14u <= m->data_len && data[meta->pkt.l4_off + 13] & 2;
 }
 
+/* To what too_big() judges by: later packets may take another path to the host. */
+static void clamp(const struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const struct tunnel *t = rcu_dereference(w->dp->tunnels[meta->dst]);
+
+	if (t && t->max_inner)
+		mss_clamp(m, meta, t->max_inner);
+}
+
 void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct encap_template *tmpl[BURST];
@@ -267,8 +288,8 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		const struct encap_template *t = tmpl[i];
 		enum drop_reason why = may_go(m, meta, t);
 
-		if (likely(!why) && unlikely(is_syn(m, meta)) && w->knobs->mss_clamp)
-			mss_clamp(m, meta, t->max_inner);
+		if (w->knobs->mss_clamp && likely(!why) && unlikely(is_syn(m, meta)))
+			clamp(w, m, meta);
 		if (likely(!why) && unlikely(offload_wanted(meta))) {
 			if (left_to_nic(w, meta, t)) {
 				encapsulate(w, go, ready, k); /* those before it go first */

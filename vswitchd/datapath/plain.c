@@ -54,6 +54,10 @@ void plain_to_wire(struct worker *w, struct rte_mbuf *m)
 		worker_drop(w, meta->src, m, DROP_NO_MEMBER);
 		return;
 	}
+	if (unlikely(m->pkt_len > FRAME_WIRE_MAX) && !meta->gso_type) {
+		worker_drop(w, meta->src, m, DROP_TOO_BIG);
+		return;
+	}
 	stat_add(&w->bucket_bytes[bucket], m->pkt_len);
 	if (unlikely(offload_wanted(meta)))
 		finish(w, member, m);

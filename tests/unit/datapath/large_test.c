@@ -255,6 +255,41 @@ static void refused(void **state)
 	assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 0);
 }
 
+/* A frame of 14 KB that is not to be segmented fits no wire; here it goes where the port's MTU says so. */
+static void longer_than_any_mtu(void **state)
+{
+	struct fake_queue *b = &world.ports[B];
+
+	offer(A, ALL);
+	offer(B, ALL);
+	for (unsigned int t = 0; t < 2; t++) {
+		world.ports[A].q.mtu = t ? 65520 : 1500;
+		guest_sends_flagged(A, tcp(mac_b, IP_B, PAYLOAD, 0x18), PARTIAL, 0);
+		guest_sends_flagged(A, tcp(mac_far, IP_FAR, PAYLOAD, 0x18), PARTIAL, 0);
+		world_turn();
+		assert_int_equal(b->n_got, t);
+		assert_int_equal(drops_of(DROP_GUEST_OVERSIZE), 2);
+		assert_int_equal(drops_of(DROP_TOO_BIG), t);
+		assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 0);
+	}
+}
+
+/* What each receiver would get counts as flooded. */
+static void flood_limit_counts_segments(void **state)
+{
+	static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	struct datapath_params knobs = world.dp->params;
+
+	knobs.flood_pps = 4; /* at most 65 at once */
+	datapath_set_knobs(world.dp, &knobs);
+	offer(A, ALL);
+	offer(B, ALL);
+	guest_sends_flagged(A, tcp(all, FRAME_IPV4(10, 0, 0, 255), 6000, 0x18), LARGE, 100);
+	guest_sends_flagged(A, tcp(all, FRAME_IPV4(10, 0, 0, 255), 6000, 0x18), LARGE, 100);
+	world_turn();
+	assert_int_equal(drops_of(DROP_FLOOD_LIMIT), 1);
+}
+
 static uint16_t sent_mss(bool partial, const uint8_t *opts, size_t opts_len, unsigned int at)
 {
 	unsigned int m;
@@ -295,7 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(row66_remote), T(remote_routed),	   T(local_untouched), T(local_without),
 		T(flooded),	 T(too_long_for_the_path), T(refused),	       T(mss_is_clamped),
-		T(flooded_to_the_group),
+		T(flooded_to_the_group), T(longer_than_any_mtu), T(flood_limit_counts_segments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
