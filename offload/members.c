@@ -16,11 +16,12 @@
 #define TX_SUMS                                                                                                 \
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |             \
 	 RTE_ETH_TX_OFFLOAD_OUTER_IPV4_CKSUM) /* the last says that the device knows of tunnels */
-#define TX_TSO (TX_SUMS | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+#define TX_TSO                                                                                                  \
+	(TX_SUMS | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS |                                    \
+	 RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO) /* that of any IP tunnel is another kind of packet to drivers */
 #define RX_SUMS                                                                                                 \
 	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |             \
 	 RTE_ETH_RX_OFFLOAD_OUTER_IPV4_CKSUM)
-#define TUNNEL_TSO (RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO | RTE_ETH_TX_OFFLOAD_IP_TNL_TSO)
 
 static const char *const bit_names[] = {
 #define X(sym, name, text) name,
@@ -64,7 +65,7 @@ const char *offload_path_name(enum offload_path p)
 
 void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c)
 {
-	uint64_t tx = TX_TSO | TUNNEL_TSO;
+	uint64_t tx = TX_TSO;
 
 	/*
 	 * Fast free forbids shared and indirect buffers on a transmit queue. Ours never are there: flood and
@@ -83,8 +84,8 @@ void offload_member_choose(const struct member_info *claims, struct member_confi
 	keep = tx & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	if (has(tx, TX_SUMS))
 		keep |= TX_SUMS;
-	if (has(tx, TX_TSO) && tx & TUNNEL_TSO)
-		keep |= TX_TSO | (tx & TUNNEL_TSO);
+	if (has(tx, TX_TSO))
+		keep |= TX_TSO;
 	c->tx_offloads = keep;
 	c->rx_offloads = has(rx, RX_SUMS) ? RX_SUMS : 0;
 }
@@ -117,7 +118,7 @@ static uint32_t amount_to(uint64_t tx, uint64_t rx)
 
 	bits |= tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS ? OFFLOAD_F_CHAINS : 0;
 	bits |= has(tx, TX_SUMS) ? OFFLOAD_F_TX_CSUM : 0;
-	bits |= has(tx, TX_TSO) && tx & TUNNEL_TSO ? OFFLOAD_F_TX_TSO : 0;
+	bits |= has(tx, TX_TSO) ? OFFLOAD_F_TX_TSO : 0;
 	bits |= has(rx, RX_SUMS) ? OFFLOAD_F_RX_CSUM : 0;
 	return bits;
 }

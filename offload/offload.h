@@ -208,8 +208,8 @@ int offload_gso_next(struct offload_gso *g, struct rte_mempool *pool, struct rte
 
 /* ---- from a member ---- */
 
-/* Did the NIC verify the outer IPv4 checksum of a received frame? Worker. */
-bool offload_rx_ip_good(const struct rte_mbuf *m);
+/* Did the NIC, if it is trusted with that, verify the outer IPv4 checksum of a received frame? Worker. */
+bool offload_rx_ip_good(const struct member_dev *dev, const struct rte_mbuf *m);
 
 /*
  * Take the NIC's word for a frame after decapsulation: meta->csum_state becomes CSUM_GOOD if the member is trusted with

@@ -5,12 +5,15 @@
 
 /*
  * A tunnel that the NIC looked into: its IP verdict is of the inner header then, and of the outer one it names only bad
- * ones. Our own sum over the outer header costs less than finding out what silence means.
+ * ones. Our own sum over the outer header costs less than finding out what silence means; of a driver that names no
+ * packet types nobody knows which header it looked at.
  */
-bool offload_rx_ip_good(const struct rte_mbuf *m)
+bool offload_rx_ip_good(const struct member_dev *dev, const struct rte_mbuf *m)
 {
+	if (!(__atomic_load_n(&dev->offload, __ATOMIC_RELAXED) & OFFLOAD_F_RX_CSUM))
+		return false;
 	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD &&
-	       !(m->packet_type & RTE_PTYPE_TUNNEL_MASK);
+	       m->packet_type & RTE_PTYPE_L3_MASK && !(m->packet_type & RTE_PTYPE_TUNNEL_MASK);
 }
 
 /* Does the NIC's idea of what is inside agree with ours? */

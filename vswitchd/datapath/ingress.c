@@ -98,14 +98,14 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	struct encap_rx rx;
 	enum drop_reason why;
 
-	why = nvgre_ops.parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, offload_rx_ip_good(m),
+	why = nvgre_ops.parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, offload_rx_ip_good(dev, m),
 			      v->local, v->n_local, &w->rx_hint, &rx);
 	if (unlikely(why == DROP_WIRE_OTHER)) {
 		const struct encap_ops *other = policy_encap(ENCAP_TEST);
 
 		if (other)
 			why = other->parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len,
-					   offload_rx_ip_good(m), v->local, v->n_local, &w->rx_hint, &rx);
+					   offload_rx_ip_good(dev, m), v->local, v->n_local, &w->rx_hint, &rx);
 	}
 	if (unlikely(why))
 		return why;
