@@ -151,6 +151,8 @@ static uint32_t usable(const struct offload *o, const struct member *m)
 		bool ok = b->proof == OFFLOAD_PROOF_PROVEN;
 
 		if (o->knobs.trust == OFFLOAD_TRUST_ACCEPTED)
+			ok = ok || b->proof == OFFLOAD_PROOF_ACCEPTED;
+		else if (o->knobs.trust == OFFLOAD_TRUST_GRANTED)
 			ok = ok || b->proof == OFFLOAD_PROOF_ACCEPTED || b->proof == OFFLOAD_PROOF_GRANTED;
 		if (i == OFFLOAD_I_CHAINS) /* tried by every driver there is; without it nothing long can leave */
 			ok = b->granted && b->proof != OFFLOAD_PROOF_REFUTED;

@@ -2,4 +2,4 @@
 /* A library of its own: who reads the configuration need not be a switch. */
 #include "offload/offload.h"
 
-const char *const offload_trust_names[] = { "accepted", "proven", "none", NULL };
+const char *const offload_trust_names[] = { "accepted", "proven", "none", "granted", NULL };

@@ -255,7 +255,7 @@ enum offload_proof {
 extern const char *const offload_proof_names[];
 
 /* What has to be known of an offload before it is used. */
-enum offload_trust { OFFLOAD_TRUST_ACCEPTED, OFFLOAD_TRUST_PROVEN, OFFLOAD_TRUST_NONE };
+enum offload_trust { OFFLOAD_TRUST_ACCEPTED, OFFLOAD_TRUST_PROVEN, OFFLOAD_TRUST_NONE, OFFLOAD_TRUST_GRANTED };
 extern const char *const offload_trust_names[];
 
 const char *offload_bit_name(enum offload_bit_index b);

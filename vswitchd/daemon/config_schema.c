@@ -180,8 +180,9 @@ static const struct field offload_rows[] = {
 	{ .name = "trust", .type = FIELD_ENUM, PLACE(offload_trust), .names = offload_trust_names, .def = "accepted",
 	  .flags = FIELD_RELOAD,
 	  .text = "What has to be known of a NIC's segmentation or checksum before it is used. accepted: its driver "
-		  "takes such packets. proven: they came back right from a loop. none: software does all. What was "
-		  "seen to fail is never used." },
+		  "checks such packets and takes them. proven: they came back right from a loop. none: software does "
+		  "all. granted: its driver claims it, which is all there is of received checksums and of drivers "
+		  "that check nothing. What was seen to fail is never used." },
 	{ .name = "vmq", .type = FIELD_BOOL, PLACE(offload_vmq), .def = "true", .flags = FIELD_RELOAD,
 	  .text = "Flow rules in NICs that take them: frames of a VSID and MAC go to the worker of that guest." },
 	{ 0 },

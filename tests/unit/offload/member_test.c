@@ -16,6 +16,7 @@ static struct rte_mempool *pool;
 static struct offload *o;
 static struct member_dev dev;
 static struct offload_member_status st;
+static bool careless;
 
 static void open_with(unsigned int claims, unsigned int lies, bool no_loop, uint8_t trust)
 {
@@ -26,7 +27,7 @@ static void open_with(unsigned int claims, unsigned int lies, bool no_loop, uint
 	struct errbuf err = { "" };
 
 	emunic_config = (struct emunic_config){ .claims = claims, .lies = lies, .no_loop = no_loop, .rxq = 4,
-						.below = &below_ops };
+						.careless = careless, .below = &below_ops };
 	o = offload_create(&knobs);
 	assert_non_null(o);
 	offload_member_config(&all, true, &c);
@@ -134,7 +135,13 @@ static void test_trust(void **state)
 
 	open_with(EMUNIC_ALL, EMUNIC_TSO, true, OFFLOAD_TRUST_ACCEPTED);
 	expect(OFFLOAD_I_TX_TSO, true, OFFLOAD_PROOF_ACCEPTED, true);
+	expect(OFFLOAD_I_RX_CSUM, true, OFFLOAD_PROOF_GRANTED, false); /* nobody has looked at that */
+	knobs.trust = OFFLOAD_TRUST_GRANTED;
+	offload_set_knobs(o, &knobs);
+	offload_status(o, &st, 1);
+	expect(OFFLOAD_I_TX_TSO, true, OFFLOAD_PROOF_ACCEPTED, true);
 	expect(OFFLOAD_I_RX_CSUM, true, OFFLOAD_PROOF_GRANTED, true);
+	knobs.trust = OFFLOAD_TRUST_PROVEN;
 	offload_set_knobs(o, &knobs);
 	offload_status(o, &st, 1);
 	expect(OFFLOAD_I_TX_TSO, true, OFFLOAD_PROOF_ACCEPTED, false);
@@ -142,6 +149,14 @@ static void test_trust(void **state)
 	expect(OFFLOAD_I_CHAINS, true, OFFLOAD_PROOF_GRANTED, true);
 	knobs.trust = OFFLOAD_TRUST_NONE;
 	offload_set_knobs(o, &knobs);
+	close_all();
+
+	/* A check that takes everything says nothing. */
+	careless = true;
+	open_with(EMUNIC_ALL, 0, true, OFFLOAD_TRUST_ACCEPTED);
+	careless = false;
+	expect(OFFLOAD_I_TX_TSO, true, OFFLOAD_PROOF_GRANTED, false);
+	expect(OFFLOAD_I_TX_CSUM, true, OFFLOAD_PROOF_GRANTED, false);
 	close_all();
 
 	open_with(EMUNIC_ALL, 0, false, OFFLOAD_TRUST_NONE);
