@@ -168,7 +168,8 @@ static void use(const struct offload *o, struct member *m)
 	uint32_t bits = usable(o, m);
 
 	for (unsigned int i = 0; i < OFFLOAD_BITS; i++)
-		m->bits[i].used = bits >> i & 1;
+		if (i != OFFLOAD_I_STEER) /* used while rules are there: steer.c */
+			m->bits[i].used = bits >> i & 1;
 	__atomic_store_n(&m->dev->offload, bits, __ATOMIC_RELAXED);
 }
 

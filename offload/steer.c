@@ -147,23 +147,42 @@ static struct steer_rule *plan(const struct member *m, bool on, const struct off
 	return next;
 }
 
+/* May the member have rules? Whether it takes one is seen when it is asked, so only a known failure speaks against it. */
+static bool may_steer(struct offload *o, const struct member *m)
+{
+	bool may;
+
+	pthread_mutex_lock(&o->lock); /* main writes the knobs */
+	may = o->knobs.vmq && m->bits[OFFLOAD_I_STEER].proof != OFFLOAD_PROOF_REFUTED;
+	if (o->knobs.trust == OFFLOAD_TRUST_NONE ||
+	    (o->knobs.trust == OFFLOAD_TRUST_PROVEN && m->bits[OFFLOAD_I_STEER].proof != OFFLOAD_PROOF_PROVEN))
+		may = false;
+	pthread_mutex_unlock(&o->lock);
+	return may;
+}
+
 /* The rules of one member as they are to be; old ones go before new ones come: a card knows one queue per frame. */
 static int bring_in_line(struct offload *o, struct member *m, const struct offload_want *wants, unsigned int n)
 {
-	bool on = o->knobs.vmq && m->bits[OFFLOAD_I_STEER].proof != OFFLOAD_PROOF_REFUTED;
 	struct offload_claim *b = &m->bits[OFFLOAD_I_STEER];
 	unsigned int k, installed = 0;
-	struct steer_rule *next = plan(m, on, wants, n, &k), *old = m->rules;
+	struct steer_rule *next = plan(m, may_steer(o, m), wants, n, &k), *old = m->rules;
+	bool room = false;
 
 	if (!next)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < m->n_rules; i++)
-		if (!find(next, k, &old[i].want))
-			destroy(m, old[i].flow);
+	for (unsigned int i = 0; i < m->n_rules; i++) {
+		if (find(next, k, &old[i].want))
+			continue;
+		room |= old[i].flow != NULL;
+		destroy(m, old[i].flow);
+	}
 	for (unsigned int i = 0; i < k; i++) {
 		struct errbuf err = { "" };
 
-		if (!next[i].flow && !*next[i].why) { /* a refusal stays one until the device is opened anew */
+		/* A refusal stays one until there is room that was not there. */
+		if (!next[i].flow && (room || !*next[i].why)) {
+			*next[i].why = '\0';
 			next[i].flow = steer_install(m, &next[i].want, &err);
 			if (!next[i].flow)
 				str_copy(next[i].why, sizeof(next[i].why), *err.text ? err.text : "refused");

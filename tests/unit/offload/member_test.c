@@ -268,6 +268,32 @@ static void test_row68_refused(void **state)
 	close_all();
 }
 
+/* A full card: what found no room is tried again when there is some, and not before. Trust counts for rules as well. */
+static void test_row68_full(void **state)
+{
+	struct offload_want wants[65];
+	struct offload_knobs knobs = { .trust = OFFLOAD_TRUST_NONE, .vmq = true };
+
+	for (unsigned int i = 0; i < 65; i++)
+		wants[i] = (struct offload_want){ .member = "nic", .vsid = 5001 + i, .queue = 1, .family = 4 };
+	open_with(EMUNIC_FLOW, 0, false, OFFLOAD_TRUST_ACCEPTED);
+	for (unsigned int i = 0; i < 3; i++) {
+		unsigned int gone = i == 2;
+
+		assert_int_equal(offload_steer(o, wants + gone, 65 - gone), 0);
+		offload_status(o, &st, 1);
+		assert_int_equal(st.rules_wanted, 65 - gone);
+		assert_int_equal(st.rules, 64);
+		assert_int_equal(*st.rules_why != '\0', !gone);
+	}
+	offload_set_knobs(o, &knobs);
+	assert_int_equal(offload_steer(o, wants, 65), 0);
+	offload_status(o, &st, 1);
+	assert_int_equal(st.rules, 0);
+	assert_false(st.bits[OFFLOAD_I_STEER].used);
+	close_all();
+}
+
 static int setup(void **state)
 {
 	int r = test_eal_init();
@@ -292,6 +318,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_trust, all_back),
 		cmocka_unit_test_teardown(test_row68_queues, all_back),
 		cmocka_unit_test_teardown(test_row68_refused, all_back),
+		cmocka_unit_test_teardown(test_row68_full, all_back),
 		cmocka_unit_test_teardown(test_row69_spread, all_back),
 	};
 
