@@ -93,12 +93,16 @@ enum drop_reason offload_guest_chain_slow(const struct rte_mbuf *m)
 	return sum == m->pkt_len && segs == m->nb_segs ? DROP_NONE : DROP_GUEST_META;
 }
 
-/* May this packet be given as it is to a guest that takes these offloads? */
+/*
+ * May this packet be given as it is to a guest that takes these offloads? With CWR, which only the first segment keeps,
+ * to nobody: the library cannot tell the guest, who might forward it to a device that then repeats it. There is one in
+ * a window.
+ */
 static bool segments_taken(const struct pkt_meta *meta, uint32_t takes)
 {
 	uint8_t type = meta->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 
-	if (meta->gso_type & VIRTIO_NET_HDR_GSO_ECN && !(takes & PORT_RX_ECN))
+	if (meta->gso_type & VIRTIO_NET_HDR_GSO_ECN)
 		return false;
 	return takes & (type == VIRTIO_NET_HDR_GSO_TCPV6 ? PORT_RX_TSO6 : PORT_RX_TSO4);
 }
