@@ -63,7 +63,7 @@ static inline bool same_flow(const struct look *p, const struct rte_mbuf *head)
 }
 
 /* @return false: not TCP with ports at hand, leave it alone */
-static inline bool look_at(const struct rte_mbuf *m, struct look *l)
+static inline bool look_at(const struct rte_mbuf *m, uint32_t takes, struct look *l)
 {
 	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
 	const struct pkt_info *pkt = &meta->pkt;
@@ -79,7 +79,7 @@ static inline bool look_at(const struct rte_mbuf *m, struct look *l)
 	l->hash = key_hash(l);
 	l->mergeable = l->bad = false;
 	if (unlikely(pkt->l4_off + TCP_HLEN_MIN > m->data_len) || meta->gso_type || meta->src != PORT_WIRE ||
-	    pkt->flags & (PKT_F_OPTIONS | PKT_F_PADDED | PKT_F_VLAN))
+	    pkt->flags & (PKT_F_OPTIONS | PKT_F_PADDED | PKT_F_VLAN) || !(takes & (l->v6 ? PORT_RX_TSO6 : PORT_RX_TSO4)))
 		return true;
 	tcp_len = (l->tcp[12] >> 4) * 4u;
 	l->hdr_len = (uint16_t)(pkt->l4_off + tcp_len);
@@ -234,23 +234,33 @@ static inline bool one(struct head *h, struct rte_mbuf *m, struct look *l, struc
 	return false;
 }
 
-uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, struct offload_counters *c)
+static_assert(FLOWS == 64, "places are bits of a word");
+
+uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, uint32_t takes, struct offload_counters *c)
 {
 	struct head heads[FLOWS];
 	struct look l = { 0 };
+	uint64_t used = 0; /* places that were looked at */
 	uint16_t k = 0;
 
 	if (n < 2)
 		return n;
-	for (unsigned int i = 0; i < FLOWS; i++)
-		heads[i].m = NULL;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
+		unsigned int at;
 
-		if (!look_at(m, &l) || !one(&heads[l.hash % FLOWS], m, &l, c))
+		if (!look_at(m, takes, &l)) {
+			pkts[k++] = m;
+			continue;
+		}
+		at = l.hash % FLOWS;
+		if (!(used >> at & 1))
+			heads[at].m = NULL;
+		used |= UINT64_C(1) << at;
+		if (!one(&heads[at], m, &l, c))
 			pkts[k++] = m;
 	}
-	for (unsigned int i = 0; i < FLOWS; i++)
-		finish(&heads[i], c);
+	for (; used; used &= used - 1)
+		finish(&heads[__builtin_ctzll(used)], c);
 	return k;
 }

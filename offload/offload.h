@@ -224,9 +224,11 @@ void offload_rx_verdict(const struct member_dev *dev, struct rte_mbuf *m, struct
  * from local.c on what was gathered for one port, before it is given to the queue. Touches only frames from the wire
  * that nobody shares, with verified checksums (csum_state, or verified here); order within a flow is kept. Merged
  * packets are chains with gso_type, gso_size, gso_hdr_len and CSUM_PARTIAL, at most 65535 bytes of frame.
- * @param pkts  the packets; those that became part of another are taken out. @return how many are left. Worker.
+ * @param pkts   the packets; those that became part of another are taken out.
+ * @param takes  PORT_RX_*: families that the guest does not take are left alone.
+ * @return how many are left. Worker.
  */
-uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, struct offload_counters *c);
+uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, uint32_t takes, struct offload_counters *c);
 
 /* ---- control side ---- */
 

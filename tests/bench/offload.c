@@ -184,7 +184,7 @@ static void merge(bool verify)
 			pkt_meta(pkts[k])->csum_state = verify ? CSUM_UNKNOWN : CSUM_GOOD;
 		}
 		start = rte_rdtsc();
-		n = offload_gro(pkts, FRAMES, &counters);
+		n = offload_gro(pkts, FRAMES, PORT_RX_CSUM | PORT_RX_TSO4 | PORT_RX_TSO6, &counters);
 		cycles[i] = rte_rdtsc() - start;
 		if (n != 1)
 			abort();

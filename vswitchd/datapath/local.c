@@ -199,9 +199,11 @@ static __rte_noinline void give_unfinished(struct worker *w, struct exits *x, st
 }
 
 /* Segments from the wire become large packets for guests that take such. */
-static __rte_noinline uint16_t merge(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool *ret_unfinished)
+static __rte_noinline uint16_t merge(struct worker *w, const struct port_queue *q, struct rte_mbuf **pkts, uint16_t n,
+				     bool *ret_unfinished)
 {
-	uint16_t left = offload_gro(pkts, n, &w->offload);
+	uint32_t takes = __atomic_load_n(&q->offloads, __ATOMIC_RELAXED);
+	uint16_t left = offload_gro(pkts, n, takes, &w->offload);
 
 	*ret_unfinished |= left < n;
 	return left;
@@ -233,7 +235,7 @@ static void flush_port(struct worker *w, uint16_t index)
 	n = hooks(w, HOOK_GUEST_TX, o->pkts, n);
 	n = watch(w, WATCH_GUEST_TX, index, o->pkts, n);
 	if (n > 1 && takes_large(x.queues[0]))
-		n = merge(w, o->pkts, n, &unfinished);
+		n = merge(w, x.queues[0], o->pkts, n, &unfinished);
 	if (unlikely(unfinished))
 		give_unfinished(w, &x, o->pkts, n);
 	else

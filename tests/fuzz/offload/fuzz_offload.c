@@ -142,7 +142,7 @@ static void merge(const uint8_t *head, const uint8_t *frame, uint32_t len)
 		follow(pkts[n], n * load_be16(head + 1));
 		sum += pkts[n]->pkt_len;
 	}
-	k = n == 3 ? offload_gro(pkts, 3, &c) : 0;
+	k = n == 3 ? offload_gro(pkts, 3, PORT_RX_CSUM | PORT_RX_TSO4 | PORT_RX_TSO6, &c) : 0;
 	for (uint16_t i = 0; i < k; i++) {
 		FUZZ_CHECK(pkts[i]->pkt_len <= UINT16_MAX && chain_length(pkts[i]) == pkts[i]->pkt_len, "length");
 		out += pkts[i]->pkt_len;

@@ -13,6 +13,7 @@
 #define BURST  128
 #define FLOWS  5
 #define ROUNDS 1500
+#define TAKES  (PORT_RX_CSUM | PORT_RX_TSO4 | PORT_RX_TSO6)
 
 static struct rte_mempool *pool;
 static struct offload_counters counters;
@@ -106,7 +107,7 @@ static void test_identity(void **state)
 				if (next[f] < super_frames(&s[f]))
 					pkts[n++] = received(&s[f], next[f]++);
 		}
-		k = offload_gro(pkts, n, &counters);
+		k = offload_gro(pkts, n, TAKES, &counters);
 		in += n;
 		out += k;
 		for (uint16_t i = 0; i < k; i++) {
@@ -142,7 +143,7 @@ static uint16_t merge(void (*spoil)(struct rte_mbuf *m, uint8_t *ip, uint8_t *tc
 	}
 	if (spoil)
 		spoil(pkts2[1], d + 14, d + (v6 ? 54 : 34));
-	return offload_gro(pkts2, 2, &counters);
+	return offload_gro(pkts2, 2, TAKES, &counters);
 }
 
 static void free_pair(uint16_t n)
@@ -233,7 +234,7 @@ static void test_limits(void **state)
 		s.seq = 1 + i / 2 * 1500;
 		pkts[n++] = received(&s, i % 2);
 	}
-	n = offload_gro(pkts, n, &counters);
+	n = offload_gro(pkts, n, TAKES, &counters);
 	assert_int_equal(n, 2);
 	assert_int_equal(pkt_meta(pkts[0])->gso_size, 1000);
 	rte_pktmbuf_free_bulk(pkts, n);
@@ -244,16 +245,33 @@ static void test_limits(void **state)
 	s.mss = s.payload = 1000;
 	s.seq = 501;
 	pkts[1] = received(&s, 0);
-	assert_int_equal(offload_gro(pkts, 2, &counters), 2);
+	assert_int_equal(offload_gro(pkts, 2, TAKES, &counters), 2);
 	rte_pktmbuf_free_bulk(pkts, 2);
 
 	s = (struct super){ .mss = 1400, .path_mtu = 1500, .payload = 1400 * 100, .vsid = 5001, .flags = 0x10 };
 	for (n = 0; n < 100; n++)
 		pkts[n] = received(&s, n);
-	n = offload_gro(pkts, n, &counters);
+	n = offload_gro(pkts, n, TAKES, &counters);
 	assert_int_equal(n, 3);
 	assert_true(pkts[0]->pkt_len <= UINT16_MAX && pkts[0]->pkt_len > UINT16_MAX - 1400);
 	rte_pktmbuf_free_bulk(pkts, n);
+}
+
+/* A family that the guest does not take would be cut again. */
+static void test_family_not_taken(void **state)
+{
+	for (unsigned int v6 = 0; v6 < 2; v6++) {
+		struct super s = { .inner6 = v6, .mss = 1000, .path_mtu = 1500, .payload = 2000, .vsid = 5001,
+				   .flags = 0x10 };
+		struct rte_mbuf *pkts[2];
+
+		for (uint32_t i = 0; i < 2; i++)
+			pkts[i] = received(&s, i);
+		assert_int_equal(offload_gro(pkts, 2, PORT_RX_CSUM | (v6 ? PORT_RX_TSO4 : PORT_RX_TSO6), &counters), 2);
+		assert_int_equal(pkt_meta(pkts[0])->csum_state, CSUM_UNKNOWN); /* not even looked at */
+		assert_int_equal(offload_gro(pkts, 2, PORT_RX_CSUM | (v6 ? PORT_RX_TSO6 : PORT_RX_TSO4), &counters), 1);
+		rte_pktmbuf_free(pkts[0]);
+	}
 }
 
 /* HNV row 67: a damaged frame is never part of anything and never called good; those around it are merged. */
@@ -275,7 +293,7 @@ static void test_row67_damaged(void **state)
 		at = super_headers(&s) + (uint32_t)unit_below(&seed, 1300);
 		rte_pktmbuf_mtod(pkts[hit], uint8_t *)[at] ^= (uint8_t)(1 << unit_below(&seed, 8));
 		super_read(pkts[hit], damaged, WIRE_MAX);
-		n = offload_gro(pkts, 10, &counters);
+		n = offload_gro(pkts, 10, TAKES, &counters);
 		assert_in_range(n, 2, 3);
 		for (uint16_t i = 0; i < n; i++) {
 			if (pkt_meta(pkts[i])->gso_type)
@@ -353,6 +371,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_what_is_not_merged, all_back),
 		cmocka_unit_test_teardown(test_what_is_merged, all_back),
 		cmocka_unit_test_teardown(test_limits, all_back),
+		cmocka_unit_test_teardown(test_family_not_taken, all_back),
 		cmocka_unit_test_teardown(test_row67_damaged, all_back),
 		cmocka_unit_test_teardown(test_row67_verdict, all_back),
 	};
