@@ -208,8 +208,8 @@ void echo_again(struct worker *w);
 
 /* egress.c: frames of one burst of a guest queue, all the way to where they are gathered. */
 void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uint16_t n);
-/* Does the packet fit the path to the host? Whoever forwards has to ask, because the sender may have to be told. */
-bool egress_fits(const struct worker *w, const struct rte_mbuf *m, uint16_t host);
+/* MTU toward a host if the packet does not fit, else 0. Whoever forwards has to ask: the sender may have to be told. */
+uint16_t egress_too_big(const struct worker *w, const struct rte_mbuf *m, uint16_t host);
 /* encapsulate and gather packets with VERDICT_REMOTE (also flood's copies); they fit. */
 void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 /* fragment.c: may a packet that does not fit be cut? */

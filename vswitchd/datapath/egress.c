@@ -123,6 +123,50 @@ static void reply(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 		worker_drop(w, pkt_meta(m)->src, m, DROP_NEIGH_LIMIT);
 }
 
+/*
+ * MTU toward a host, if the packet does not fit; 0: it fits. What counts is what is sent, not what the inner IP header
+ * says: a guest may put as much behind its packet as it likes. Packets to be segmented are cut so that they fit.
+ */
+static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
+{
+	uint32_t len = m->pkt_len - ETH_HLEN_;
+	const struct tunnel *t;
+
+	if (unlikely(pkt_meta((struct rte_mbuf *)(uintptr_t)m)->gso_type))
+		return 0;
+	if (likely(len <= __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED)))
+		return 0;
+	t = rcu_dereference(w->dp->tunnels[host]);
+	return t && t->max_inner && len > t->max_inner ? t->max_inner : 0;
+}
+
+uint16_t egress_too_big(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
+{
+	return too_big(w, m, host);
+}
+
+/* The sender of a packet that would be lost on the way to a host it may be for is told; the others get it. */
+static void flood_too_big(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m)
+{
+	const struct policy_flood *f = s ? rcu_dereference(s->flood) : NULL;
+	struct pkt_meta *meta = pkt_meta(m);
+	uint16_t mtu = 0;
+
+	if (!f || mac_is_group(rte_pktmbuf_mtod(m, const uint8_t *)) || fragment_may(meta))
+		return;
+	for (uint16_t i = 0; i < f->n_hosts; i++) {
+		uint16_t one = too_big(w, m, f->hosts[i]);
+
+		if (one && (!mtu || one < mtu))
+			mtu = one;
+	}
+	if (!mtu)
+		return;
+	meta->drop = DROP_TOO_BIG;
+	answer_drop(w, rxq, s, m, mtu);
+	meta->drop = DROP_NONE;
+}
+
 /* A packet to be segmented becomes so many for each receiver. */
 static uint32_t frames_of(const struct pkt_meta *meta)
 {
@@ -131,7 +175,7 @@ static uint32_t frames_of(const struct pkt_meta *meta)
 	return (meta->pkt.l3_end - meta->gso_hdr_len + meta->gso_size - 1u) / meta->gso_size;
 }
 
-static void flood(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
+static void flood(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m)
 {
 	const struct policy_port *port = policy_port(w->dp->params.policy, pkt_meta(m)->src);
 
@@ -141,6 +185,8 @@ static void flood(struct worker *w, struct rxq *rxq, struct rte_mbuf *m)
 	}
 	if (port && port->vsid)
 		sights_flooded(w, rxq, port, m);
+	if (unlikely(m->pkt_len - ETH_HLEN_ > __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED)))
+		flood_too_big(w, rxq, s, m);
 	flood_packet(w, m, false);
 }
 
@@ -312,35 +358,13 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	encapsulate(w, go, ready, k);
 }
 
-/*
- * MTU toward a host, if the packet does not fit; 0: it fits. What counts is what is sent, not what the inner IP header
- * says: a guest may put as much behind its packet as it likes. Packets to be segmented are cut so that they fit.
- */
-static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
-{
-	uint32_t len = m->pkt_len - ETH_HLEN_;
-	const struct tunnel *t;
-
-	if (unlikely(pkt_meta((struct rte_mbuf *)(uintptr_t)m)->gso_type))
-		return 0;
-	if (likely(len <= __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED)))
-		return 0;
-	t = rcu_dereference(w->dp->tunnels[host]);
-	return t && t->max_inner && len > t->max_inner ? t->max_inner : 0;
-}
-
-bool egress_fits(const struct worker *w, const struct rte_mbuf *m, uint16_t host)
-{
-	return !too_big(w, m, host);
-}
-
 static void deliver_slow(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m)
 {
 	struct pkt_meta *meta = pkt_meta(m);
 
 	switch (meta->verdict) {
 	case VERDICT_FLOOD:
-		flood(w, rxq, m);
+		flood(w, rxq, s, m);
 		return;
 	case VERDICT_REPLY:
 		reply(w, rxq, m);

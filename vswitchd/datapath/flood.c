@@ -42,9 +42,10 @@ static unsigned int to_hosts(struct worker *w, const struct policy_flood *f, str
 	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < f->n_hosts; i++) {
+		uint16_t mtu = egress_too_big(w, m, f->hosts[i]);
 		struct rte_mbuf *c;
 
-		if (!egress_fits(w, m, f->hosts[i])) {
+		if (unlikely(mtu) && !fragment_may(pkt_meta(m))) {
 			drop_count(&w->drops, DROP_TOO_BIG, 1);
 			continue;
 		}
@@ -53,6 +54,11 @@ static unsigned int to_hosts(struct worker *w, const struct policy_flood *f, str
 			continue;
 		pkt_meta(c)->dst = f->hosts[i];
 		pkt_meta(c)->dst_pa = PA_ANY;
+		if (unlikely(mtu)) {
+			fragment_packet(w, c, mtu);
+			sent++;
+			continue;
+		}
 		copies[k++] = c;
 		sent++;
 		if (k == BURST) {

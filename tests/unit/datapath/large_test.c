@@ -255,6 +255,33 @@ static void refused(void **state)
 	assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 0);
 }
 
+/* To an address that nobody knows yet the same holds: DF is answered, without it pieces go to each host. */
+static void too_long_for_a_flood(void **state)
+{
+	static const uint8_t unknown[6] = { 2, 0, 0, 0, 7, 7 };
+	struct frame f;
+
+	world_set(OBJECT_RECORD, "vsid=5001 mac=02:00:00:00:09:01 host=far type=l2only");
+	for (unsigned int df = 0; df < 2; df++) {
+		frame_init(&f, buf, sizeof(buf));
+		frame_eth(&f, unknown, mac_a, FRAME_AUTO);
+		frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = FRAME_IPV4(10, 0, 0, 77),
+							.frag = df ? 0x4000 : 0 });
+		frame_udp(&f, 1, 2);
+		frame_fill(&f, 1472, 3);
+		guest_sends(A, &f);
+		world_turn();
+		assert_int_equal(world.ports[B].n_got, 1); /* whole: it fits here */
+		assert_int_equal(world.ports[B].got_whole[0], 1514);
+		assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, df ? 0 : 2);
+		assert_int_equal(drops_of(DROP_TOO_BIG), df);
+		assert_int_equal(world.ports[A].n_got, df);
+	}
+	assert_int_equal(world.ports[A].got[0][34], 3); /* fragmentation needed */
+	assert_int_equal(world.ports[A].got[0][35], 4);
+	assert_int_equal(load_be16(world.ports[A].got[0] + 40), 1458);
+}
+
 /* A frame of 14 KB that is not to be segmented fits no wire; here it goes where the port's MTU says so. */
 static void longer_than_any_mtu(void **state)
 {
@@ -331,6 +358,7 @@ int main(void)
 		T(row66_remote), T(remote_routed),	   T(local_untouched), T(local_without),
 		T(flooded),	 T(too_long_for_the_path), T(refused),	       T(mss_is_clamped),
 		T(flooded_to_the_group), T(longer_than_any_mtu), T(flood_limit_counts_segments),
+		T(too_long_for_a_flood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
