@@ -138,6 +138,19 @@ static void leave(struct worker *w, struct exits *x, struct rte_mbuf **pkts, uin
 		spread(w, x->port, x->queues, x->n, pkts, n);
 }
 
+/* A segment as the guest takes it. @return false: it cannot be given, and is gone. */
+static bool prepare_segment(struct worker *w, uint16_t port, struct rte_mbuf **pkt, uint32_t takes)
+{
+	enum drop_reason why = DROP_NONE;
+	enum offload_give r = offload_guest_give(pkt, takes, w->dp->params.pool, &why);
+
+	stat_add(&w->offload.n[OFFLOAD_CSUM_SW], r == OFFLOAD_GIVE_FINISHED);
+	if (likely(r == OFFLOAD_GIVE_WHOLE || r == OFFLOAD_GIVE_FINISHED))
+		return true;
+	worker_drop(w, port, *pkt, why ? why : DROP_GUEST_META);
+	return false;
+}
+
 /* For a guest that takes no packets of more than one segment. */
 static void give_segments(struct worker *w, struct exits *x, struct rte_mbuf *m, uint32_t takes)
 {
@@ -149,10 +162,16 @@ static void give_segments(struct worker *w, struct exits *x, struct rte_mbuf *m,
 
 	why = offload_gso_begin(&g, m, 0, takes & PORT_RX_CSUM);
 	while (!why && (n = offload_gso_next(&g, pool, pkts, BURST)) > 0) {
+		uint16_t k = 0;
+
 		stat_add(&w->offload.n[OFFLOAD_TSO_FRAMES], (uint64_t)n);
-		for (int i = 0; i < n; i++)
-			offload_guest_give(&pkts[i], takes, pool, &why); /* of a segment only the flags are set */
-		leave(w, x, pkts, (uint16_t)n);
+		for (int i = 0; i < n; i++) {
+			struct rte_mbuf *seg = pkts[i];
+
+			if (prepare_segment(w, x->port->index, &seg, takes))
+				pkts[k++] = seg;
+		}
+		leave(w, x, pkts, k);
 	}
 	if (unlikely(n < 0))
 		why = DROP_NO_MBUF;
