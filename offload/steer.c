@@ -147,7 +147,7 @@ static struct steer_rule *plan(const struct member *m, bool on, const struct off
 	return next;
 }
 
-/* May the member have rules? Whether it takes one is seen when it is asked, so only a known failure speaks against it. */
+/* May the member have rules? Whether it takes one is seen when it is asked, so only a failure speaks against it. */
 static bool may_steer(struct offload *o, const struct member *m)
 {
 	bool may;

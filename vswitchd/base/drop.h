@@ -15,7 +15,7 @@
 	/* from the guest: metadata and headers */ \
 	X(GUEST_META, "guest-meta", "virtio header or buffer chain contradicts the frame") \
 	X(GUEST_RUNT, "guest-runt", "frame shorter than an Ethernet header") \
-	X(GUEST_OVERSIZE, "guest-oversize", "frame longer than the port's MTU (at least 9216) allows, not to be segmented") \
+	X(GUEST_OVERSIZE, "guest-oversize", "frame longer than the port's MTU, and than 9216 bytes allow") \
 	X(GUEST_VLAN, "guest-vlan", "802.1Q tag from a guest on a virtual subnet") \
 	X(BAD_IP, "bad-ip", "IPv4 or IPv6 header malformed or truncated") \
 	X(BAD_ARP, "bad-arp", "ARP packet malformed") \

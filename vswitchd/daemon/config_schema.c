@@ -179,7 +179,8 @@ static const struct field underlay_rows[] = {
 static const struct field offload_rows[] = {
 	{ .name = "trust", .type = FIELD_ENUM, PLACE(offload_trust), .names = offload_trust_names, .def = "accepted",
 	  .flags = FIELD_RELOAD,
-	  .text = "What has to be known of a NIC's segmentation, checksums, flow rules before they are used. accepted: its driver "
+	  .text = "What has to be known of a NIC's segmentation, checksums, flow rules before they are used. "
+		  "accepted: its driver "
 		  "checks such packets and takes them. proven: they came back right from a loop. none: software does "
 		  "all. granted: its driver claims it, which is all there is of received checksums and of drivers "
 		  "that check nothing. What was seen to fail is never used." },

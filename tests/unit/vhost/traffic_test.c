@@ -95,8 +95,8 @@ static void test_long_frames(void **state)
 }
 
 /*
- * A guest that takes 64 KiB without mergeable buffers makes chains, or tables, for that. Short frames in bursts must not
- * be put into the descriptors of one chain, nor over a table.
+ * A guest that takes 64 KiB without mergeable buffers makes chains, or tables, for that. Short frames in bursts must
+ * not be put into the descriptors of one chain, nor over a table.
  */
 static void test_long_chains(void **state)
 {
