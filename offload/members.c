@@ -63,17 +63,13 @@ const char *offload_path_name(enum offload_path p)
 	return p < OFFLOAD_PATHS ? path_names[p] : NULL;
 }
 
-void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c)
+void offload_member_config(const struct member_info *info, struct member_config *c)
 {
-	uint64_t tx = TX_TSO;
-
 	/*
-	 * Fast free forbids shared and indirect buffers on a transmit queue. Ours never are there: flood and
-	 * fragmentation make real copies toward members, and references are only counted up toward local ports.
+	 * Not RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE: a driver would give buffers back to the pool unseen, also those that are
+	 * shared or attached, as the pieces of a packet that is cut inside the tunnel are.
 	 */
-	if (one_pool)
-		tx |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	c->tx_offloads = info->tx_capa & tx;
+	c->tx_offloads = info->tx_capa & TX_TSO;
 	c->rx_offloads = info->rx_capa & RX_SUMS;
 }
 
@@ -81,7 +77,7 @@ void offload_member_choose(const struct member_info *claims, struct member_confi
 {
 	uint64_t tx = c->tx_offloads & claims->tx_capa, rx = c->rx_offloads & claims->rx_capa, keep;
 
-	keep = tx & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+	keep = tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (has(tx, TX_SUMS))
 		keep |= TX_SUMS;
 	if (has(tx, TX_TSO))

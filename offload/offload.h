@@ -233,12 +233,10 @@ uint16_t offload_gro(struct rte_mbuf **pkts, uint16_t n, uint32_t takes, struct 
 /* ---- control side ---- */
 
 /*
- * Choose a member's device configuration from what its driver claims: what the packet path can use, and fast free when
- * every packet comes from one pool with one reference.
- * @param one_pool  all packets of this process come from one pool.
- * @param c         rxq, txq, mtu and pool are kept; the offload members are filled. portctl thread.
+ * Choose a member's device configuration from what its driver claims: what the packet path can use.
+ * @param c  rxq, txq, mtu and pool are kept; the offload members are filled. portctl thread.
  */
-void offload_member_config(const struct member_info *info, bool one_pool, struct member_config *c);
+void offload_member_config(const struct member_info *info, struct member_config *c);
 
 /*
  * For member_config.choose: out of what is asked for, what the driver claims completely. Half of it would only make

@@ -30,7 +30,7 @@ static void open_with(unsigned int claims, unsigned int lies, bool no_loop, uint
 						.careless = careless, .below = &below_ops };
 	o = offload_create(&knobs);
 	assert_non_null(o);
-	offload_member_config(&all, true, &c);
+	offload_member_config(&all, &c);
 	assert_int_equal(emunic_ops.open(&spec, &dev, &err), 0);
 	assert_int_equal(dev.ops->configure(&dev, &c, &err), 0);
 	assert_int_equal(dev.ops->info(&dev, &info), 0);
@@ -114,7 +114,8 @@ static void test_choose(void **state)
 	struct member_info all = { .tx_capa = UINT64_MAX, .rx_capa = UINT64_MAX }, half = all;
 	struct member_config wish = { 0 }, c;
 
-	offload_member_config(&all, true, &wish);
+	offload_member_config(&all, &wish);
+	assert_false(wish.tx_offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	c = wish;
 	offload_member_choose(&all, &c);
 	assert_int_equal(c.tx_offloads, wish.tx_offloads);
