@@ -31,15 +31,12 @@ RESTART_SECONDS = 1.0
 MAX_SLEEP = 0.0005  # of a worker, as configured by default
 
 
-def allowed(seconds: float, witness: Witness) -> float:
+def tolerance() -> float:
     """Times are for a machine that does nothing else and a build that is meant for use: with sanitizers all takes
-    several times as long, and other work on few cores has its share, be it of this machine or of others on its host.
+    several times as long, and other work on few cores has its share.
     """
-    late = witness.stop()
     sanitized = b"__asan_init" in Path(program("vswitchd")).read_bytes()
-    slower = (3.0 if sanitized else 1.0) * max(1.0, min(3.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
-    print(late)
-    return seconds * slower + late.worst + 50 * late.typical
+    return (3.0 if sanitized else 1.0) * max(1.0, min(3.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def pair(fabric: Fabric, **options: object) -> tuple[TapGuest, TapGuest]:
@@ -154,7 +151,6 @@ def test_restart_under_a_real_guest(new_fabric: MAKE, hard: bool) -> None:
     fabric.start()
     a.reaches("10.0.0.12")
     at_b = b.capture()
-    witness = Witness(fabric.run)
     job = a.start("ping -n -D -i 0.02 10.0.0.12")
     at_b.wait(lambda f: f.destination == b.mac, "the pings", 10)
     fabric.hosts["h1"].restart(hard=hard)
@@ -165,7 +161,7 @@ def test_restart_under_a_real_guest(new_fabric: MAKE, hard: bool) -> None:
     answered = [float(stamp) for stamp in re.findall(r"\[([\d.]+)\] \d+ bytes from", job.stop().output)]
     gaps = [max(later - earlier for earlier, later in zip(times, times[1:])) for times in (answered, heard)]
     print(f"longest gap: {gaps[0]:.3f} s for the guest, {gaps[1]:.3f} s for its peer")
-    assert max(gaps) <= allowed(RESTART_SECONDS, witness), gaps
+    assert max(gaps) <= RESTART_SECONDS * tolerance(), gaps
     assert a.run("ip -o link show eth0").output.count("state UP") == 1
 
 
@@ -223,15 +219,14 @@ def test_restart_under_traffic(fabric: Fabric, hard: bool) -> None:
     a, b = pair(fabric)
     run = stream(a, b)
     run.wait_received(300)
-    witness = Witness(fabric.run)
     ended = time.monotonic()
     fabric.hosts["h1"].restart(hard=hard)
     ready = time.monotonic()
-    run.capture.wait(lambda f: f.when > ready, "traffic after the restart", timeout=10.0)
+    run.capture.wait(lambda f: f.when > ready, "traffic after the restart", timeout=1.0)
     run.wait_received(run.capture_count() + 500)
     verdict = run.stop()
     print(f"gap {verdict.longest_gap:.3f} s, of it until READY {ready - ended:.3f} s; lost {verdict.lost}")
-    assert verdict.longest_gap <= allowed(RESTART_SECONDS, witness), verdict
+    assert verdict.longest_gap <= RESTART_SECONDS * tolerance(), verdict
     assert verdict.duplicated == 0 and not verdict.reordered_flows, verdict
 
 
@@ -357,8 +352,8 @@ def test_hugepages(fabric: Fabric) -> None:
 
 @pytest.mark.alone
 def test_idle_switch_sleeps(fabric: Fabric) -> None:
-    """No traffic: a tenth of a core at most, and no nap is longer than it may be, so that the first packet after the
-    silence does not wait long.
+    """No traffic: less than 5 % of a core, and no nap is longer than it may be; the first packet after the silence does
+    not wait long.
     """
     a, _ = pair(fabric)
     for guest in ("a", "b"):
@@ -367,15 +362,16 @@ def test_idle_switch_sleeps(fabric: Fabric) -> None:
     assert host.process
     witness = Witness(fabric.run)
     before = naps(host)
-    share = min(host.process.cpu_share(1.0) for _ in range(5))
+    share = min(host.process.cpu_share(2.0) for _ in range(3))
     naps_made, slept = (now - then for now, then in zip(naps(host), before))
-    times = [float(t) for t in re.findall(r"time=([\d.]+)", a.run("ping -n -c 10 -i 0.2 10.0.0.12").output)]
-    late = witness.stop().typical
-    print(f"{share:.1%} of a core, naps of {1e6 * slept / naps_made:.0f} us, pings {times} ms; {witness}")
-    assert share < 0.1
-    assert slept / naps_made <= MAX_SLEEP + 4 * late
-    # On the way there and back two naps of each switch; whoever else has to be woken pays for it as the witness did.
-    assert len(times) == 10 and min(times) < 10 + 1000 * (4 * MAX_SLEEP + 20 * late), times
+    print(f"{share:.1%} of a core, naps of {1e6 * slept / naps_made:.0f} us; {witness.stop()}")
+    assert share < 0.05, f"{share:.1%} of a core"
+    assert slept / naps_made <= MAX_SLEEP + 4 * witness.typical
+    witness = Witness(fabric.run)
+    times = [float(t) for t in re.findall(r"time=([\d.]+)", a.run("ping -n -c 5 -i 0.5 10.0.0.12").output)]
+    print(f"{times} ms; {witness.stop()}")
+    # There and back, some ten have to be woken one after the other: each may pay for it as the witness did.
+    assert sorted(times)[2] < max(10, 1000 * (20 * witness.typical + witness.worst)), times
 
 
 def naps(host: Host) -> tuple[int, float]:

@@ -20,7 +20,6 @@ from lab.run import Run
 from lab.teamtool import TeamTool
 from lab.underlay import Cable, Underlay
 from lab.wait import never, until
-from lab.witness import Witness
 
 PAS = {"h1": ("192.0.2.11", "192.0.2.12"), "h2": ("192.0.2.21", "192.0.2.22")}
 PAS6 = {"h1": ("2001:db8::11", "2001:db8::12"), "h2": ("2001:db8::21", "2001:db8::22")}
@@ -169,7 +168,7 @@ def test_row62_dead_link_moves_the_address(bed: Bed, pas: dict[str, tuple[str, .
     cable.plug()
     back = team.wait(mark, event="view", usable=2)
     held = team.wait(mark, event="member", text="a0: link is back, held down")
-    assert 0.29e9 <= back["at"] - held["at"] <= 5e9
+    assert 0.29e9 <= back["at"] - held["at"] <= 1e9
     status = team.status()
     assert [member["buckets"] for member in status["members"]] == [128, 128]
     assert [pa["now"] for pa in status["pas"]] == [0, 1]
@@ -184,7 +183,6 @@ def test_row62_view_is_published_within_5_ms(bed: Bed) -> None:
     """From the link event to the view that no longer uses the member."""
     team = bed.team("h1")
     team.wait_preferred(*PAS["h1"])
-    witness = Witness(bed.run)
     took = []
     for _ in range(7):
         mark = team.mark()
@@ -196,9 +194,8 @@ def test_row62_view_is_published_within_5_ms(bed: Bed) -> None:
         mark = team.mark()
         bed.cables["h1"][0].plug()
         team.wait(mark, event="view", usable=2)
-    late = witness.stop()
-    print(f"link event to view: median {statistics.median(took)} us, maximum {max(took)} us; {late}")
-    assert statistics.median(took) < 5000 + 4e6 * late.typical, took
+    print(f"link event to view: median {statistics.median(took)} us, maximum {max(took)} us")
+    assert statistics.median(took) < 5000, took
 
 
 def test_row23_duplicate(bed: Bed) -> None:

@@ -14,7 +14,6 @@ from lab.netns import Netns
 from lab.team_fabric import TeamFabric
 from lab.team_options import OptionMonitor
 from lab.underlay import Cable
-from lab.witness import Witness
 
 RATE = 1000
 FLOWS = 256
@@ -32,12 +31,10 @@ class Cost:
     lost: dict[str, list[int]] = field(default_factory=lambda: {"a": [], "b": []})
     delays: list[float] = field(default_factory=list)
     quiet: list[float] = field(default_factory=list)  # without load
-    late: float = 0.0  # milliseconds that the machine typically let wait who had something to do, without load
 
     def check(self, lost: int, delay: float) -> None:
         delays, quiet = ([round(each, 1) for each in series] for series in (self.delays, self.quiet))
         print(f"lost per flap {self.lost}; view {delays} ms after the driver, without load {quiet} ms")
-        delay += 4 * self.late
         for counts in self.lost.values():
             assert statistics.median(counts) <= lost and max(counts) <= SLACK * lost, self.lost
         # Both see the view after it was published, never before: the earlier one is nearer to the truth.
@@ -122,11 +119,7 @@ def flap(fabric: TeamFabric, load: Load, host: str, nic: int, times: int, quiet:
         cost.delays.append((published - said.when) / 1000)
         monitor.close()
         events.close()
-    if quiet:
-        witness = Witness(fabric.run)
-        cost.quiet = quiet_delays(fabric, host, nic, quiet)
-        cost.late = 1000 * witness.stop().typical
-        print(witness)
+    cost.quiet = quiet_delays(fabric, host, nic, quiet)
     return cost
 
 
