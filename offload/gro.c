@@ -79,7 +79,8 @@ static inline bool look_at(const struct rte_mbuf *m, uint32_t takes, struct look
 	l->hash = key_hash(l);
 	l->mergeable = l->bad = false;
 	if (unlikely(pkt->l4_off + TCP_HLEN_MIN > m->data_len) || meta->gso_type || meta->src != PORT_WIRE ||
-	    pkt->flags & (PKT_F_OPTIONS | PKT_F_PADDED | PKT_F_VLAN) || !(takes & (l->v6 ? PORT_RX_TSO6 : PORT_RX_TSO4)))
+	    pkt->flags & (PKT_F_OPTIONS | PKT_F_PADDED | PKT_F_VLAN) ||
+	    !(takes & (l->v6 ? PORT_RX_TSO6 : PORT_RX_TSO4)))
 		return true;
 	tcp_len = (l->tcp[12] >> 4) * 4u;
 	l->hdr_len = (uint16_t)(pkt->l4_off + tcp_len);

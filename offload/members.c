@@ -66,8 +66,8 @@ const char *offload_path_name(enum offload_path p)
 void offload_member_config(const struct member_info *info, struct member_config *c)
 {
 	/*
-	 * Not RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE: a driver would give buffers back to the pool unseen, also those that are
-	 * shared or attached, as the pieces of a packet that is cut inside the tunnel are.
+	 * Not RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE: a driver would give buffers back to the pool unseen, also those that
+	 * are shared or attached, as the pieces of a packet that is cut inside the tunnel are.
 	 */
 	c->tx_offloads = info->tx_capa & TX_TSO;
 	c->rx_offloads = info->rx_capa & RX_SUMS;

@@ -74,7 +74,8 @@ class Builder:
         steps.append(["ninja", "-C", str(directory)])
         for argv in steps:
             log = self.logs / f"build-{flavour.name}-{argv[0]}.log"
-            done = children.run(self.report, name, argv, log, TIMEOUT, env={"CC": f"ccache {flavour.compiler}"} | CCACHE_ENV)
+            env = {"CC": f"ccache {flavour.compiler}"} | CCACHE_ENV
+            done = children.run(self.report, name, argv, log, TIMEOUT, env=env)
             seconds += done.seconds
             if done.status != 0:
                 self.report.add(Outcome.FAILED, name, seconds, done.text())

@@ -345,8 +345,9 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_teardown(fn, bed_cleanup)
 	const struct CMUnitTest tests[] = {
-		T(test_split),	     T(test_packed), T(test_long_frames), T(test_long_chains), T(test_queues), T(test_enable),
-		T(test_queue_limit), T(test_mtu),    T(test_rarp),	  T(test_rarp_alone), T(test_garbage),
+		T(test_split),	 T(test_packed), T(test_long_frames), T(test_long_chains),
+		T(test_queues),	 T(test_enable), T(test_queue_limit), T(test_mtu),
+		T(test_rarp),	 T(test_rarp_alone), T(test_garbage),
 	};
 
 	return cmocka_run_group_tests(tests, bed_start, bed_stop);
