@@ -149,6 +149,9 @@ def start_guests(narrator: Narrator, scene: Scene, options: argparse.Namespace) 
             scene.fabric.finish_by_name(name)
             after = f" after {guest.boot_seconds:.0f} s" if isinstance(guest, QemuGuest) else ""
             narrator.line(f"{name} is up{after}: {scene.fabric.describe(name)}")
+    with narrator.step("h1 and h2 resolve each other's provider addresses"):
+        for host in scene.fabric.hosts.values():
+            scene.fabric.wait_neighbours(host)
     for name, guest in scene.machines.items():
         guest.start(f"while :; do echo {name} | busybox nc -l -p {NAME_PORT} > /dev/null; done")
 
