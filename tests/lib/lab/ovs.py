@@ -22,6 +22,8 @@ class OvsHost:
     the whole 32-bit GRE key (key=flow): VSID << 8 | FlowID.
     """
 
+    program = "ovs-vswitchd"
+
     def __init__(self, run: Run, underlay: Underlay, name: str, provider_address: str) -> None:
         self.name = name
         self.netns = Netns(run, name)
@@ -50,10 +52,11 @@ class OvsHost:
         )
         until((self.directory / "db.sock").exists, "ovsdb-server listens")
         self.vsctl("--no-wait", "init")
+        self.set_up_switch()
         self.switch: Process = self.netns.start(
             f"{self.name}-ovs",
             [
-                "ovs-vswitchd",
+                self.program,
                 self._db,
                 f"--unixctl={self.directory}/vswitchd.ctl",
                 f"--pidfile={self.directory}/ovs-vswitchd.pid",
@@ -61,12 +64,19 @@ class OvsHost:
             env=self._env,
         )
 
+    def set_up_switch(self) -> None:
+        """What is in the database before the switch starts."""
+
+    def add_nic(self) -> None:
+        self.vsctl("add-port", "br-phy", "a0")
+
     def _make_bridges(self, provider_address: str) -> None:
         for bridge in ("br-phy", "br-int"):
             self.vsctl(
                 "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev", "fail-mode=secure"
             )
-        self.vsctl("add-port", "br-phy", "a0", "--", "set", "bridge", "br-phy", "fail-mode=standalone")
+        self.add_nic()
+        self.vsctl("set", "bridge", "br-phy", "fail-mode=standalone")
         self.vsctl(
             "add-port",
             "br-int",
@@ -95,15 +105,19 @@ class OvsHost:
         for netns, end in ((self.netns, port), (guest.netns, "eth0")):
             netns.sh(f"ethtool -K {end} tx off", check=False)
         self.netns.ip(f"link set {port} addrgenmode none up")
-        number = len(self._guests) + 1
-        self.vsctl("add-port", "br-int", port, "--", "set", "interface", port, f"ofport_request={number}")
+        self.add_port(guest, port, vsid, flow_id)
+        return guest
+
+    def add_port(self, guest: NetnsGuest, port: str, vsid: int, flow_id: int = 0, *interface: str) -> None:
+        """A guest's port of br-int; `interface` are settings of its interface."""
+        number, mac = len(self._guests) + 1, guest.mac
+        self.vsctl("add-port", "br-int", port, "--", "set", "interface", port, f"ofport_request={number}", *interface)
         self.flow(f"in_port=100,tun_id={vsid << 8:#x}/0xffffff00,dl_dst={mac},actions=output:{number}")
         self.flow(
             f"in_port=100,tun_id={vsid << 8:#x}/0xffffff00,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00,"
             f"actions=output:{number}"
         )
-        self._guests[name] = (number, vsid << 8 | flow_id)
-        return guest
+        self._guests[guest.name] = (number, vsid << 8 | flow_id)
 
     def reach(self, guest: NetnsGuest, mac: str, provider_address: str) -> None:
         """Frames from `guest` to `mac`, and its broadcasts, go to that provider address."""
