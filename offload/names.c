@@ -3,3 +3,4 @@
 #include "offload/offload.h"
 
 const char *const offload_trust_names[] = { "accepted", "proven", "none", "granted", NULL };
+const char *const offload_rss_names[] = { "auto", "off", "always", NULL };

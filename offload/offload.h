@@ -36,7 +36,8 @@
 	X(GRO_FRAMES, "gro-frames", "received segments in them") \
 	X(RX_CSUM_HW, "rx-checksum-hardware", "inner checksums verified by the NIC") \
 	X(RX_CSUM_SW, "rx-checksum-software", "inner checksums verified by the switch") \
-	X(RX_CSUM_BAD, "rx-checksum-bad", "inner checksums found wrong: delivered as they are, never called good")
+	X(RX_CSUM_BAD, "rx-checksum-bad", "inner checksums found wrong: delivered as they are, never called good") \
+	X(RSS_SW, "rss-software", "received frames handed over to the worker that their inner flow chooses")
 
 enum offload_counter {
 #define X(sym, name, text) OFFLOAD_##sym,
@@ -211,6 +212,9 @@ int offload_gso_next(struct offload_gso *g, struct rte_mempool *pool, struct rte
 /* Did the NIC, if it is trusted with that, verify the outer IPv4 checksum of a received frame? Worker. */
 bool offload_rx_ip_good(const struct member_dev *dev, const struct rte_mbuf *m);
 
+/* Nothing that the NIC said of a received frame is believed any more. Worker. */
+void offload_rx_forget(struct rte_mbuf *m);
+
 /*
  * Take the NIC's word for a frame after decapsulation: meta->csum_state becomes CSUM_GOOD if the member is trusted with
  * that, the outer and the inner IP header and the inner TCP or UDP checksum were all found right, and the NIC saw the
@@ -295,6 +299,17 @@ struct offload_member_status {
 	uint32_t rules_wanted, rules; /* installed */
 	char rules_why[64];	      /* of the first that was refused, "" */
 };
+
+/*
+ * Received frames are handed to the worker that their inner flow chooses, where a member's queues do not spread inner
+ * flows over workers (datapath/handover.c).
+ */
+enum offload_rss {
+	OFFLOAD_RSS_AUTO, /* while a worker gets more than it can carry and another one has time */
+	OFFLOAD_RSS_OFF,
+	OFFLOAD_RSS_ALWAYS,
+};
+extern const char *const offload_rss_names[];
 
 struct offload_knobs {
 	uint8_t trust; /* enum offload_trust */

@@ -16,6 +16,11 @@ bool offload_rx_ip_good(const struct member_dev *dev, const struct rte_mbuf *m)
 	       m->packet_type & RTE_PTYPE_L3_MASK && !(m->packet_type & RTE_PTYPE_TUNNEL_MASK);
 }
 
+void offload_rx_forget(struct rte_mbuf *m)
+{
+	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+}
+
 /* Does the NIC's idea of what is inside agree with ours? */
 static bool saw_inside(uint32_t ptype, const struct pkt_info *pkt)
 {

@@ -70,6 +70,7 @@
 	X(SRC_PA_MISMATCH, "src-pa-mismatch", "outer source is not of the host of the inner source") \
 	X(SRC_RECORD, "src-record", "no lookup record for the inner source") \
 	X(NOT_LOCAL, "not-local", "inner destination has no port on this host") \
+	X(WORKER_FULL, "worker-full", "the worker that the flow chose did not take the frame in time (software-rss)") \
 	/* to the guest */ \
 	X(PORT_DOWN, "port-down", "destination port is not active") \
 	X(PORT_FULL, "port-full", "guest's receive ring is full") \

@@ -17,6 +17,7 @@
 #define FLOW_PA(h)     (((h) >> 8) & 0xff)
 #define FLOW_ID(h)     (((h) >> 16) & 0xff)
 #define FLOW_QUEUE(h)  (((h) >> 24) & 0xff)
+#define FLOW_WORKER(h) FLOW_PA(h) /* of received frames, which choose no address */
 
 /*
  * 64 x 64 -> 128 multiply and fold: needs no CPU feature, and every output byte depends on every input bit.

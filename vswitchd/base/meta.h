@@ -69,7 +69,7 @@ struct pkt_meta {
 	uint32_t trace;	  /* its number in traces, 0: in none */
 	uint8_t told;	  /* verdict that traces know */
 	uint8_t outer_len; /* from the wire: bytes in front of the frame, from the outer Ethernet header on */
-	uint8_t reserved[2];
+	uint16_t view;	   /* handed over: low bits of the generation of the team view that `member` is of */
 };
 
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");

@@ -288,6 +288,14 @@ static struct json_object *object_member(struct json_object *o, const char *name
 	return v;
 }
 
+static void text_software_rss(struct json_object *o)
+{
+	printf("\nsoftware-rss %s: %lld of %lld workers hand received frames over to others\n",
+	       json_object_get_string(object_member(o, "knob")),
+	       (long long)json_object_get_int64(object_member(o, "spreading")),
+	       (long long)json_object_get_int64(object_member(o, "workers")));
+}
+
 static void text_offload(struct json_object *o)
 {
 	print_table(offload_port_columns, object_member(o, "ports"));
@@ -295,6 +303,7 @@ static void text_offload(struct json_object *o)
 	print_table(offload_member_columns, object_member(o, "members"));
 	putchar('\n');
 	print_table(offload_path_columns, object_member(o, "paths"));
+	text_software_rss(object_member(o, "software-rss"));
 	putchar('\n');
 	print_table(drop_columns, object_member(o, "counters"));
 }

@@ -186,6 +186,11 @@ static const struct field offload_rows[] = {
 		  "that check nothing. What was seen to fail is never used." },
 	{ .name = "vmq", .type = FIELD_BOOL, PLACE(offload_vmq), .def = "true", .flags = FIELD_RELOAD,
 	  .text = "Flow rules in NICs that take them: frames of a VSID and MAC go to the worker of that guest." },
+	{ .name = "software-rss", .type = FIELD_ENUM, PLACE(offload_rss), .names = offload_rss_names, .def = "auto",
+	  .flags = FIELD_RELOAD,
+	  .text = "Received frames are handed to the worker that their inner flow chooses, where a member has fewer "
+		  "queues than there are workers, or does not spread inner flows. auto: while a worker gets more than "
+		  "it can carry and another one has time." },
 	{ 0 },
 };
 

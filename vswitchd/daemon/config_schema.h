@@ -54,6 +54,7 @@ struct settings {
 	/* offload */
 	uint8_t offload_trust; /* enum offload_trust */
 	bool offload_vmq;
+	uint8_t offload_rss; /* enum offload_rss */
 	/* limits */
 	uint32_t flood_pps, neigh_pps, learn_pps, learned_per_port;
 	/* store */

@@ -126,6 +126,21 @@ static void add_members(struct manager *m, struct json_object *o)
 	json_object_object_add(o, "paths", paths);
 }
 
+/* Of workers, how many hand received frames over to others at the moment? */
+static struct json_object *software_rss(struct manager *m)
+{
+	struct json_object *o = json_object_new_object();
+	struct datapath_worker_stats st;
+	unsigned int n = 0;
+
+	while (datapath_worker_stats(manager_datapath(m), n, &st) == 0)
+		n++;
+	add_str(o, "knob", offload_rss_names[manager_settings(m)->offload_rss]);
+	add_int(o, "workers", n);
+	add_int(o, "spreading", datapath_spreading(manager_datapath(m)));
+	return o;
+}
+
 struct json_object *show_offload(struct manager *m)
 {
 	struct json_object *o = json_object_new_object(), *ports = json_object_new_array();
@@ -136,6 +151,7 @@ struct json_object *show_offload(struct manager *m)
 		json_object_array_add(ports, port(&info));
 	json_object_object_add(o, "ports", ports);
 	add_members(m, o);
+	json_object_object_add(o, "software-rss", software_rss(m));
 	json_object_object_add(o, "counters", counters(m));
 	return o;
 }

@@ -75,6 +75,7 @@ static void apply_settings(struct reload *rl)
 	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);
 	m->knobs.flow_id = m->settings.flow_id;
 	m->knobs.mss_clamp = m->settings.mss_clamp;
+	m->knobs.rss = m->settings.offload_rss;
 	datapath_set_knobs(m->datapath, &m->knobs);
 	offloads_reload(m);
 	/* Without memory the old places stay; they are only for messages. */

@@ -274,6 +274,7 @@ static int make_datapath(struct manager *m, struct errbuf *err)
 		.flow_id = m->settings.flow_id,
 		.plain_uplink = m->settings.plain_uplink,
 		.mss_clamp = m->settings.mss_clamp,
+		.rss = m->settings.offload_rss,
 		.provider_mtu = m->settings.provider_mtu,
 	};
 	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);

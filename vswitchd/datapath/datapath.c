@@ -25,6 +25,7 @@ static int knobs_publish(struct datapath *dp, const struct datapath_params *para
 		.flow_id = params->flow_id,
 		.plain_uplink = params->plain_uplink,
 		.mss_clamp = params->mss_clamp,
+		.rss = params->rss,
 	};
 	rcu_assign(dp->knobs, k);
 	if (old && dp->running)
@@ -74,7 +75,9 @@ int datapath_create(const struct datapath_params *params, struct datapath **ret,
 		if (!dp->workers[i])
 			goto fail;
 	}
-	r = knobs_publish(dp, params);
+	r = handover_init(dp);
+	if (r >= 0)
+		r = knobs_publish(dp, params);
 	if (r >= 0)
 		r = plan_publish(dp);
 	if (r < 0)
@@ -132,6 +135,7 @@ void datapath_free(struct datapath *dp)
 		sights_free(dp->workers[i]);
 		free(dp->workers[i]);
 	}
+	handover_free(dp);
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
 		port_free(dp->ports[i]);
 	for (unsigned int i = 0; i < POLICY_MAX_HOSTS; i++)

@@ -43,6 +43,7 @@ struct datapath_params {
 	bool flow_id;		   /* false: FlowID always 0 */
 	bool plain_uplink;	   /* VSID-0 ports reach the team */
 	bool mss_clamp;		   /* lower the MSS option of SYNs to what fits the tunnel */
+	uint8_t rss;		   /* enum offload_rss */
 	uint16_t provider_mtu;	   /* underlay IP MTU where no member says better */
 };
 
@@ -58,7 +59,7 @@ int datapath_start(struct datapath *dp, struct errbuf *err);
 /* Stop the workers (they finish their turn), free everything. Main thread. */
 void datapath_free(struct datapath *dp);
 
-/* Change the knobs that may change at run time: sleep, rates, flow_id. Main thread. */
+/* Change the knobs that may change at run time: sleep, rates, flow_id, mss_clamp, rss. Main thread. */
 void datapath_set_knobs(struct datapath *dp, const struct datapath_params *params);
 
 /*
@@ -145,6 +146,8 @@ void datapath_offload(const struct datapath *dp, uint64_t *ret);
 /* @return 0, -ENOENT */
 int datapath_port_stats(const struct datapath *dp, uint16_t port, struct datapath_port_stats *ret);
 int datapath_member_stats(const struct datapath *dp, unsigned int member, struct datapath_member_stats *ret);
+/* How many workers hand received frames over to others at the moment? */
+unsigned int datapath_spreading(const struct datapath *dp);
 int datapath_worker_stats(const struct datapath *dp, unsigned int worker, struct datapath_worker_stats *ret);
 
 /* Traffic by bucket of the transmit hash, for the team view and rebalancing. */

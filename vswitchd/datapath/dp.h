@@ -75,6 +75,7 @@ struct dp_port {
 /* What one worker polls. Immutable, replaced as a whole. */
 struct plan {
 	unsigned int n_rxq, n_members;
+	uint32_t spread; /* bit: a member whose frames may be handed over: handover.c */
 	struct plan_member {
 		uint8_t member;
 		uint16_t queue;
@@ -104,6 +105,24 @@ struct out {
 struct knobs {
 	uint32_t gen, max_sleep_us, flood_pps, neigh_pps, learn_pps, learn_burst;
 	bool flow_id, plain_uplink, mss_clamp;
+	uint8_t rss; /* enum offload_rss */
+};
+
+/* Frames from one worker to another. */
+struct lane {
+	struct rte_ring *ring;
+	uint64_t sent;				    /* the writer's own */
+	uint64_t done __attribute__((aligned(64))); /* written by the reader when they are with their receivers */
+} __attribute__((aligned(64)));
+
+/* Software RSS of one worker; its own. */
+struct handover {
+	uint32_t members; /* bit: its frames are handed over now */
+	uint32_t polls, full, packets; /* of members, since `window`; full: bursts of WIRE_BURST */
+	uint32_t limit, cool;	       /* packets of a window that were too many; windows in a row with much less */
+	uint64_t window, sampled;      /* TSC: begin of the window, and of `busy`, 0: none */
+	uint64_t busy[DATAPATH_MAX_WORKERS]; /* cycles that each worker had spent then */
+	uint16_t taken[DATAPATH_MAX_WORKERS]; /* in this turn, by writer */
 };
 
 struct worker {
@@ -149,6 +168,7 @@ struct worker {
 	uint64_t member_tx_dropped[TEAM_MEMBERS];
 	uint64_t bucket_bytes[TEAM_BUCKETS];
 	struct offload_counters offload;
+	struct handover handover;
 	uint64_t lags[TEAM_BUCKETS / 64]; /* bit: the bucket is not yet where the view has it */
 	uint64_t bucket_seen[TEAM_BUCKETS]; /* TSC, of those that lag: last packet, or when it began */
 	uint64_t sights_told, sights_suppressed;
@@ -168,6 +188,7 @@ struct datapath {
 	const struct knobs *knobs;
 	uint32_t learn_waiting; /* main has been woken and not looked yet; changed by atomic exchange */
 	uint32_t fits_all; /* bytes of an inner IP packet that fit every tunnel; relaxed */
+	uint64_t spreading; /* bit: a worker whose lanes may hold frames; changed by that worker, atomically */
 	/* members with fewer transmit queues than workers are shared under a lock */
 	rte_spinlock_t tx_lock[TEAM_MEMBERS] __attribute__((aligned(64)));
 	uint64_t copies[COPIES] __attribute__((aligned(64))); /* copies.c: written by all workers, atomically */
@@ -175,6 +196,7 @@ struct datapath {
 	unsigned int next_worker __attribute__((aligned(64)));
 	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
 	struct worker *workers[DATAPATH_MAX_WORKERS];
+	struct lane *lanes; /* [from * n_workers + to], fixed; NULL: one worker */
 };
 
 /* worker.c */
@@ -252,6 +274,24 @@ bool copies_seen(struct datapath *dp, const struct team_pa_view *pa, uint8_t mem
 
 /* ingress.c */
 void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
+/* Its second part: decapsulation and all that follows, by the worker that carries the frames. */
+void ingress_carry(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
+/* Outer headers of a frame. @return DROP_NONE, or why it is no tunnel packet for this host. */
+enum drop_reason ingress_outer(struct worker *w, uint8_t member, const struct rte_mbuf *m, struct encap_rx *ret);
+
+/* handover.c */
+int handover_init(struct datapath *dp);
+void handover_free(struct datapath *dp);
+/* Bit: a member whose queues do not spread flows over all workers. Main thread. */
+uint32_t handover_members(const struct datapath *dp, const struct team_view *v);
+/* Between turns, if there are such members: are their frames to be handed over from now on? */
+void handover_judge(struct worker *w, uint32_t members);
+/* Give frames of a member to the workers that their flows choose. @return how many are this one's, in front. */
+uint16_t handover_out(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
+/* Carry what other workers have handed over. @param writers bits of datapath.spreading. @return frames. */
+unsigned int handover_in(struct worker *w, uint64_t writers);
+/* At the end of that turn: it is with its receivers. */
+void handover_done(struct worker *w);
 
 /* sights.c: what main should know. */
 int sights_init(struct worker *w);

@@ -80,6 +80,20 @@ static inline void uncover(struct rte_mbuf *m, const struct encap_rx *rx)
 	}
 }
 
+static inline enum drop_reason outer(struct worker *w, uint8_t member, const struct rte_mbuf *m, struct encap_rx *rx)
+{
+	const struct team_view *v = w->view;
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	bool good = offload_rx_ip_good(v->members[member].dev, m);
+	enum drop_reason why = nvgre_ops.parse(data, m->data_len, m->pkt_len, good, v->local, v->n_local, &w->rx_hint,
+					       rx);
+	const struct encap_ops *other = unlikely(why == DROP_WIRE_OTHER) ? policy_encap(ENCAP_TEST) : NULL;
+
+	if (unlikely(other))
+		why = other->parse(data, m->data_len, m->pkt_len, good, v->local, v->n_local, &w->rx_hint, rx);
+	return why;
+}
+
 static inline enum drop_reason parse_inner(const struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	enum drop_reason bad = pkt_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, &meta->pkt);
@@ -87,6 +101,11 @@ static inline enum drop_reason parse_inner(const struct rte_mbuf *m, struct pkt_
 	if (likely(!bad))
 		return DROP_NONE;
 	return bad == DROP_BAD_IP ? DROP_INNER_IP : bad == DROP_GUEST_RUNT ? DROP_INNER_RUNT : bad;
+}
+
+enum drop_reason ingress_outer(struct worker *w, uint8_t member, const struct rte_mbuf *m, struct encap_rx *ret)
+{
+	return outer(w, member, m, ret);
 }
 
 /* Headers of one frame; on success the outer part is gone and the metadata says where it came from. */
@@ -98,15 +117,7 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	struct encap_rx rx;
 	enum drop_reason why;
 
-	why = nvgre_ops.parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, offload_rx_ip_good(dev, m),
-			      v->local, v->n_local, &w->rx_hint, &rx);
-	if (unlikely(why == DROP_WIRE_OTHER)) {
-		const struct encap_ops *other = policy_encap(ENCAP_TEST);
-
-		if (other)
-			why = other->parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len,
-					   offload_rx_ip_good(dev, m), v->local, v->n_local, &w->rx_hint, &rx);
-	}
+	why = outer(w, member, m, &rx);
 	if (unlikely(why))
 		return why;
 	why = at_home(w, &v->pas[w->rx_hint], member, m);
@@ -163,20 +174,13 @@ static inline void prefetch_headers(const struct rte_mbuf *m)
 	rte_prefetch0(rte_pktmbuf_mtod_offset(m, const void *, RTE_CACHE_LINE_SIZE));
 }
 
-void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n)
+void ingress_carry(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct rte_mbuf *ok[WIRE_BURST];
-	uint16_t k = 0, all = n;
-	uint64_t bytes = 0;
+	uint16_t k = 0;
 	bool leases;
 
-	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
-		prefetch_headers(pkts[i]);
-	for (uint16_t i = 0; i < n; i++)
-		bytes += pkts[i]->pkt_len;
 	w->last_src.family = 0; /* hosts may have changed since the last burst */
-	n = watch(w, WATCH_WIRE_RX, member, pkts, n);
-	n = hooks(w, HOOK_WIRE_RX, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		enum drop_reason why;
@@ -189,8 +193,6 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 		else
 			not_tunnel(w, member, m, why);
 	}
-	traffic_add(&w->member_rx[member], all, bytes);
-	stat_add(&w->stage[STAGE_WIRE_RX], all);
 	watch_stage(w, STAGE_WIRE_RX, ok, k);
 	leases = policy_ingress_burst(w->dp->params.policy, ok, k);
 	stat_add(&w->stage[STAGE_INGRESS], k);
@@ -200,4 +202,22 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 	if (unlikely(leases))
 		sights_leases(w, ok, k);
 	deliver(w, ok, k);
+}
+
+void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t all = n;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		prefetch_headers(pkts[i]);
+	for (uint16_t i = 0; i < n; i++)
+		bytes += pkts[i]->pkt_len;
+	traffic_add(&w->member_rx[member], all, bytes);
+	stat_add(&w->stage[STAGE_WIRE_RX], all);
+	n = watch(w, WATCH_WIRE_RX, member, pkts, n);
+	n = hooks(w, HOOK_WIRE_RX, pkts, n);
+	if (unlikely(w->handover.members >> member & 1))
+		n = handover_out(w, member, pkts, n);
+	ingress_carry(w, member, pkts, n);
 }

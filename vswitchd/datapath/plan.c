@@ -56,6 +56,7 @@ static struct plan *build(struct datapath *dp, unsigned int id)
 				plan->rxqs[plan->n_rxq++] = &p->rxqs[q];
 	}
 	plan->n_members = member_queues(dp, v, id, plan->members);
+	plan->spread = handover_members(dp, v);
 	return plan;
 }
 

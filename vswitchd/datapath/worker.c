@@ -135,6 +135,11 @@ static unsigned int poll_members(struct worker *w, const struct plan *plan)
 			got = dev->ops->rx(dev, pm->queue, pkts + n, BURST);
 			n += got;
 		} while (got == BURST && n + BURST <= WIRE_BURST);
+		if (unlikely(plan->spread)) {
+			w->handover.polls++;
+			w->handover.full += n == WIRE_BURST;
+			w->handover.packets += n;
+		}
 		if (!n)
 			continue;
 		ingress_burst(w, pm->member, pkts, n);
@@ -208,6 +213,7 @@ void egress_flush(struct worker *w)
 unsigned int worker_turn(struct worker *w)
 {
 	const struct plan *plan = rcu_dereference(w->plan);
+	uint64_t writers = __atomic_load_n(&w->dp->spreading, __ATOMIC_ACQUIRE);
 	unsigned int n;
 
 	w->view = teaming_view(w->dp->params.teaming);
@@ -215,7 +221,11 @@ unsigned int worker_turn(struct worker *w)
 		flowlet_follow(w);
 	w->knobs = rcu_dereference(w->dp->knobs);
 	w->watch = rcu_dereference(w->dp->watches);
+	if (unlikely(plan->spread || w->handover.members))
+		handover_judge(w, plan->spread);
 	n = poll_members(w, plan);
+	if (unlikely(writers))
+		n += handover_in(w, writers);
 	n += poll_ports(w, plan);
 	if (unlikely(!rte_ring_empty(w->inject)))
 		inject_burst(w);
@@ -223,6 +233,8 @@ unsigned int worker_turn(struct worker *w)
 		echo_again(w);
 	egress_flush(w);
 	local_flush(w);
+	if (unlikely(writers))
+		handover_done(w);
 	if (w->n_free)
 		worker_free_flush(w);
 	if (unlikely(w->sighted))

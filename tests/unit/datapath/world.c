@@ -5,6 +5,7 @@
 #include "eal.h"
 
 struct world world;
+unsigned int world_workers;
 
 const uint8_t mac_a[6] = { 2, 0, 0, 0, 0, 0xa }, mac_b[6] = { 2, 0, 0, 0, 0, 0xb }, mac_c[6] = { 2, 0, 0, 0, 0, 0xc };
 const uint8_t mac_far[6] = { 2, 0, 0, 0, 9, 1 }, mac_far_c[6] = { 2, 0, 0, 0, 9, 2 };
@@ -46,8 +47,12 @@ static uint16_t member_rx(const struct member_dev *d, uint16_t q, struct rte_mbu
 	struct fake_member *m = d->priv;
 	uint16_t k = 0;
 
-	while (m->n_rx && k < n)
-		pkts[k++] = m->rx[--m->n_rx];
+	while (k < m->n_rx && k < n) {
+		pkts[k] = m->rx[k];
+		k++;
+	}
+	m->n_rx -= k;
+	memmove(m->rx, m->rx + k, m->n_rx * sizeof(m->rx[0]));
 	return k;
 }
 
@@ -192,8 +197,8 @@ static void ports_attach(void)
 int world_setup(void **state)
 {
 	struct policy_params pp = {.host_id = "self", .max_records = 1024, .routed_ttl = true, .socket = SOCKET_ID_ANY};
-	struct datapath_params dp = { .n_workers = 1, .salt = 12345, .flow_id = true, .mss_clamp = true,
-				     .provider_mtu = 1500 };
+	struct datapath_params dp = { .n_workers = world_workers ? world_workers : 1, .salt = 12345, .flow_id = true,
+				     .mss_clamp = true, .provider_mtu = 1500 };
 	struct errbuf err = { "" };
 
 	memset(&world, 0, sizeof(world));
@@ -203,7 +208,7 @@ int world_setup(void **state)
 		assert_int_equal(rcu_init(), 0);
 	world.resolved = true;
 	view_init();
-	world.pool = meta_pool_create("world", 1023, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	world.pool = meta_pool_create("world", 2047, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	assert_non_null(world.pool);
 	if (policy_create(&pp, &world.policy, &err) < 0)
 		fail_msg("%s", err.text);
@@ -287,14 +292,26 @@ void wire_brings(unsigned int member, struct frame *f)
 	m->rx[m->n_rx++] = to_mbuf(f);
 }
 
-void world_turn(void)
+void world_forget(void)
 {
 	for (unsigned int i = 0; i < N_PORTS; i++)
 		world.ports[i].n_got = 0;
 	for (unsigned int i = 0; i < 2; i++)
 		world.members[i].n_sent = 0;
-	world.dp->workers[0]->now += world.dp->tsc_hz / 1000; /* past the gap after a short burst */
-	worker_turn(world.dp->workers[0]);
+}
+
+void world_turn_of(unsigned int worker)
+{
+	struct worker *w = world.dp->workers[worker];
+
+	w->now += world.dp->tsc_hz / 1000; /* past the gap after a short burst */
+	worker_turn(w);
+}
+
+void world_turn(void)
+{
+	world_forget();
+	world_turn_of(0);
 }
 
 uint64_t drops_of(enum drop_reason why)

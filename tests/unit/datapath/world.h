@@ -38,7 +38,7 @@ struct fake_queue {
 };
 
 struct fake_member {
-	struct rte_mbuf *rx[Q_MAX];
+	struct rte_mbuf *rx[WIRE_BURST];
 	unsigned int n_rx;
 	uint8_t sent[Q_MAX][2048];
 	uint16_t sent_len[Q_MAX];
@@ -58,6 +58,7 @@ struct world {
 };
 
 extern struct world world;
+extern unsigned int world_workers; /* before world_setup(); 0: one. Each makes the turns that the test asks for */
 
 extern const uint8_t mac_a[6], mac_b[6], mac_c[6], mac_far[6], mac_far_c[6], mac_pa[2][6], mac_next[6];
 #define IP_A	 FRAME_IPV4(10, 0, 0, 2)
@@ -84,6 +85,10 @@ void guest_sends(unsigned int port, struct frame *f);
 void guest_sends_flagged(unsigned int port, struct frame *f, uint64_t ol_flags, uint16_t mss);
 void wire_brings(unsigned int member, struct frame *f);
 void world_turn(void);
+/* One turn of a worker; what was received before stays. */
+void world_turn_of(unsigned int worker);
+/* Ports and members have received nothing. */
+void world_forget(void);
 
 uint64_t drops_of(enum drop_reason why);
 struct mac gateway_mac(uint32_t vsid);
