@@ -20,6 +20,7 @@ struct member {
 	struct member_dev *dev;
 	struct member_info info;
 	uint64_t tx_wanted, rx_wanted; /* asked for at configuration */
+	bool rss_wanted;	       /* the same */
 	struct offload_claim bits[OFFLOAD_BITS];
 	bool gre_key; /* rules in the second way */
 	uint32_t n_rules;

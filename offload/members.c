@@ -71,6 +71,7 @@ void offload_member_config(const struct member_info *info, struct member_config 
 	 */
 	c->tx_offloads = info->tx_capa & TX_TSO;
 	c->rx_offloads = info->rx_capa & RX_SUMS;
+	c->inner_rss = true;
 }
 
 void offload_member_choose(const struct member_info *claims, struct member_config *c)
@@ -119,6 +120,16 @@ static uint32_t amount_to(uint64_t tx, uint64_t rx)
 	return bits;
 }
 
+/* Why does it choose queues by outer headers, if at all? */
+static const char *why_no_rss(const struct member *m)
+{
+	if (m->dev->rxq < 2)
+		return "one queue";
+	if (m->info.bifurcated)
+		return "asked for by its flow rules, where the card takes it";
+	return m->info.inner_rss ? "refused at configuration" : "its driver does not offer it";
+}
+
 static void fill_claims(struct member *m)
 {
 	uint32_t claimed = amount_to(m->info.tx_capa, m->info.rx_capa);
@@ -127,7 +138,10 @@ static void fill_claims(struct member *m)
 
 	if (m->dev->ops->flow_create) /* what it takes is seen when it is asked */
 		claimed |= OFFLOAD_F_STEER;
-	asked |= OFFLOAD_F_RX_RSS | OFFLOAD_F_STEER;
+	asked |= OFFLOAD_F_STEER;
+	claimed |= m->info.inner_rss ? OFFLOAD_F_RX_RSS : 0;
+	asked |= m->rss_wanted && m->dev->rxq > 1 ? OFFLOAD_F_RX_RSS : 0;
+	granted |= m->dev->inner_rss ? OFFLOAD_F_RX_RSS : 0;
 	for (unsigned int i = 0; i < OFFLOAD_BITS; i++) {
 		struct offload_claim *b = &m->bits[i];
 
@@ -135,6 +149,8 @@ static void fill_claims(struct member *m)
 					     .granted = granted >> i & 1 };
 		b->proof = b->granted ? OFFLOAD_PROOF_GRANTED : OFFLOAD_PROOF_NO;
 	}
+	if (!m->dev->inner_rss)
+		str_copy(m->bits[OFFLOAD_I_RX_RSS].why, sizeof(m->bits[0].why), why_no_rss(m));
 }
 
 /* What the packet path is allowed, by what was seen and the knobs. */
@@ -150,9 +166,10 @@ static uint32_t usable(const struct offload *o, const struct member *m)
 			ok = ok || b->proof == OFFLOAD_PROOF_ACCEPTED;
 		else if (o->knobs.trust == OFFLOAD_TRUST_GRANTED)
 			ok = ok || b->proof == OFFLOAD_PROOF_ACCEPTED || b->proof == OFFLOAD_PROOF_GRANTED;
-		if (i == OFFLOAD_I_CHAINS) /* tried by every driver there is; without it nothing long can leave */
-			ok = b->granted && b->proof != OFFLOAD_PROOF_REFUTED;
-		else if (o->knobs.trust == OFFLOAD_TRUST_NONE)
+		/* Chains: tried by every driver; without it nothing long can leave. RSS: nothing depends on it. */
+		if (i == OFFLOAD_I_CHAINS || (i == OFFLOAD_I_RX_RSS && o->knobs.trust != OFFLOAD_TRUST_PROVEN))
+			ok = b->proof != OFFLOAD_PROOF_REFUTED;
+		if (o->knobs.trust == OFFLOAD_TRUST_NONE && i != OFFLOAD_I_CHAINS)
 			ok = false;
 		bits |= b->granted && ok ? 1u << i : 0;
 	}
@@ -189,7 +206,7 @@ void offload_member_open(struct offload *o, const char *name, struct member_dev 
 			 const struct member_config *c, const struct encap_ops *encap)
 {
 	struct member m = { .used = true, .dev = d, .info = *info, .tx_wanted = c->tx_offloads,
-			    .rx_wanted = c->rx_offloads };
+			    .rx_wanted = c->rx_offloads, .rss_wanted = c->inner_rss };
 	struct member *to;
 
 	str_copy(m.name, sizeof(m.name), name);
@@ -255,7 +272,8 @@ unsigned int offload_status(struct offload *o, struct offload_member_status *ret
 		ret[n].paths[OFFLOAD_PATH_TSO] = m->bits[OFFLOAD_I_TX_TSO].used ? "hardware" : "software";
 		ret[n].paths[OFFLOAD_PATH_RX_CSUM] = m->bits[OFFLOAD_I_RX_CSUM].used ? "hardware" : "software";
 		ret[n].paths[OFFLOAD_PATH_RX_MERGE] = "software";
-		ret[n].paths[OFFLOAD_PATH_RX_QUEUE] = ret[n].rules ? "hardware" : "software";
+		ret[n].paths[OFFLOAD_PATH_RX_QUEUE] =
+			ret[n].rules || m->bits[OFFLOAD_I_RX_RSS].used ? "hardware" : "software";
 		n++;
 	}
 	pthread_mutex_unlock(&o->lock);

@@ -373,17 +373,16 @@ static void prove_rx(struct proof *p)
 
 static void prove_rss(struct proof *p)
 {
-	struct offload_claim *b = &p->m->bits[OFFLOAD_I_RX_RSS];
+	const struct offload_claim *b = &p->m->bits[OFFLOAD_I_RX_RSS];
 	unsigned int queues = 0;
 	uint64_t seen = 0;
 
-	if (!p->looped || p->m->dev->rxq < 2)
+	if (!p->looped || !b->granted)
 		return;
 	for (uint16_t i = 0; i < FLOWS && one_back(p, false, 0, (uint16_t)(1000 + i * 77)) >= 0; i++)
 		seen |= UINT64_C(1) << p->hard.queue[0] % 64;
 	queues = (unsigned int)__builtin_popcountll(seen);
-	b->claimed = b->granted = queues > 1;
-	verdict(p, OFFLOAD_I_RX_RSS, queues > 1 ? OFFLOAD_PROOF_PROVEN : OFFLOAD_PROOF_NO,
+	verdict(p, OFFLOAD_I_RX_RSS, queues > 1 ? OFFLOAD_PROOF_PROVEN : OFFLOAD_PROOF_REFUTED,
 		queues > 1 ? "" : "flows of one tunnel come by one queue");
 }
 

@@ -215,40 +215,61 @@ static int setup_queues(struct member_dev *d, const struct member_config *c, con
 	return r;
 }
 
+static bool has_inner_rss(const struct rte_eth_dev_info *info)
+{
+	return info->flow_type_rss_offloads & RTE_ETH_RSS_LEVEL_INNERMOST;
+}
+
 static void fill_conf(const struct member_dev *d, const struct member_config *c, const struct rte_eth_dev_info *info,
-		      struct rte_eth_conf *ret)
+		      bool inner, struct rte_eth_conf *ret)
 {
 	uint64_t rss = info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
 
+	*ret = (struct rte_eth_conf){ 0 };
 	ret->rxmode.offloads = c->rx_offloads & info->rx_offload_capa;
 	ret->txmode.offloads = c->tx_offloads & info->tx_offload_capa;
 	if (d->rxq > 1 && rss) {
 		ret->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		ret->rx_adv_conf.rss_conf.rss_hf = rss;
+		ret->rx_adv_conf.rss_conf.rss_hf = rss | (inner ? RTE_ETH_RSS_LEVEL_INNERMOST : 0);
 	}
 	/* A netdev's MTU is the administrator's, and some drivers would set it. */
 	if (!info->if_index && c->mtu >= info->min_mtu && c->mtu <= info->max_mtu)
 		ret->rxmode.mtu = c->mtu;
 }
 
+static int start_with(struct member_dev *d, const struct member_config *c, const struct rte_eth_dev_info *info,
+		      bool inner, struct rte_eth_conf *conf)
+{
+	int r;
+
+	fill_conf(d, c, info, inner, conf);
+	r = rte_eth_dev_configure(d->port_id, d->rxq, d->txq, conf);
+	if (r == 0)
+		r = setup_queues(d, c, info, conf);
+	if (r == 0)
+		r = rte_eth_dev_start(d->port_id);
+	return r;
+}
+
 static int start(struct member_dev *d, const struct member_config *c, const struct rte_eth_dev_info *info,
 		 struct errbuf *err)
 {
+	bool inner = c->inner_rss && d->rxq > 1 && has_inner_rss(info);
 	struct device *dev = device_of(d);
-	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_conf conf;
 	int r;
 
-	fill_conf(d, c, info, &conf);
-	r = rte_eth_dev_configure(d->port_id, d->rxq, d->txq, &conf);
-	if (r == 0)
-		r = setup_queues(d, c, info, &conf);
-	if (r == 0)
-		r = rte_eth_dev_start(d->port_id);
+	r = start_with(d, c, info, inner, &conf);
+	if (inner && (r == -EINVAL || r == -ENOTSUP)) { /* some drivers name levels that they do not take */
+		inner = false;
+		r = start_with(d, c, info, inner, &conf);
+	}
 	if (r < 0)
 		return err_set(err, -r, "cannot configure %s: %s", dev->spec.name, rte_strerror(-r));
 	dev->started = true;
 	d->tx_offloads = conf.txmode.offloads;
 	d->rx_offloads = conf.rxmode.offloads;
+	d->inner_rss = inner;
 	/* PAs have MACs of their own; on a netdev the neighbour socket puts them into the filter. */
 	if (!info->if_index || *dev->spec.relay) {
 		(void)rte_eth_promiscuous_enable(d->port_id);
@@ -345,7 +366,7 @@ static int ethdev_info(const struct member_dev *d, struct member_info *ret)
 		.if_index = *device_of(d)->spec.relay ? 0 : info.if_index,
 		.tx_capa = info.tx_offload_capa, .rx_capa = info.rx_offload_capa,
 		.socket = rte_eth_dev_socket_id(d->port_id), .all_frames = shows_all(&info),
-		.bifurcated = device_of(d)->bifurcated,
+		.bifurcated = device_of(d)->bifurcated, .inner_rss = has_inner_rss(&info),
 	};
 	if (rte_eth_macaddr_get(d->port_id, &mac) == 0)
 		memcpy(&ret->mac, &mac, sizeof(ret->mac));

@@ -27,6 +27,7 @@ struct member_info {
 	uint64_t tx_capa, rx_capa; /* RTE_ETH_*_OFFLOAD_* as the driver claims; believed only by offload/ */
 	int socket;
 	bool bifurcated; /* rx brings what flow rules name, and nothing without them; the netdev gets the rest */
+	bool inner_rss;	 /* its driver claims to choose queues by inner headers; believed only by offload/ */
 	bool all_frames; /* rx brings every frame the netdev sees (AF_PACKET), own transmissions too */
 	struct mac mac;
 };
@@ -35,6 +36,7 @@ struct member_config {
 	uint16_t rxq, txq;
 	uint16_t rx_desc, tx_desc; /* 0: driver's default */
 	uint64_t tx_offloads, rx_offloads;
+	bool inner_rss; /* choose receive queues by inner headers where it can, else by outer ones */
 	uint16_t mtu;
 	struct rte_mempool *pool;
 	/*
@@ -53,6 +55,7 @@ struct member_dev {
 	uint16_t port_id;  /* DPDK port, for ops that have one */
 	uint16_t rxq, txq; /* configured */
 	uint64_t tx_offloads, rx_offloads; /* granted at configure */
+	bool inner_rss;			   /* the same */
 	/*
 	 * What of these the packet path uses, in offload/'s terms. Written by offload/ alone, atomically, before
 	 * publication and when a knob changes.

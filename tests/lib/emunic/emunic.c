@@ -37,6 +37,7 @@ struct nic {
 	rte_spinlock_t lock; /* slow, but as many threads as like */
 	bool loop;
 	uint64_t tx_offloads, rx_offloads;
+	bool inner_rss;
 	struct queue queues[QUEUE_MAX], looped;
 	struct rule rules[RULES_MAX];
 	struct emunic_stats stats;
@@ -125,6 +126,7 @@ static int emunic_info(const struct member_dev *d, struct member_info *ret)
 		       (nic->c.claims & EMUNIC_TX_CSUM ? CSUM_CAPA : 0) |
 		       (nic->c.claims & EMUNIC_CHAINS ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0);
 	ret->rx_capa = nic->c.claims & EMUNIC_RX_CSUM ? RX_CAPA : 0;
+	ret->inner_rss = nic->c.claims & EMUNIC_RSS;
 	return 0;
 }
 
@@ -147,6 +149,8 @@ static int emunic_configure(struct member_dev *d, const struct member_config *c,
 	d->txq = c->txq;
 	d->tx_offloads = nic->tx_offloads = c->tx_offloads & info.tx_capa;
 	d->rx_offloads = nic->rx_offloads = c->rx_offloads & info.rx_capa;
+	d->inner_rss = c->inner_rss && d->rxq > 1 && info.inner_rss && !nic->c.outer_rss;
+	nic->inner_rss = d->inner_rss && !(nic->c.lies & EMUNIC_RSS);
 	return 0;
 }
 
@@ -430,7 +434,7 @@ static uint16_t choose(struct nic *nic, uint16_t queues, const uint8_t *f, const
 		nic->stats.matched++;
 		return nic->rules[i].queue;
 	}
-	if (!(nic->c.claims & EMUNIC_RSS) || !s->version)
+	if (!nic->inner_rss || !s->version)
 		return 0;
 	for (uint32_t i = s->inner_ip + (s->version == 4 ? 12 : 8); i < s->l4 + (s->proto ? 4 : 0); i++)
 		hash = hash * 31 + f[i];

@@ -33,6 +33,7 @@ struct emunic_config {
 	uint16_t rxq;	     /* queues */
 	uint16_t max_segs;   /* buffers of a packet; 0: 64 */
 	bool no_loop;	     /* cannot be switched to loopback */
+	bool outer_rss;	     /* claims to hash inner headers, and refuses it at configuration */
 	bool careless;	     /* its driver's check takes everything */
 	bool talk;	     /* tell of rules on stderr */
 	const struct member_ops *below;

@@ -16,7 +16,7 @@ static struct rte_mempool *pool;
 static struct offload *o;
 static struct member_dev dev;
 static struct offload_member_status st;
-static bool careless;
+static bool careless, outer_rss;
 
 static void open_with(unsigned int claims, unsigned int lies, bool no_loop, uint8_t trust)
 {
@@ -27,7 +27,8 @@ static void open_with(unsigned int claims, unsigned int lies, bool no_loop, uint
 	struct errbuf err = { "" };
 
 	emunic_config = (struct emunic_config){ .claims = claims, .lies = lies, .no_loop = no_loop, .rxq = 4,
-						.careless = careless, .below = &below_ops };
+						.careless = careless, .outer_rss = outer_rss,
+						.below = &below_ops };
 	o = offload_create(&knobs);
 	assert_non_null(o);
 	offload_member_config(&all, &c);
@@ -105,6 +106,33 @@ static void test_row70_lies(void **state)
 	}
 	open_with(EMUNIC_ALL, EMUNIC_FLOW, false, OFFLOAD_TRUST_ACCEPTED);
 	assert_int_equal(st.bits[OFFLOAD_I_STEER].proof, OFFLOAD_PROOF_REFUTED);
+	close_all();
+	open_with(EMUNIC_ALL, EMUNIC_RSS, false, OFFLOAD_TRUST_ACCEPTED);
+	expect(OFFLOAD_I_RX_RSS, true, OFFLOAD_PROOF_REFUTED, false);
+	close_all();
+}
+
+/* What was configured is what is told; the queues of a card that refuses it go by outer headers. */
+static void test_inner_rss(void **state)
+{
+	const struct offload_claim *b = &st.bits[OFFLOAD_I_RX_RSS];
+
+	open_with(EMUNIC_ALL, 0, true, OFFLOAD_TRUST_ACCEPTED);
+	assert_true(b->requested && b->granted);
+	expect(OFFLOAD_I_RX_RSS, true, OFFLOAD_PROOF_GRANTED, true);
+	assert_string_equal(st.paths[OFFLOAD_PATH_RX_QUEUE], "hardware");
+	close_all();
+	open_with(EMUNIC_ALL & ~EMUNIC_RSS, 0, false, OFFLOAD_TRUST_ACCEPTED);
+	assert_true(b->requested && !b->granted);
+	expect(OFFLOAD_I_RX_RSS, false, OFFLOAD_PROOF_NO, false);
+	assert_string_equal(b->why, "its driver does not offer it");
+	assert_string_equal(st.paths[OFFLOAD_PATH_RX_QUEUE], "software");
+	close_all();
+	outer_rss = true;
+	open_with(EMUNIC_ALL, 0, false, OFFLOAD_TRUST_ACCEPTED);
+	outer_rss = false;
+	expect(OFFLOAD_I_RX_RSS, true, OFFLOAD_PROOF_NO, false);
+	assert_string_equal(b->why, "refused at configuration");
 	close_all();
 }
 
@@ -315,6 +343,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_row70_plain, all_back),
 		cmocka_unit_test_teardown(test_row70_proven, all_back),
 		cmocka_unit_test_teardown(test_row70_lies, all_back),
+		cmocka_unit_test_teardown(test_inner_rss, all_back),
 		cmocka_unit_test(test_choose),
 		cmocka_unit_test_teardown(test_trust, all_back),
 		cmocka_unit_test_teardown(test_row68_queues, all_back),
