@@ -236,7 +236,7 @@ uint16_t egress_too_big(const struct worker *w, const struct rte_mbuf *m, uint16
 void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 /* fragment.c: may a packet that does not fit be cut? */
 bool fragment_may(const struct pkt_meta *meta);
-/* Cut it into IP packets of at most mtu bytes, and send those. Takes the mbuf. */
+/* Cut it into IP packets of at most mtu bytes, and send those by its verdict (REMOTE, LOCAL). Takes the mbuf. */
 void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu);
 /* give gathered packets of every member to its device */
 void egress_flush(struct worker *w);

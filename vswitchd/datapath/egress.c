@@ -10,6 +10,7 @@
 #include "datapath/dp.h"
 #include "offload/offload.h"
 
+#define ROUTED_FITS (ETH_HLEN_ + 1280) /* with any guest: RFC 8200 5 */
 #define FRAME_MAX (ETH_HLEN_ + 4 + UINT16_MAX) /* to be segmented: IPv4's longest packet, with a tag */
 
 /* Headers of the burst into the metadata. @return or-ed pkt_kind bits (1 << kind) of what is in it. */
@@ -385,6 +386,42 @@ static void deliver_slow(struct worker *w, struct rxq *rxq, const struct policy_
 	worker_drop(w, meta->src, m, meta->drop);
 }
 
+/* IP MTU toward a port of this host. Guests take 1500 bytes also where they were told to send less. */
+static uint32_t port_mtu(const struct worker *w, uint16_t port)
+{
+	const struct dp_port *p = port < POLICY_MAX_PORTS ? rcu_dereference(w->dp->ports[port]) : NULL;
+	uint32_t fits = p ? __atomic_load_n(&p->queues[0]->fits, __ATOMIC_RELAXED) : UINT32_MAX;
+	uint32_t mtu = p ? __atomic_load_n(&p->queues[0]->mtu, __ATOMIC_RELAXED) : 0;
+
+	mtu = mtu ? RTE_MAX(mtu, 1500u) : UINT16_MAX;
+	return RTE_MIN(mtu, fits - ETH_HLEN_);
+}
+
+/*
+ * A packet that the router forwards to a guest of this host which takes no such long ones: cut, or its sender is told.
+ * Packets to be segmented have segments of their receiver's size. @return true: it is gone.
+ */
+static __rte_noinline bool routed_too_big(struct worker *w, struct rxq *rxq, const struct policy_subnet *s,
+					  struct rte_mbuf *m)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+	uint32_t mtu;
+
+	if (!(meta->flags & META_ROUTED) || meta->gso_type)
+		return false;
+	mtu = port_mtu(w, meta->dst);
+	if (m->pkt_len - ETH_HLEN_ <= mtu)
+		return false;
+	if (fragment_may(meta)) {
+		fragment_packet(w, m, (uint16_t)mtu);
+		return true;
+	}
+	meta_drop(meta, DROP_TOO_BIG);
+	answer_drop(w, rxq, s, m, (uint16_t)mtu);
+	worker_drop(w, meta->src, m, DROP_TOO_BIG);
+	return true;
+}
+
 /* Destinations are data by now: act on them. */
 static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf **pkts,
 		    uint16_t n)
@@ -412,6 +449,8 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 			answer_drop(w, rxq, s, m, mtu);
 			worker_drop(w, meta->src, m, DROP_TOO_BIG);
 		} else if (meta->verdict == VERDICT_LOCAL) {
+			if (unlikely(m->pkt_len > ROUTED_FITS) && routed_too_big(w, rxq, s, m))
+				continue;
 			if (pkt_is_dhcp_answer(rte_pktmbuf_mtod(m, const uint8_t *), &meta->pkt) && s)
 				sights_leases(w, &m, 1);
 			local_enqueue(w, meta->dst, m);

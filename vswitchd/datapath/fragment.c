@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Packets that are too long for the way to their host and may be cut: IPv4 without DF is fragmented inside the tunnel,
- * as any router would. The outer packet never is (RFC 7637 section 4, HNV row 27).
+ * Packets that are too long for the way to their host, or for a port behind the router, and may be cut: IPv4 without DF
+ * is fragmented inside the tunnel, as any router would. The outer packet never is (RFC 7637 section 4, HNV row 27).
  */
 #include <rte_ip_frag.h>
 
@@ -93,6 +93,8 @@ void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu)
 	worker_free(w, m);
 	for (int i = 0; i < n && bad; i++)
 		worker_drop(w, meta.src, pieces[i], bad);
-	for (int i = 0; i < n && !bad; i += BURST)
+	for (int i = 0; i < n && !bad && meta.verdict == VERDICT_LOCAL; i++)
+		local_enqueue(w, meta.dst, pieces[i]);
+	for (int i = 0; i < n && !bad && meta.verdict != VERDICT_LOCAL; i += BURST)
 		egress_remote(w, pieces + i, (uint16_t)RTE_MIN(BURST, n - i));
 }

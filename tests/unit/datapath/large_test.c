@@ -350,6 +350,126 @@ static void mss_is_clamped(void **state)
 	}
 }
 
+/* UDP from A to C, by the router: what C's port does not take. */
+static void routed_too_long_for_a_port(void **state)
+{
+	struct mac gw = gateway_mac(5001);
+	struct fake_queue *c = &world.ports[C];
+	struct frame f;
+
+	c->q.mtu = 1500;
+	world.ports[A].q.mtu = 9000;
+	for (unsigned int df = 0; df < 2; df++) {
+		frame_init(&f, buf, sizeof(buf));
+		frame_eth(&f, &gw, mac_a, FRAME_AUTO);
+		frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = IP_C, .frag = df ? 0x4000 : 0 });
+		frame_udp(&f, 1, 2);
+		frame_fill(&f, 1572, 3);
+		guest_sends(A, &f);
+		world_turn();
+		assert_int_equal(c->n_got, df ? 0 : 2);
+		assert_int_equal(drops_of(DROP_TOO_BIG), df);
+		assert_int_equal(world.ports[A].n_got, df);
+	}
+	assert_int_equal(world.ports[A].got[0][34], 3); /* fragmentation needed */
+	assert_int_equal(world.ports[A].got[0][35], 4);
+	assert_int_equal(load_be16(world.ports[A].got[0] + 40), 1500);
+	c->q.fits = ETH_HLEN_ + 1400; /* all that its buffers hold */
+	f.data[20] = 0x40;
+	guest_sends(A, &f);
+	world_turn();
+	assert_int_equal(load_be16(world.ports[A].got[0] + 40), 1400);
+	assert_int_equal(c->n_got, 0);
+	c->q.fits = UINT32_MAX;
+	c->q.mtu = 1400; /* told to send less; it takes what everybody takes */
+	frame_init(&f, buf, sizeof(buf));
+	guest_sends(A, udp(buf, &gw, mac_a, IP_A, IP_C, 1472));
+	world_turn();
+	assert_int_equal(c->n_got, 1);
+}
+
+/* Bad input: a guest that goes on sending what does not fit is told as often as the limit says, and nothing leaves. */
+static void pmtu_is_ignored(void **state)
+{
+	struct datapath_params p = world.dp->params;
+	unsigned int told = 0;
+	struct frame f;
+
+	p.neigh_pps = 10;
+	datapath_set_knobs(world.dp, &p);
+	for (unsigned int i = 0; i < 300; i++) {
+		frame_init(&f, buf, sizeof(buf));
+		frame_eth(&f, mac_far, mac_a, FRAME_AUTO);
+		frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = IP_FAR, .frag = 0x4000 });
+		frame_udp(&f, 1, 2);
+		frame_fill(&f, 1472, 3);
+		guest_sends(A, &f);
+		world_turn();
+		told += world.ports[A].n_got;
+		assert_int_equal(world.members[0].n_sent + world.members[1].n_sent, 0);
+	}
+	assert_int_equal(drops_of(DROP_TOO_BIG), 300);
+	assert_true(told > 0 && told < 100);
+}
+
+/* A frame of 1500 bytes from far for A, whose TCP payload is damaged if `bad`; what its NIC says of it. */
+static void wire_segment(unsigned int number, unsigned int bad, uint64_t verdict)
+{
+	uint8_t *b = buf;
+	struct rte_mbuf *m;
+	struct frame f;
+
+	frame_init(&f, b, SIZE);
+	frame_eth(&f, mac_pa[0], mac_next, FRAME_AUTO);
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = PA(21), .dst = PA(11), .frag = 0x4000 });
+	frame_nvgre(&f, 5001, 7);
+	frame_eth(&f, mac_a, mac_far, FRAME_AUTO);
+	frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_FAR, .dst = IP_A, .frag = 0x4000,
+						.id = (uint16_t)(number + 1) });
+	frame_tcp(&f, 1000, 2000, 5000 + number * 1000, 1, 0x10);
+	frame_fill(&f, 1000, 7);
+	wire_brings(0, &f);
+	m = world.members[0].rx[world.members[0].n_rx - 1];
+	if (bad)
+		rte_pktmbuf_mtod(m, uint8_t *)[bad] ^= 0x10;
+	m->ol_flags = verdict;
+	m->packet_type = RTE_PTYPE_L3_IPV4 | RTE_PTYPE_TUNNEL_NVGRE | RTE_PTYPE_INNER_L3_IPV4 | RTE_PTYPE_INNER_L4_TCP;
+}
+
+#define GOOD (RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+
+/*
+ * Row 67, from the wire to the guest: what is damaged inside is delivered as it came, never part of what is merged,
+ * never with a checksum that the guest need not look at; what is damaged outside is not delivered. A NIC that is not
+ * trusted may say what it likes.
+ */
+static void row67_damaged(void **state)
+{
+	static const uint32_t trust[] = { 0, OFFLOAD_F_RX_CSUM };
+	const struct fake_queue *a = &world.ports[A];
+	struct member_dev *dev = (struct member_dev *)(uintptr_t)world.view.members[0].dev;
+
+	offer(A, ALL);
+	for (unsigned int t = 0; t < 2; t++) {
+		dev->offload = trust[t];
+		wire_segment(0, 0, GOOD);
+		wire_segment(1, 500, t ? RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD : GOOD);
+		wire_segment(2, 0, GOOD);
+		wire_segment(3, 0, GOOD);
+		wire_segment(4, ETH_HLEN_ + 13, GOOD | RTE_MBUF_F_RX_OUTER_IP_CKSUM_BAD); /* outer source */
+		world_turn();
+		assert_int_equal(a->n_got, 3);
+		assert_int_equal(a->got_whole[0], 1054);
+		assert_int_equal(a->got_whole[1], 1054); /* the damaged one, between the others */
+		assert_int_equal(a->got[1][500 - OUTER], buf[500] ^ 0x10);
+		assert_int_equal(a->got_flags[1] & RTE_MBUF_F_TX_OFFLOAD_MASK, 0);
+		assert_int_equal(a->got_whole[2], 2054);
+		assert_true(a->got_flags[2] & RTE_MBUF_F_TX_TCP_SEG);
+		assert_int_equal(drops_of(DROP_OUTER_IP), t + 1);
+	}
+	dev->offload = 0;
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
@@ -358,7 +478,7 @@ int main(void)
 		T(row66_remote), T(remote_routed),	   T(local_untouched), T(local_without),
 		T(flooded),	 T(too_long_for_the_path), T(refused),	       T(mss_is_clamped),
 		T(flooded_to_the_group), T(longer_than_any_mtu), T(flood_limit_counts_segments),
-		T(too_long_for_a_flood),
+		T(too_long_for_a_flood), T(routed_too_long_for_a_port), T(pmtu_is_ignored), T(row67_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
