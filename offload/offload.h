@@ -27,6 +27,7 @@
 
 #define OFFLOAD_COUNTER_LIST(X) \
 	X(TSO_HW, "tso-hardware", "packets of up to 64 KiB cut by the NIC") \
+	X(TSO_HW_FRAMES, "tso-hardware-frames", "frames on the wire that the NIC cut them into") \
 	X(TSO_SW, "tso-software", "packets of up to 64 KiB cut by the switch") \
 	X(TSO_FRAMES, "tso-frames", "frames that the switch cut them into") \
 	X(CSUM_HW, "checksum-hardware", "checksums left to the NIC") \

@@ -167,7 +167,7 @@ static enum drop_reason transmit_large(const struct offload_out *out, struct rte
 				       const struct encap_template *t, uint32_t can)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
-	uint32_t payload, mss, headers;
+	uint32_t payload, mss, headers, frames;
 	uint8_t l4_len = 0;
 
 	if (!(can & OFFLOAD_F_TX_TSO) || !describable(&meta->pkt, t) || meta->pkt.proto != IPPROTO_TCP_)
@@ -178,9 +178,11 @@ static enum drop_reason transmit_large(const struct offload_out *out, struct rte
 		return cut(out, m, t);
 	mss = RTE_MIN((uint32_t)meta->gso_size, t->max_inner - headers);
 	/* A packet of one segment is none for TSO, and may be for the checksum; rare enough for software. */
-	if (payload <= mss || !by_hardware(out, m, t, (uint16_t)mss, l4_len, (payload + mss - 1) / mss))
+	frames = (payload + mss - 1) / mss;
+	if (frames < 2 || !by_hardware(out, m, t, (uint16_t)mss, l4_len, frames))
 		return cut(out, m, t);
 	count(out, OFFLOAD_TSO_HW, 1);
+	count(out, OFFLOAD_TSO_HW_FRAMES, frames);
 	return DROP_NONE;
 }
 

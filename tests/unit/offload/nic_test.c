@@ -51,7 +51,7 @@ static void compare(const struct super *s)
 /* HNV row 65: 10,000 packets of all kinds, twice each. */
 static void test_row65_same_bytes(void **state)
 {
-	uint64_t seed = unit_seed();
+	uint64_t seed = unit_seed(), frames = 0;
 	struct member_dev dev;
 
 	emunic_config = (struct emunic_config){ .claims = EMUNIC_ALL, .max_segs = 1000 };
@@ -61,6 +61,7 @@ static void test_row65_same_bytes(void **state)
 		struct super s;
 
 		super_random(&s, &seed);
+		frames += 2 * super_frames(&s);
 		dev.offload = 0;
 		transmit(&s, &dev, super_mbuf(&s, pool, 1 + i % 2, &seed));
 		compare(&s);
@@ -72,6 +73,7 @@ static void test_row65_same_bytes(void **state)
 		(unsigned long long)counters.n[OFFLOAD_TSO_SW]);
 	assert_true(counters.n[OFFLOAD_TSO_HW] > PACKETS / 2);
 	assert_int_equal(emunic_stats(&dev)->tso, counters.n[OFFLOAD_TSO_HW]);
+	assert_int_equal(counters.n[OFFLOAD_TSO_HW_FRAMES] + counters.n[OFFLOAD_TSO_FRAMES], frames);
 	assert_true(counters.n[OFFLOAD_REFUSED] < PACKETS / 10); /* segments below 64 bytes */
 	dev.ops->close(&dev);
 }
