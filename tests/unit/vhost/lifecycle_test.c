@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/virtio_net.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -323,6 +324,49 @@ static void test_second_front_end(void **state)
 	guest_close(g);
 }
 
+/* A guest meets the port, negotiates, and goes. @return what it was offered. */
+static uint64_t offered_to(struct vhu_port *p, const struct port_spec *spec, const struct port_spec *meanwhile)
+{
+	struct guest_options o = { .path = spec->socket, .server = true, .large = true };
+	struct guest *g = guest_open(&o);
+	struct vhu_status before, st;
+	uint64_t offered;
+
+	guest_meet(g);
+	guest_start(g);
+	bed_wait(VHU_READY);
+	vhu_port_status(p, &before);
+	if (meanwhile)
+		vhu_port_offer(p, meanwhile);
+	vhu_port_status(p, &st);
+	assert_int_equal(st.features, before.features); /* one that is there keeps what it has */
+	assert_int_equal(st.offloads, before.offloads);
+	offered = guest_offered(g);
+	guest_close(g);
+	bed_wait(VHU_DISCONNECTED);
+	return offered;
+}
+
+/* What a port offers can be changed; it counts for the next front-end. */
+static void test_offer(void **state)
+{
+	const uint64_t rx = UINT64_C(1) << VIRTIO_NET_F_GUEST_CSUM | UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4;
+	const uint64_t tx = UINT64_C(1) << VIRTIO_NET_F_CSUM | UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4;
+	struct port_spec spec = bed_spec("vm"), less;
+	struct vhu_port *p;
+
+	bed_forget();
+	spec.tx_checksum = spec.tso = spec.rx_checksum = spec.rx_tso = true;
+	less = spec;
+	less.rx_checksum = less.rx_tso = false;
+	p = bed_port(&spec);
+	assert_int_equal(offered_to(p, &spec, &less) & (rx | tx), rx | tx);
+	assert_int_equal(offered_to(p, &spec, NULL) & (rx | tx), tx);
+	vhu_port_offer(p, &spec); /* nobody is there */
+	assert_int_equal(offered_to(p, &spec, NULL) & (rx | tx), rx | tx);
+	vhu_port_destroy(p);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_teardown(fn, bed_cleanup)
@@ -330,6 +374,7 @@ int main(void)
 		T(test_cycles),		  T(test_worker_in_the_way), T(test_destroy_under_traffic),
 		T(test_many_ports),	  T(test_bad_spec),	     T(test_socket_rights),
 		T(test_socket_in_the_way), T(test_socket_replaced),  T(test_second_front_end),
+		T(test_offer),
 	};
 
 	return cmocka_run_group_tests(tests, bed_start, bed_stop);
