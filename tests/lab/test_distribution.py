@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from scapy.layers.l2 import ARP, Ether
 
 from lab.fabric import Fabric
 from lab.host import Host
+from lab.peer import TapGuest
 from lab.run import Run
 from lab.store import Store, installed
 from lab.wait import until
 
 MAKE = Callable[..., Fabric]
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 pytestmark = pytest.mark.skipif(not installed(), reason="etcd is not installed")
 
 
@@ -23,8 +27,14 @@ def synced(host: Host) -> bool:
     return bool(store["connected"] and store["synced"] and not store["unpublished"])
 
 
+def records(host: Host, learned: bool = False) -> dict[str, dict[str, Any]]:
+    """Records by address; of what the guests have told (their link-local addresses, too) or of administrators."""
+    found = [r for r in host.objects("lookup-record") if (r["type"] == "dynamic") == learned and r["type"] != "l2only"]
+    return {record["ca"]: record for record in found}
+
+
 def origins(host: Host) -> set[str]:
-    return {record["origin"] for record in host.objects("lookup-record")}
+    return {record["origin"] for record in records(host).values()}
 
 
 @pytest.fixture(name="store")
@@ -67,7 +77,7 @@ def test_policy_from_a_store(new_fabric: MAKE, store: Store) -> None:
 
     # static policy of administrators, by hand
     manager.ctl("record", "add", "vsid=5001", "ca=10.0.0.77", "mac=02:00:00:00:00:77", "host=h1")
-    until(lambda: len(fabric.hosts["h2"].objects("lookup-record")) == 3, "the new record")
+    until(lambda: len(records(fabric.hosts["h2"])) == 3, "the new record")
     port = manager.ctl("port", "add", "id=x", "vsid=5001", "macs=[02:00:00:00:00:01]", check=False)
     assert "belong to one host" in port.output
 
@@ -80,7 +90,7 @@ def test_policy_from_a_store(new_fabric: MAKE, store: Store) -> None:
     a.reaches("10.0.0.12")
     fabric.hosts["h2"].restart(hard=True)
     fabric.hosts["h2"].wait_port("b")
-    assert len(fabric.hosts["h2"].objects("lookup-record")) == 3
+    assert len(records(fabric.hosts["h2"])) == 3
     fabric.wait_neighbours(fabric.hosts["h2"])
     b.reaches("10.0.0.11")
 
@@ -89,6 +99,83 @@ def test_policy_from_a_store(new_fabric: MAKE, store: Store) -> None:
     until(lambda: manager.state()["elected"], "the manager is elected again", 60.0)
     assert "0 added, 0 changed, 1 removed" in manager.apply(policy).output
     for host in fabric.hosts.values():
-        until(lambda host=host: synced(host) and len(host.objects("lookup-record")) == 2, f"{host.name} follows", 60.0)
+        until(lambda host=host: synced(host) and len(records(host)) == 2, f"{host.name} follows", 60.0)
     a.reaches("10.0.0.12")
     manager.stop()
+
+
+def announce(guest: TapGuest, ca: str) -> None:
+    """Gratuitous ARP."""
+    arp = ARP(op=2, hwsrc=guest.mac, psrc=ca, hwdst=BROADCAST, pdst=ca)
+    guest.send(Ether(src=guest.mac, dst=BROADCAST) / arp)
+
+
+def learned_at(host: Host, ca: str, owner: str) -> dict[str, Any]:
+    """The record of a learned address when the host has it, as of that host, and all managers know; else nothing."""
+    record = records(host, learned=True).get(ca, {})
+    return record if record.get("host") == owner and not record.get("unsynchronized") else {}
+
+
+def test_row43_three_hosts_three_members(new_fabric: MAKE, run: Run) -> None:
+    """An address is learned while no manager is there: unsynchronized; one comes: all three hosts have it. While 2000
+    records are loaded the member of etcd dies that all talk to: what was acknowledged is everywhere, what is learned
+    meanwhile too. Then a host dies: its addresses cannot be reached by anybody's policy.
+    """
+    store = Store(run, members=3)
+    store.start_all()
+    fabric = new_fabric(hosts=3, nics=1)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/16")
+    for number, host in enumerate(fabric.hosts):
+        guest = fabric.tap_guest(host, "abc"[number], 5001, f"10.0.0.{11 + number}/16", record=False)
+        fabric.record(5001, host, guest.mac, type="l2only")
+    a, h1 = fabric.guest("a"), fabric.hosts["h1"]
+    others = [fabric.hosts["h2"], fabric.hosts["h3"]]
+    policy = policy_of(fabric)
+    for each in fabric.hosts.values():
+        store.use(each)
+    first, second = store.manager("m1"), store.manager("m2")
+    first.start()
+    first.wait_elected()
+    first.apply(policy)
+    fabric.start()
+    first.stop()
+
+    announce(a, "10.0.0.50")
+    until(lambda: records(h1, learned=True).get("10.0.0.50"), "10.0.0.50 is learned")
+    assert records(h1, learned=True)["10.0.0.50"]["unsynchronized"]
+    assert not any("10.0.0.50" in records(each, learned=True) for each in others)
+    second.start()
+    second.wait_elected()
+    for each in fabric.hosts.values():
+        until(lambda each=each: learned_at(each, "10.0.0.50", "h1"), f"{each.name} has what h1 learned", 30.0)
+
+    many = second.directory / "many"
+    many.write_text(
+        "".join(
+            f"vsid=5001 ca=10.0.{1 + n // 250}.{1 + n % 250} mac=02:00:00:01:{n // 256:02x}:{n % 256:02x} host=h3\n"
+            for n in range(2000)
+        )
+    )
+
+    def imported() -> bool:
+        """Ends where the store was lost: what was said to be in force stays, the rest is tried again."""
+        return second.ctl("record", "import", str(many), check=False).status == 0
+
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(until, imported, "all is loaded", 40.0)
+        store.kill(0)
+        for number in range(20):
+            announce(a, f"10.0.200.{1 + number}")
+        load.result()
+    for each in fabric.hosts.values():
+        until(lambda each=each: len(records(each)) == 2000, f"{each.name} has all records", 30.0)
+        for number in range(20):
+            ca = f"10.0.200.{1 + number}"
+            until(lambda each=each, ca=ca: learned_at(each, ca, "h1"), f"{each.name} has {ca}", 30.0)
+    a.reaches("10.0.0.12")
+    a.reaches("10.0.0.13")
+
+    h1.kill()
+    for each in others:
+        until(lambda each=each: {"h1"} - {h["id"] for h in each.objects("host")}, f"{each.name} drops h1", 30.0)
+    second.stop()
