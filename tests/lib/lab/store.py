@@ -136,8 +136,9 @@ class Manager:
         assert self.process
         assert self.process.stop(20.0) == 0, self.process.tail()
 
-    def ctl(self, *words: str, check: bool = True) -> Result:
-        return sh([program("vswitchctl"), "--socket", str(self.socket), "--manager", *words], check=check)
+    def ctl(self, *words: str, check: bool = True, timeout: float = 30.0) -> Result:
+        words = (program("vswitchctl"), "--socket", str(self.socket), "--manager", *words)
+        return sh(words, check=check, timeout=timeout)
 
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ctl("--json", "store", "show").output)
