@@ -42,36 +42,6 @@ static bool host_lives(const struct pm *m, const char *host, uint32_t vsid)
 	return (v && v->leased) || is_attached(m, host, vsid);
 }
 
-/* ---- learned addresses of a MAC that are policy ---- */
-
-static struct mac_count *mac_count(struct pm *m, const struct record_spec *rec, bool make)
-{
-	char key[32 + MAC_STR], mac[MAC_STR];
-
-	snprintf(key, sizeof(key), "%u/%s", rec->vsid, format_mac(&rec->mac, mac));
-	return make ? map_make(&m->macs, key, sizeof(struct mac_count)) : map_find(&m->macs, key);
-}
-
-void pm_record_new(struct pm *m, struct value *record)
-{
-	const struct record_spec *rec = record->spec;
-	struct mac_count *c = rec->type == RECORD_DYNAMIC ? mac_count(m, rec, true) : NULL;
-
-	if (c)
-		c->n++;
-}
-
-void pm_record_gone(struct pm *m, struct value *record)
-{
-	const struct record_spec *rec = record->spec;
-	struct mac_count *c = rec->type == RECORD_DYNAMIC ? mac_count(m, rec, false) : NULL;
-
-	m->expiring -= record->expires != 0;
-	record->expires = 0;
-	if (c && --c->n == 0)
-		map_remove(&m->macs, c);
-}
-
 /* ---- claims ---- */
 
 /* "learned/<host>/<vsid>/<ca>": what follows the host. */
@@ -82,7 +52,7 @@ static const char *claim_key(const struct value *learned)
 	return s ? s + 1 : "";
 }
 
-static void make_dirty(struct pm *m, struct claims *c)
+void pm_make_dirty(struct pm *m, struct claims *c)
 {
 	if (c->dirty)
 		return;
@@ -116,7 +86,7 @@ void pm_claim_changed(struct pm *m, struct value *learned, bool gone)
 			c->list[i--] = c->list[--c->n];
 	if (!gone && learned->spec)
 		(void)add_claim(c, learned);
-	make_dirty(m, c);
+	pm_make_dirty(m, c);
 }
 
 /* Why a claim does not count; NULL: it does. */
@@ -142,11 +112,20 @@ static const char *refuse(struct pm *m, const struct record_spec *rec)
 	return same_family && !inside ? "it is outside of the subnet's prefixes" : NULL;
 }
 
-static bool over_quota(struct pm *m, const struct record_spec *rec, const struct record_spec *now)
+/* May its MAC be there, and have one address more? */
+static bool has_room(struct pm *m, struct mac_count *c, const struct record_spec *rec, bool more)
 {
-	const struct mac_count *c = mac_count(m, rec, false);
-
-	return c && c->n >= m->config.mac_quota && !(now && mac_equal(&now->mac, &rec->mac));
+	if (c->fixed && strcmp(c->host, rec->host) != 0) { /* static beats dynamic */
+		c->refused = true;
+		m->info.conflicts++;
+		return false;
+	}
+	if (more && c->n + c->pending >= m->config.mac_quota) {
+		c->refused = true;
+		m->info.refused_quota++;
+		return false;
+	}
+	return true;
 }
 
 /* The last claim that counts. */
@@ -187,28 +166,51 @@ static bool present(struct pm *m, const char *key, struct record_spec *ret)
 	return true;
 }
 
+/*
+ * A record of the MAC alone says where the guest was when an administrator wrote it. It goes where the guest is, with
+ * the address in one change: every host takes a MAC for being on one host only.
+ */
+static void take_mac_along(struct pm *m, const struct record_spec *rec)
+{
+	struct record_spec of = { .vsid = rec->vsid, .mac = rec->mac, .type = RECORD_L2ONLY }, mac;
+	char key[KV_KEY_MAX], text[OBJECT_LINE_MAX];
+
+	if (pm_key(OBJECT_RECORD, &of, key, sizeof(key)) < 0 || !present(m, key, &mac) ||
+	    strcmp(mac.host, rec->host) == 0)
+		return;
+	str_copy(mac.host, sizeof(mac.host), rec->host);
+	memset(&mac.provider_address, 0, sizeof(mac.provider_address)); /* of the host that it left */
+	if (field_write(object_types[OBJECT_RECORD].fields, &mac, text, sizeof(text)) >= 0)
+		(void)pm_write(m, key, text, true, NULL, NULL);
+}
+
 static void accept_claim(struct pm *m, const char *key, const struct record_spec *claim, const struct record_spec *now)
 {
 	struct record_spec rec = *claim;
 	struct value *v = map_find(&m->policy, key);
+	bool more = !now || !mac_equal(&now->mac, &rec.mac);
 	char text[OBJECT_LINE_MAX];
+	struct mac_count *c;
 
 	rec.unusable = rec.unsynchronized = false;
 	if (v) {
 		m->expiring -= v->expires != 0;
 		v->expires = 0;
 	}
-	if (now && field_equal(object_types[OBJECT_RECORD].fields, &rec, now))
-		return;
-	if (over_quota(m, &rec, now)) {
-		m->info.refused_quota++;
+	if (now && field_equal(object_types[OBJECT_RECORD].fields, &rec, now)) {
+		take_mac_along(m, &rec);
 		return;
 	}
-	if (field_write(object_types[OBJECT_RECORD].fields, &rec, text, sizeof(text)) < 0)
+	c = pm_mac(m, &rec, true);
+	if (!c || !has_room(m, c, &rec, more) ||
+	    field_write(object_types[OBJECT_RECORD].fields, &rec, text, sizeof(text)) < 0)
 		return;
 	m->info.accepted++;
 	m->info.moves += now && strcmp(now->host, rec.host) != 0;
+	take_mac_along(m, &rec);
 	(void)pm_write(m, key, text, true, NULL, NULL);
+	if (more)
+		pm_write_count(m, key, c);
 }
 
 /* Nobody says any more that he has it. */
@@ -286,7 +288,7 @@ void pm_judge_all(struct pm *m)
 		(void)map_make(&m->claims, key, sizeof(*c));
 	}
 	while ((c = map_next(&m->claims, c)))
-		make_dirty(m, c);
+		pm_make_dirty(m, c);
 	pm_judge(m);
 }
 
@@ -301,7 +303,7 @@ void pm_judge_subnet(struct pm *m, uint32_t vsid)
 	n = (size_t)snprintf(prefix, sizeof(prefix), "%u/", vsid);
 	while ((c = map_next(&m->claims, c)))
 		if (strncmp(c->entry.key, prefix, n) == 0)
-			make_dirty(m, c);
+			pm_make_dirty(m, c);
 	pm_members(m, vsid);
 }
 

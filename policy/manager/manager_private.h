@@ -45,6 +45,7 @@ struct write {
 	enum object_kind kind;
 	bool parsed;
 	bool live, queued, flying, again; /* again: the value changed while it was on its way */
+	struct mac_count *counts;	  /* will be a learned address of that MAC; NULL: not one more */
 	struct waiter *waiters;
 };
 
@@ -55,7 +56,7 @@ struct pm {
 	struct kv *kv;
 	struct pm_info info;
 	struct map policy, hosts, attached, learned; /* struct value */
-	struct map macs;			     /* struct mac_count by "<vsid>/<mac>": learned, in policy */
+	struct map macs;			     /* struct mac_count by "<vsid>/<mac>" */
 	struct map claims;			     /* struct claims */
 	struct map writes;			     /* struct write */
 	TAILQ_HEAD(, claims) dirty;
@@ -72,7 +73,10 @@ struct pm {
 
 struct mac_count {
 	struct map_entry entry;
-	unsigned int n;
+	unsigned int n, pending; /* learned, in policy; on their way there */
+	unsigned int fixed;	 /* static records, which say on what host it is */
+	bool refused;		 /* a claim had no room */
+	char host[ID_SIZE];	 /* fixed */
 };
 
 uint64_t pm_now(void); /* ms, monotonic */
@@ -87,8 +91,7 @@ struct map *pm_map_of(struct pm *m, const char *key);
 
 /* ---- claims.c: what follows from what hosts say ---- */
 void pm_claim_changed(struct pm *m, struct value *learned, bool gone);
-void pm_record_gone(struct pm *m, struct value *record);
-void pm_record_new(struct pm *m, struct value *record);
+void pm_make_dirty(struct pm *m, struct claims *c);
 void pm_members(struct pm *m, uint32_t vsid);
 /* Judge what is dirty, when we are the elected one. */
 void pm_judge(struct pm *m);
@@ -97,8 +100,19 @@ void pm_judge_all(struct pm *m);
 void pm_judge_subnet(struct pm *m, uint32_t vsid);
 void pm_expire(struct pm *m);
 
+/* ---- macs.c: MACs, by their records ---- */
+/* @return NULL: none, or with make: no memory. */
+struct mac_count *pm_mac(struct pm *m, const struct record_spec *rec, bool make);
+void pm_record_new(struct pm *m, struct value *record);
+/* Claims that had no room are judged again. */
+void pm_record_gone(struct pm *m, struct value *record);
+/* A write is not on its way any more. */
+void pm_write_counted(struct pm *m, struct mac_count *c);
+
 /* ---- write.c ---- */
 int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_done_fn fn, void *arg);
+/* The write of this key, if there is one, makes one more learned address of that MAC. */
+void pm_write_count(struct pm *m, const char *key, struct mac_count *c);
 /* What a key will have when everything is written. @return false: nothing is on its way. */
 bool pm_write_pending(const struct pm *m, const char *key, const char **ret_value);
 /* The object that a write makes. @return NULL: it removes, or is of another kind. */

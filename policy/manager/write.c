@@ -56,6 +56,8 @@ static void end(struct pm *m, struct write *w, int r, const char *text)
 {
 	struct waiter *n = TAKE(w->waiters), *next;
 
+	if (w->counts)
+		pm_write_counted(m, w->counts);
 	free(w->value);
 	free(w->spec);
 	map_remove(&m->writes, w);
@@ -89,6 +91,18 @@ int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_don
 	w->live = live;
 	queue(m, w);
 	return 0;
+}
+
+void pm_write_count(struct pm *m, const char *key, struct mac_count *c)
+{
+	struct write *w = map_find(&m->writes, key);
+
+	if (!w || w->counts == c)
+		return;
+	if (w->counts)
+		pm_write_counted(m, w->counts);
+	w->counts = c;
+	c->pending++;
 }
 
 bool pm_write_pending(const struct pm *m, const char *key, const char **ret_value)

@@ -119,7 +119,7 @@ def learned_at(host: Host, ca: str, owner: str) -> dict[str, Any]:
 def test_row43_three_hosts_three_members(new_fabric: MAKE, run: Run) -> None:
     """An address is learned while no manager is there: unsynchronized; one comes: all three hosts have it. While 2000
     records are loaded the member of etcd dies that all talk to: what was acknowledged is everywhere, what is learned
-    meanwhile too. Then a host dies: its addresses cannot be reached by anybody's policy.
+    meanwhile too. b is not where its record says: all find it. Then a host dies: nobody has a way to it any more.
     """
     store = Store(run, members=3)
     store.start_all()
@@ -129,7 +129,7 @@ def test_row43_three_hosts_three_members(new_fabric: MAKE, run: Run) -> None:
     fabric.subnet(5001, "tenant-a", "10.0.0.1/16")
     for number, host in enumerate(fabric.hosts):
         guest = fabric.tap_guest(host, "abc"[number], 5001, f"10.0.0.{11 + number}/16", record=False)
-        fabric.record(5001, host, guest.mac, type="l2only")
+        fabric.record(5001, "h3" if host == "h2" else host, guest.mac, type="l2only")
     a, h1 = fabric.guest("a"), fabric.hosts["h1"]
     others = [fabric.hosts["h2"], fabric.hosts["h3"]]
     policy = policy_of(fabric)
@@ -174,6 +174,9 @@ def test_row43_three_hosts_three_members(new_fabric: MAKE, run: Run) -> None:
         for number in range(20):
             ca = f"10.0.200.{1 + number}"
             until(lambda each=each, ca=ca: learned_at(each, ca, "h1"), f"{each.name} has {ca}", 30.0)
+    announce(fabric.guest("b"), "10.0.0.12")
+    for each in fabric.hosts.values():
+        until(lambda each=each: learned_at(each, "10.0.0.12", "h2"), f"{each.name} knows where b is", 30.0)
     a.reaches("10.0.0.12")
     a.reaches("10.0.0.13")
 

@@ -96,7 +96,8 @@ static void apply(struct distribution *d, struct remote *remote, const char *tex
 	}
 	d->m->changes++;
 	d->info.applied++;
-	if (kind != OBJECT_RECORD) { /* a prefix may have gone from a subnet */
+	/* A prefix may have gone from a subnet; a MAC may have moved, with which a new address of it agrees. */
+	if (kind != OBJECT_RECORD || d->retries) {
 		d->retry = true;
 		distribution_look(d);
 	}

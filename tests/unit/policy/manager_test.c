@@ -238,6 +238,7 @@ static int teardown(void **state)
 
 #define MAC_A "02:00:00:00:00:0a"
 #define MAC_B "02:00:00:00:00:0b"
+#define MAC_C "02:00:00:00:00:0c"
 
 /* ---- tests ---- */
 
@@ -293,8 +294,10 @@ static void test_refused(void **state)
 		learn(0, ca, MAC_A);
 		await(i == 13 || strstr(value_of(&hosts[0], "vsid/5001/ca/10.0.0.10"), MAC_A));
 	}
-	learn(0, "10.0.0.20", MAC_B);
+	learn(0, "10.0.0.21", MAC_B); /* an administrator says that it is elsewhere */
+	learn(0, "10.0.0.20", MAC_C);
 	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.20"));
+	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.0.0.21"), "");
 	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.0.0.1"), "");
 	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.9.0.1"), "");
 	assert_string_equal(value_of(&hosts[0], "vsid/5002/ca/10.0.0.2"), "");
@@ -302,6 +305,51 @@ static void test_refused(void **state)
 	assert_non_null(strstr(value_of(&hosts[0], "vsid/5001/ca/10.0.0.7"), "host=h9"));
 	assert_true(info_of(0).refused_quota >= 1);
 	assert_true(info_of(0).conflicts >= 1);
+}
+
+static unsigned int addresses_of(const char *mac)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < hosts[0].n; i++)
+		n += strncmp(hosts[0].seen[i].key, "vsid/5001/ca/", 13) == 0 && strstr(hosts[0].seen[i].value, mac);
+	return n;
+}
+
+/* What is on its way counts, too; and who had no room has it when another address goes. */
+static void test_quota(void **state)
+{
+	char keys[6][64], values[6][160];
+	struct kv_op ops[6];
+
+	for (unsigned int i = 0; i < 6; i++) { /* in one transaction: all are judged before anything is written */
+		snprintf(keys[i], sizeof(keys[i]), "learned/h0/5001/10.0.0.%u", 10 + i);
+		snprintf(values[i], sizeof(values[i]), "vsid=5001 ca=10.0.0.%u mac=%s host=h0 type=dynamic", 10 + i,
+			 MAC_A);
+		ops[i] = (struct kv_op){ .key = keys[i], .value = values[i], .leased = true };
+	}
+	hosts[0].done = 0;
+	assert_int_equal(kv_txn(hosts[0].kv, KV_ALWAYS, "", ops, 6, on_done, &hosts[0]), 0);
+	await(hosts[0].done == 1);
+	learn(0, "10.0.0.20", MAC_B);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.20"));
+	assert_int_equal(addresses_of(MAC_A), 3);
+	assert_true(info_of(0).refused_quota >= 3);
+	forget(0, "10.0.0.10");
+	forget(0, "10.0.0.11");
+	forget(0, "10.0.0.12");
+	await(addresses_of(MAC_A) == 3 && *value_of(&hosts[0], "vsid/5001/ca/10.0.0.15"));
+}
+
+/* The record of a MAC goes where the guest is, with its address; a static one holds the MAC. */
+static void test_mac_goes_along(void **state)
+{
+	appear(1);
+	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 mac=" MAC_A " host=h0 type=l2only"), 0);
+	learn(1, "10.0.0.9", MAC_A);
+	await(strstr(value_of(&hosts[0], "vsid/5001/ca/10.0.0.9"), "host=h1"));
+	await(strstr(value_of(&hosts[0], "vsid/5001/mac/" MAC_A), "host=h1"));
+	assert_non_null(strstr(value_of(&hosts[0], "vsid/5001/mac/" MAC_A), "type=l2only"));
 }
 
 /* A dead host's records stay for the time of grace, unless somebody else has the address. */
@@ -521,6 +569,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_learned_becomes_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mac_goes_along, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_host, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_host_is_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_grace_ends, setup, teardown),
