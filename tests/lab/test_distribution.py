@@ -39,7 +39,7 @@ def origins(host: Host) -> set[str]:
 
 @pytest.fixture(name="store")
 def _store(run: Run) -> Iterator[Store]:
-    store = Store(run)
+    store = Store(run, tls=True)
     store.start_all()
     yield store
 
@@ -51,9 +51,11 @@ def policy_of(fabric: Fabric) -> dict[str, Any]:
 
 
 def test_policy_from_a_store(new_fabric: MAKE, store: Store) -> None:
-    """Two hosts know nothing but where the store is. A file makes their policy; what changes in it changes there. The
-    store is lost: they forward on, one of them after a restart, too. It is back: only what changed is applied.
+    """Two hosts know nothing but where the store is, which wants certificates. A file makes their policy; what changes
+    in it changes there. The store is lost: they forward on, one of them after a restart, too. It is back: only what
+    changed is applied.
     """
+    assert not store.healthy(0, stranger=True)
     fabric = new_fabric(hosts=2)
     fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
     a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import ssl
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,60 @@ def installed() -> bool:
     return shutil.which("etcd") is not None
 
 
+class Certificates:
+    """An authority, a server's certificate and a client's: whoever has none is sent away."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self.directory = directory
+        new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+        addresses = ",".join(f"IP:{PREFIX}.{1 + number}" for number in range(3))
+        sh(f"{new} -subj /CN=authority -keyout {directory}/ca.key -out {directory}/ca.pem")
+        both = "-addext extendedKeyUsage=serverAuth,clientAuth"
+        for name, subject, extra in (
+            ("server", "/O=store", f"-addext subjectAltName={addresses} {both}"),
+            ("client", "/O=hosts", "-addext extendedKeyUsage=clientAuth"),
+        ):
+            sh(
+                f"{new} -subj {subject} {extra} -CA {directory}/ca.pem -CAkey {directory}/ca.key"
+                f" -addext basicConstraints=critical,CA:FALSE"
+                f" -keyout {directory}/{name}.key -out {directory}/{name}.pem"
+            )
+
+    def _file(self, name: str) -> str:
+        return str(self.directory / name)
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """For the group `store`."""
+        return {"ca": self._file("ca.pem"), "cert": self._file("client.pem"), "key": self._file("client.key")}
+
+    @property
+    def options(self) -> list[str]:
+        """etcd's."""
+        files = ["--trusted-ca-file", self._file("ca.pem"), "--cert-file", self._file("server.pem")]
+        return [*files, "--key-file", self._file("server.key"), "--client-cert-auth"]
+
+    def context(self, stranger: bool) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self._file("ca.pem"))
+        if not stranger:
+            context.load_cert_chain(self._file("client.pem"), self._file("client.key"))
+        return context
+
+
 class Store:
     """etcd with so many members; `settings` is what goes into the group `store` of those who use it."""
 
-    def __init__(self, run: Run, members: int = 1) -> None:
+    def __init__(self, run: Run, members: int = 1, tls: bool = False) -> None:
         self._run = run
+        self._tls = Certificates(run.directory / "tls") if tls else None
         self._network = Underlay(run, "mg")
         self._numbers = 100
         self.netns = [Netns(run, f"e{number}") for number in range(members)]
         for number, netns in enumerate(self.netns):
             self._attach(netns, 1 + number)
-        self.urls = [f"http://{PREFIX}.{1 + number}:2379" for number in range(members)]
+        scheme = "https" if tls else "http"
+        self.urls = [f"{scheme}://{PREFIX}.{1 + number}:2379" for number in range(members)]
         self.endpoints = list(self.urls)  # in the order they are tried
         self.processes: list[Process | None] = [None] * members
         self.managers: list[Manager] = []
@@ -48,7 +92,8 @@ class Store:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"backend": "etcd", "endpoints": self.endpoints, "lease-seconds": 2}
+        files = self._tls.client if self._tls else {}
+        return {"backend": "etcd", "endpoints": self.endpoints, "lease-seconds": 2, **files}
 
     def start(self, number: int = 0) -> None:
         """A member; again with the data that it had."""
@@ -61,7 +106,7 @@ class Store:
                 "--listen-client-urls", self.urls[number], "--advertise-client-urls", self.urls[number],
                 "--listen-peer-urls", peers[number], "--initial-advertise-peer-urls", peers[number],
                 "--initial-cluster", cluster, "--unsafe-no-fsync", "--heartbeat-interval", "50",
-                "--election-timeout", "500",
+                "--election-timeout", "500", *(self._tls.options if self._tls else []),
             ],
         )
 
@@ -70,10 +115,12 @@ class Store:
             self.start(number)
         until(lambda: self.healthy(0), "etcd serves", 60.0)
 
-    def healthy(self, number: int) -> bool:
+    def healthy(self, number: int, stranger: bool = False) -> bool:
+        """Does it answer; also somebody without a certificate?"""
         with self.netns[number].entered():
             try:
-                with urllib.request.urlopen(f"{self.urls[number]}/health", timeout=2) as answer:
+                url, context = f"{self.urls[number]}/health", self._tls.context(stranger) if self._tls else None
+                with urllib.request.urlopen(url, timeout=2, context=context) as answer:
                     return bool(json.load(answer)["health"] == "true")
             except OSError:
                 return False
