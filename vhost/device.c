@@ -162,7 +162,7 @@ int vhu_init(const struct vhu_config *config, struct errbuf *err)
 		return err_set(err, ENOMEM, "out of memory");
 	/* A hundred lines per connection otherwise. */
 	rte_log_set_level_pattern("lib.vhost.config", level);
-	return 0;
+	return threads_start(config, err);
 }
 
 void vhu_fini(void)

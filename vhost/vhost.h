@@ -68,6 +68,7 @@ struct vhu_config {
 	const char *state_dir;	  /* made if missing (0700); remembered features, packed-ring positions */
 	vhu_event_fn event;
 	void *arg;
+	int (*confine)(void);	  /* of the thread that the library's inherit their rights from; may be NULL */
 };
 
 /*

@@ -197,6 +197,9 @@ struct vhu_port {
 
 extern struct vhu_config vhu_config;
 
+/* threads.c: the library has its threads, with the rights that config leaves them. portctl thread. */
+int threads_start(const struct vhu_config *config, struct errbuf *err);
+
 /* The port of a device of the library, or NULL. Any thread. */
 struct vhu_port *port_of_vid(int vid);
 void port_bind_vid(struct vhu_port *p, int vid);

@@ -122,14 +122,22 @@ def test_every_command_as_text_and_as_json(host: Host) -> None:
 
 
 def test_errors_say_what_there_is(host: Host) -> None:
+    host.ctl_text("port", "add", "id=guest7")
     for words, wanted in (
         ("prot list", 'unknown command "prot": did you mean "port"?'),
         ("xyzzy", "vswitchctl --help lists them"),
         ("port lst", 'unknown verb "lst"; there is list, show, add, remove, import: did you mean "list"?'),
         ("port", "port: a verb is wanted: list, show"),
         ("port show vm77", 'there is no port "vm77"'),
+        ("port show gest7", 'there is no port "gest7": did you mean "guest7"?'),
+        ("port remove guest77", 'there is no port "guest77": did you mean "guest7"?'),
+        ("drops --port geust7", 'there is no port "geust7": did you mean "guest7"?'),
+        ("trace --port guest8", 'there is no port "guest8": did you mean "guest7"?'),
+        ("member show a00", 'there is no member "a00": did you mean "a0"?'),
+        ("member remove xyzzy", 'there is no member "xyzzy"\n'),
+        ("host show h11", 'there is no host "h11": did you mean "h1"?'),
         ("port add id=p1 vsidd=5001", "there is no field 'vsidd'\nmembers of a port:\n  id="),
-        ("subnet show 6001", "there is no virtual-subnet 6001"),
+        ("subnet show 6001", 'there is no subnet "6001": did you mean "5001"?'),
         ("top --count x", "--count: 1..4294967295 is allowed"),
         ("top now", "top takes no argument"),
         ("version --count 3", "version does not take --count"),

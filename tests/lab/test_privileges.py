@@ -16,7 +16,7 @@ from lab.host import Host
 from lab.wait import until
 
 NOBODY = 65534
-KEEPERS = ("portctl", "teamwatch", "libteam", "vhost")
+KEEPERS = ("portctl", "teamwatch", "libteam")
 KEPT = 1 << 12 | 1 << 13 | 1 << 39  # NET_ADMIN, NET_RAW, BPF
 
 

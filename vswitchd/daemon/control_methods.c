@@ -228,16 +228,13 @@ static int do_get(struct manager *m, struct call *c, struct errbuf *err)
 	struct object_info info = { 0 };
 	union object_spec spec;
 	enum object_kind kind;
-	char key[256];
 	int r = parameter_spec(c, "key", false, &kind, &spec, err);
 
 	if (r < 0)
 		return r;
 	r = manager_object_get(m, kind, &spec, &info);
-	if (r < 0) {
-		object_key(kind, &spec, key, sizeof(key));
-		return err_set(err, -r, "there is no %s %s", object_types[kind].name, key);
-	}
+	if (r < 0)
+		return manager_object_missing(m, kind, &spec, err);
 	call_reply(c, object_reply(kind, &spec, &info));
 	return 0;
 }
@@ -275,7 +272,7 @@ static int do_ports(struct manager *m, struct call *c, struct errbuf *err)
 	if (id) {
 		r = manager_port_info(m, id, &info);
 		if (r < 0)
-			return err_set(err, -r, "there is no port \"%s\"", id);
+			return manager_port_missing(m, id, err);
 		call_reply(c, wrap("port", show_port(m, &info)));
 		return 0;
 	}
@@ -354,7 +351,7 @@ static int do_drops(struct manager *m, struct call *c, struct errbuf *err)
 	json_object_object_get_ex(c->parameters, "all", &all);
 	list = show_drops(m, port, json_object_get_boolean(all), &r);
 	if (!list)
-		return err_set(err, -r, "there is no port \"%s\"", port ? port : "");
+		return manager_port_missing(m, port ? port : "", err);
 	call_reply(c, wrap("drops", list));
 	return 0;
 }

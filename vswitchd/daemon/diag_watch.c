@@ -124,19 +124,8 @@ int diag_ip(struct json_object *parameters, const char *name, bool wanted, struc
 
 static int port_by_id(struct manager *m, const char *id, uint16_t *ret, struct errbuf *err)
 {
-	const char *near, *names[POLICY_MAX_PORTS + 1];
-	unsigned int n = 0;
-
 	*ret = policy_port_index(manager_policy(m), id);
-	if (*ret != PORT_NONE)
-		return 0;
-	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
-		if (*manager_port_id(m, (uint16_t)i))
-			names[n++] = manager_port_id(m, (uint16_t)i);
-	names[n] = NULL;
-	near = str_nearest(id, names);
-	return err_set(err, ENOENT, "there is no port \"%s\"%s%s%s", id, near ? ": did you mean \"" : "",
-		       near ? near : "", near ? "\"?" : "");
+	return *ret != PORT_NONE ? 0 : manager_port_missing(m, id, err);
 }
 
 int diag_port(struct manager *m, struct json_object *parameters, const char *name, uint16_t *ret, struct errbuf *err)

@@ -99,6 +99,15 @@ int manager_object_remove(struct manager *m, enum object_kind kind, const void *
 int manager_object_get(const struct manager *m, enum object_kind kind, void *spec, struct object_info *info);
 
 /*
+ * Say that there is none with the key fields of spec and, for kinds that have names, which one has nearly that name (of
+ * the first few thousand: this is for people).
+ * @return -ENOENT with the reason.
+ */
+int manager_object_missing(const struct manager *m, enum object_kind kind, const void *spec, struct errbuf *err);
+/* The same of a port, by its id. */
+int manager_port_missing(const struct manager *m, const char *id, struct errbuf *err);
+
+/*
  * Visit all objects of a kind; *cursor starts at 0. Safe across turns of the loop: an object is missed or seen
  * twice only if it was changed meanwhile. info may be NULL. @return 1 with *ret_spec filled, 0 at the end.
  */

@@ -237,7 +237,7 @@ static int op_remove_port(struct op *op, struct errbuf *err)
 	const struct port_spec *spec = (const struct port_spec *)(const void *)op->spec;
 	struct port *p = ports_find(op->m, spec->id);
 
-	return p ? ports_remove(op->m, p, op_worked, op, err) : err_set(err, ENOENT, "there is no port %s", spec->id);
+	return p ? ports_remove(op->m, p, op_worked, op, err) : manager_object_missing(op->m, OBJECT_PORT, spec, err);
 }
 
 /* Is it like that already? A port without its socket, a member without its device is worth another try. */
@@ -298,7 +298,7 @@ static int check_origin(const struct manager *m, enum object_kind kind, const vo
 	object_key(kind, spec, key, sizeof(key));
 	memcpy(&old, spec, object_types[kind].size);
 	if (manager_object_get(m, kind, &old, &info) < 0)
-		return op->remove ? err_set(err, ENOENT, "there is no %s %s", object_types[kind].noun, key) : 0;
+		return op->remove ? manager_object_missing(m, kind, spec, err) : 0;
 	if (info.origin == ORIGIN_CONFIG)
 		return err_set(err, EPERM, "%s %s is defined in %s:%u: change it there and reload",
 			       object_types[kind].noun, key, info.file ? info.file : "the configuration", info.line);

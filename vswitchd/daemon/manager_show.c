@@ -5,6 +5,8 @@
 #include "base/str.h"
 #include "daemon/manager_private.h"
 
+#define NEAREST_OF 4096
+
 /* ---- objects ---- */
 
 static const struct object_list *team_list(const struct manager *m, enum object_kind kind)
@@ -51,6 +53,35 @@ int manager_object_get(const struct manager *m, enum object_kind kind, void *spe
 	}
 	fill_origin(m, kind, spec, origin, info);
 	return 0;
+}
+
+int manager_object_missing(const struct manager *m, enum object_kind kind, const void *spec, struct errbuf *err)
+{
+	bool named = kind == OBJECT_PORT || kind == OBJECT_HOST || kind == OBJECT_MEMBER || kind == OBJECT_SUBNET;
+	char key[OBJECT_KEY_MAX] = "", other[OBJECT_KEY_MAX] = "", near[OBJECT_KEY_MAX] = "";
+	const char *two[] = { near, other, NULL };
+	union object_spec each;
+	enum origin origin;
+	uint64_t cursor = 0;
+
+	object_key(kind, spec, key, sizeof(key));
+	for (unsigned int i = 0; named && i < NEAREST_OF; i++) {
+		if (objects_next(m, kind, &cursor, &each, &origin) <= 0)
+			break;
+		if (object_key(kind, &each, other, sizeof(other)) >= 0 && str_nearest(key, two) == other)
+			str_copy(near, sizeof(near), other);
+	}
+	return err_set(err, ENOENT, "there is no %s \"%s\"%s%s%s", object_types[kind].noun, key,
+		       *near ? ": did you mean \"" : "", near, *near ? "\"?" : "");
+}
+
+int manager_port_missing(const struct manager *m, const char *id, struct errbuf *err)
+{
+	union object_spec spec = { 0 };
+
+	if (str_copy(spec.port.id, sizeof(spec.port.id), id) < 0)
+		return err_set(err, ENOENT, "there is no port of such a name");
+	return manager_object_missing(m, OBJECT_PORT, &spec, err);
 }
 
 int objects_next(const struct manager *m, enum object_kind kind, uint64_t *cursor, void *ret_spec,

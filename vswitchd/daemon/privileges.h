@@ -5,8 +5,7 @@
  *   start              a daemon that does not run as root keeps CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF of what it got,
  *                      and may not gain any by executing files. One that was started as root by hand keeps root's.
  *   threads            main, workers, the store, DPDK's thread for interrupts and all others keep no capability, but
- *                      portctl, which opens devices, and what libraries start from there: the threads for teams and
- *                      for vhost-user ("vhost-events", "vhost_reconn")
+ *                      portctl, which opens devices, and what libteam starts from there
  *   ports are up       the whole process may not make some system calls any more (execute, trace, mount, enter
  *                      namespaces, change users, load modules...); workers may only make those on a list
  *

@@ -209,6 +209,7 @@ static int vhost_run(struct job *job)
 		.state_dir = j->m->settings.run_dir,
 		.event = mailbox_post_port,
 		.arg = j->m->mailbox,
+		.confine = privileges_drop_thread,
 	};
 
 	if (j->up)
