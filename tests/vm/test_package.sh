@@ -14,7 +14,7 @@ fail() {
 outside() {
 	local scratch
 	scratch=$(mktemp -d)
-	trap 'rm -rf "$scratch"' EXIT
+	trap "rm -rf $scratch" EXIT
 	# Nobody waits for good code here.
 	DEB_BUILD_OPTIONS="noopt nocheck" "$source/packaging/deb/build" "$scratch/out" > "$scratch/log" 2>&1 ||
 		{ tail -40 "$scratch/log"; fail "the package does not build"; }
