@@ -38,13 +38,15 @@ static uint8_t *rewrite(struct rte_mbuf *m, uint32_t len)
 static void arp_answer(uint8_t *d, const struct neigh_msg *msg, uint64_t mac)
 {
 	struct arp_hdr arp = { .hlen = 6, .plen = 4 };
+	bool announces = ip_equal(&msg->sender, &msg->target);
 
 	store_be16(&arp.htype, 1);
 	store_be16(&arp.ptype, ETHERTYPE_IPV4_);
 	store_be16(&arp.op, 2);
 	mac_store(&arp.sha, mac);
 	memcpy(arp.spa, msg->target.b, 4);
-	mac_store(&arp.tha, msg->eth_src);
+	/* RFC 5944 4.6. Linux takes it for a second answer otherwise, of which it believes the first for a second. */
+	mac_store(&arp.tha, announces ? mac : msg->eth_src);
 	memcpy(arp.tpa, msg->sender.b, 4);
 
 	mac_store(d, msg->eth_src);

@@ -20,7 +20,7 @@ static struct ip_addr v4(uint8_t c, uint8_t d)
 	return ip4_from((uint8_t[]){ 10, 0, c, d });
 }
 
-/* A gratuitous reply to the guest alone: sender and target are the address told of. */
+/* A gratuitous reply to the guest alone: sender and target are the address told of (RFC 5944 4.6). */
 static void check_arp(const uint8_t *frame, const uint8_t *to, const void *mac, struct ip_addr target)
 {
 	const struct arp_hdr *arp = (const void *)(frame + ETH_HLEN_);
@@ -31,7 +31,7 @@ static void check_arp(const uint8_t *frame, const uint8_t *to, const void *mac, 
 	assert_int_equal(load_be16(&arp->op), 2);
 	assert_memory_equal(&arp->sha, mac, 6);
 	assert_memory_equal(arp->spa, target.b, 4);
-	assert_memory_equal(&arp->tha, to, 6);
+	assert_memory_equal(&arp->tha, mac, 6);
 	assert_memory_equal(arp->tpa, target.b, 4);
 }
 
