@@ -59,6 +59,13 @@ unsigned int policy_sight_lease(const struct policy *p, struct rte_mbuf *m, stru
 	return n;
 }
 
+/* A first fragment that ends before it says what it carries (RFC 7112 5, RFC 7113 2.2): nobody honest sends it. */
+static bool hides_message(const struct pkt_info *info)
+{
+	return info->kind == PKT_IPV6 && (info->flags & (PKT_F_FRAGMENT | PKT_F_FRAG_LATER)) == PKT_F_FRAGMENT &&
+	       !(info->flags & PKT_F_L4) && (info->proto == IPPROTO_UDP_ || info->proto == IPPROTO_ICMP6_);
+}
+
 void policy_guard_burst(const struct policy_port *port, struct rte_mbuf **pkts, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
@@ -67,9 +74,11 @@ void policy_guard_burst(const struct policy_port *port, struct rte_mbuf **pkts, 
 
 		if (meta->verdict != VERDICT_NONE)
 			continue;
-		if (port->dhcp_guard && pkt_is_dhcp_answer(data, &meta->pkt))
+		if (port->dhcp_guard && (pkt_is_dhcp_answer(data, &meta->pkt) ||
+					 (meta->pkt.proto == IPPROTO_UDP_ && hides_message(&meta->pkt))))
 			meta_drop(meta, DROP_DHCP_GUARD);
-		else if (port->ra_guard && meta->pkt.kind == PKT_ND && data[meta->pkt.l4_off] == ND_RA)
+		else if (port->ra_guard && ((meta->pkt.kind == PKT_ND && data[meta->pkt.l4_off] == ND_RA) ||
+					    (meta->pkt.proto == IPPROTO_ICMP6_ && hides_message(&meta->pkt))))
 			meta_drop(meta, DROP_RA_GUARD);
 	}
 }

@@ -271,6 +271,32 @@ static void row54_noise_silences_nobody(void **state)
 	assert_int_equal(seen_of(SIGHT_LEASE), 1);
 }
 
+/* Row 39: what a first fragment does not show cannot be told apart from what is guarded (RFC 7113). */
+static void row39_nothing_hides_in_fragments(void **state)
+{
+	static const uint8_t all6[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	static const uint8_t ll[16] = { 0xfe, 0x80, [15] = 0xb }, nodes[16] = { 0xff, 2, [15] = 1 };
+	static const struct {
+		int next;
+		enum drop_reason drop;
+	} kinds[] = { { 58, DROP_RA_GUARD }, { 17, DROP_DHCP_GUARD } };
+	uint8_t buf[SIZE];
+	struct frame f;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		if (i == 2)
+			world_set(OBJECT_PORT, "id=b vsid=5001 macs=[02:00:00:00:00:0b] dhcp-guard=true ra-guard=true");
+		frame_init(&f, buf, SIZE);
+		frame_eth(&f, all6, mac_b, FRAME_AUTO);
+		frame_ip6(&f, ll, nodes, FRAME_AUTO, 255);
+		frame_ip6_frag(&f, 0, true, 7, FRAME_AUTO);
+		frame_ip6_ext(&f, 60, NULL, 0, kinds[i % 2].next);
+		guest_sends(B, &f);
+		turn();
+		assert_int_equal(drops_of(kinds[i % 2].drop), i / 2);
+	}
+}
+
 static void brings_group(uint8_t *buf, unsigned int member)
 {
 	struct frame f;
@@ -329,7 +355,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		T(row45_only_what_is_new_is_told), T(row49_spoofed), T(a_flooding_port_delays_nobody),
-		T(row29_48_the_wire), T(row46_dhcp), T(row39_guards), T(row57_group),
+		T(row29_48_the_wire), T(row46_dhcp), T(row39_guards), T(row39_nothing_hides_in_fragments), T(row57_group),
 		T(row54_noise_silences_nobody),
 	};
 
