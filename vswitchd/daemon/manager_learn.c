@@ -111,6 +111,15 @@ static void tick(struct manager *m)
 	sd_event_source_set_enabled(m->learn_timer, SD_EVENT_ONESHOT);
 }
 
+/* Once per turn, however much has happened in it: it looks at everything that is going on. */
+static void tick_soon(struct manager *m)
+{
+	if (!m->learn_timer)
+		return;
+	sd_event_source_set_time_relative(m->learn_timer, 0);
+	sd_event_source_set_enabled(m->learn_timer, SD_EVENT_ONESHOT);
+}
+
 /* A batch per turn: neither workers nor guests keep others waiting. */
 static int on_sights(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
@@ -206,11 +215,11 @@ void learn_port_active(struct manager *m, uint16_t index)
 		s.mac = p->macs[i];
 		learn_see(m->learn, &s, tick_ms());
 	}
-	tick(m);
+	tick_soon(m);
 }
 
 void learn_record(struct manager *m, const struct record_spec *rec)
 {
 	learn_record_changed(m->learn, rec, tick_ms());
-	tick(m);
+	tick_soon(m);
 }
