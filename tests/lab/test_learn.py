@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_RA, IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
+from lab.capture import Capture
 from lab.fabric import Fabric
+from lab.frames import Frame
 from lab.peer import TapGuest
+from lab.run import Run
+from lab.store import Store, installed
 from lab.wait import until
 from lab.wire_host import WireHost
 
 MAKE = Callable[..., Fabric]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 VSID = 5001
+VIP = "10.0.0.50"
 
 
 @pytest.fixture(name="unknown")
@@ -147,3 +153,65 @@ def test_row29_48_forged_tunnel_frames(unknown: Fabric) -> None:
     event = events.wait("customer-address", change="policy-mismatch", vsid=str(VSID))
     assert (event["ca"], event["rival"], event["reason"]) == ("10.0.0.66", "192.0.2.99", "src-pa-unknown")
     assert not known(unknown, "h1", "10.0.0.66")
+
+
+def arrivals(capture: Capture, ca: str, since: float) -> list[Frame]:
+    """Echo requests to an address, delivered later than that."""
+    return capture.frames(
+        lambda f: f.when > since and f.ethertype == 0x0800 and f.packet.haslayer(ICMP) and f.packet[IP].dst == ca
+    )
+
+
+@pytest.mark.skipif(not installed(), reason="etcd is not installed")
+def test_row54_48_43_cluster_address_between_hosts(new_fabric: MAKE, run: Run) -> None:
+    """A cluster's address fails over from h1 to h2 and back, the way VRRP does it: its owner loses it, the other one
+    announces it once. A client's flow follows, and every host hears of it from central policy alone, which confirms
+    what it has (row 43).
+    """
+    store = Store(run)
+    store.start_all()
+    fabric = new_fabric()
+    fabric.subnet(VSID, "tenant-a", "10.0.0.1/24")
+    for host, name, number in (("h1", "a", 11), ("h2", "b", 12), ("h1", "c", 13)):
+        fabric.tap_guest(host, name, VSID, f"10.0.0.{number}/24", record=False)
+        fabric.record(VSID, host, fabric.guest(name).mac, type="l2only")
+    config = fabric.hosts["h1"].config
+    policy = {"subnets": list(config["subnets"]), "records": list(config["records"])}
+    for each in fabric.hosts.values():
+        store.use(each)
+    manager = store.manager("m1")
+    manager.start()
+    manager.wait_elected()
+    manager.apply(policy)
+    fabric.start()
+    a, b, c = (fabric.guest(name) for name in "abc")
+    captures = {guest.name: guest.capture() for guest in (a, b)}
+
+    def settled(guest: TapGuest, owner: str) -> bool:
+        found = [known(fabric, host, VIP) for host in fabric.hosts]
+        return all(
+            r and r["mac"] == guest.mac and r["host"] == owner and r["origin"] == "manager" and not r["unsynchronized"]
+            for r in found
+        )
+
+    def take(guest: TapGuest) -> float:
+        guest.run(f"ip addr add {VIP}/32 dev eth0")
+        when = time.monotonic()
+        guest.send(claims(guest, VIP))
+        return when
+
+    take(a)
+    until(lambda: settled(a, "h1"), "both hosts have a's record from central policy", 20.0)
+    c.reaches(VIP)
+    ping = c.start(f"exec ping -q -i 0.01 {VIP}")
+    for old, new, owner in ((a, b, "h2"), (b, a, "h1")):
+        old.run(f"ip addr del {VIP}/32 dev eth0")
+        events = fabric.hosts[owner].follow()
+        when = take(new)
+        first = until(lambda new=new, when=when: arrivals(captures[new.name], VIP, when), "the flow follows", 10.0)[0]
+        print(f"{old.name} to {new.name}: the flow follows after {(first.when - when) * 1000:.1f} ms")
+        events.wait("customer-address", change="moved", ca=VIP)
+        until(lambda new=new, owner=owner: settled(new, owner), "both hosts have the new record", 20.0)
+        assert c.neighbour(VIP) == new.mac
+    assert ping.stop().ok
+    manager.stop()
