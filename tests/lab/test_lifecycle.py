@@ -212,7 +212,7 @@ def test_killed_and_paused_guests(new_fabric: MAKE) -> None:
 @pytest.mark.alone
 @pytest.mark.asan
 @pytest.mark.parametrize("hard", [False, True], ids=["term", "kill"])
-def test_restart_under_traffic(fabric: Fabric, hard: bool) -> None:
+def test_row30_restart_under_traffic(fabric: Fabric, hard: bool) -> None:
     """1,000 packets a second through a switch that is restarted: the receiver misses them for a second at most, from
     the last one before the end to the first after the start.
     """
@@ -394,7 +394,7 @@ def test_notifies_its_manager(fabric: Fabric) -> None:
 
 
 @pytest.mark.asan
-def test_policy_outlives_a_restart(fabric: Fabric) -> None:
+def test_row30_policy_outlives_a_restart(fabric: Fabric) -> None:
     """What was set at run time is there after kill -9; objects keep their origin; what was removed stays
     removed.
     """

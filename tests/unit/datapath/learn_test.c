@@ -355,8 +355,8 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		T(row45_only_what_is_new_is_told), T(row49_spoofed), T(a_flooding_port_delays_nobody),
-		T(row29_48_the_wire), T(row46_dhcp), T(row39_guards), T(row39_nothing_hides_in_fragments), T(row57_group),
-		T(row54_noise_silences_nobody),
+		T(row29_48_the_wire), T(row46_dhcp), T(row39_guards), T(row39_nothing_hides_in_fragments),
+		T(row57_group), T(row54_noise_silences_nobody),
 	};
 
 	return cmocka_run_group_tests_name("datapath-learn", tests, NULL, NULL);

@@ -274,7 +274,7 @@ static void test_defender_may_be_slow(void **state)
 	for (unsigned int i = 0; i < 5; i++) {
 		pass(6000);
 		see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
-		pass(1500); /* a live migration */
+		pass(2500); /* a live migration */
 		assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
 		see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
 	}
