@@ -301,7 +301,7 @@ def test_ring_forms(fabric: Fabric, ring: str, form: str) -> None:
 
 @pytest.mark.asan
 def test_several_workers_and_queues(fabric: Fabric) -> None:
-    """Two workers, four queue pairs: all flows arrive, in order each, by several queues and by both workers."""
+    """Two workers, four queue pairs, software RSS: all flows arrive, in order, by several queues and both workers."""
     fabric.setting("workers", count=2)
     fabric.subnet(*SUBNET)
     a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"queues": 4}, port={"queues": 4})
@@ -313,9 +313,18 @@ def test_several_workers_and_queues(fabric: Fabric) -> None:
 
     before = {name: carried(name) for name in fabric.hosts}
     run = Stream(a, b, "10.0.0.11", "10.0.0.12", flows=64, rate=2000)
-    run.wait_received(3000)
+    run.wait_received(600)
+    host = fabric.hosts["h2"]
+    for turn, knob in enumerate(("always", "off", "always")):  # received frames change workers, and back
+        host.config["offload"] = {"software-rss": knob}
+        assert host.reload().ok
+        run.wait_received(1400 + 800 * turn)
     verdict = run.stop()
-    assert verdict.lost == 0 and not verdict.reordered_flows, verdict
+    # On a busy machine the guest's own thread may leave its ring full; nothing else may lose frames.
+    full = sum(row["packets"] for row in host.ctl("drops") if row["name"] == "port-full")
+    assert verdict.lost <= full and not verdict.reordered_flows, verdict
+    handed = {row["name"]: row["packets"] for row in host.call("Offload")["offload"]["counters"]}["rss-software"]
+    assert handed > 100, "frames change workers"
     sent, received = a.peer.stats()["tx"]["by_queue"], b.peer.stats()["rx"]["by_queue"]
     print(f"by queue: sent {sent}, received {received}")
     assert sum(count > 100 for count in sent) >= 2, "several queues of the sender"
