@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Who gets a flooded frame: local ports of the VSID, and one entry per remote host that has records of it. */
+/* Who gets a flooded frame: local ports of the VSID, and one entry per remote host that has records or ports of it. */
 #include <stdlib.h>
 
 #include "policy/policy_private.h"

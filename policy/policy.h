@@ -65,6 +65,13 @@ void policy_set_knobs(struct policy *p, bool use_external_router, bool routed_tt
 int policy_set(struct policy *p, enum object_kind kind, const void *spec, enum origin origin,
 	       struct errbuf *err);
 
+/*
+ * A host has ports in a virtual subnet: what is flooded there reaches it, with or without records. Added once, removed
+ * once; this host is none. Main thread. @return 0; -ENOSPC, -ENOMEM (nothing has changed).
+ */
+int policy_member_add(struct policy *p, uint32_t vsid, const char *host, struct errbuf *err);
+int policy_member_remove(struct policy *p, uint32_t vsid, const char *host);
+
 /* Remove by key fields of spec. @return 0; -ENOENT; -EPERM (other origin); -EBUSY (subnet with ports). */
 int policy_remove(struct policy *p, enum object_kind kind, const void *spec, enum origin origin,
 		  struct errbuf *err);

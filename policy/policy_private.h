@@ -62,7 +62,7 @@ struct host_pub {
  */
 struct segment {
 	uint32_t vsid;
-	uint32_t n_records;
+	uint32_t n_records, n_members; /* n_members: policy_member_add() */
 	uint32_t n_routes, route_rdid; /* customer routes into it, all of one routing domain */
 	struct subnet_spec *spec;      /* NULL: not configured */
 	uint8_t origin;

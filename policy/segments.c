@@ -37,7 +37,7 @@ struct segment *segment_get(struct policy *p, uint32_t vsid)
 
 void segment_put(struct policy *p, struct segment *s)
 {
-	if (s->spec || s->n_records || s->n_routes || (s->flood && s->flood->n_ports))
+	if (s->spec || s->n_records || s->n_members || s->n_routes || (s->flood && s->flood->n_ports))
 		return;
 	p->pages[s->vsid / VSID_PAGE]->segment[s->vsid % VSID_PAGE] = NULL;
 	if (s->vsid == 0)

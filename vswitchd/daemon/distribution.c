@@ -59,6 +59,7 @@ static void settle(struct distribution *d, struct remote *remote)
 static void forget(struct distribution *d, struct remote *remote)
 {
 	settle(d, remote);
+	(void)distribution_members(d, remote, NULL);
 	map_remove(&d->remote, remote);
 }
 
@@ -124,7 +125,9 @@ static void put(struct distribution *d, struct subscription_entry *s, const char
 		return;
 	remote->generation = s->generation;
 	r = pm_object_read(key, text, &kind, &spec, &err);
-	if (r == -ENOENT) {
+	if (r == -ENOENT && distribution_members(d, remote, text)) {
+		d->info.applied++;
+	} else if (r == -ENOENT) {
 		distribution_look(d); /* a member of a routing domain, perhaps */
 	} else if (r < 0) {
 		settle(d, remote);
@@ -497,8 +500,10 @@ struct distribution *distribution_free(struct distribution *d)
 	d->link = link_free(d->link);
 	while ((p = map_next(&d->published, p)))
 		free(p->value);
-	while ((remote = map_next(&d->remote, remote)))
+	while ((remote = map_next(&d->remote, remote))) {
 		free(remote->refused);
+		free(remote->members);
+	}
 	map_free(&d->published);
 	map_free(&d->remote);
 	map_free(&d->subscriptions);

@@ -345,6 +345,32 @@ static void move(void **state)
 	policy_free(p);
 }
 
+/* A host with ports is a member with or without records, and no longer than one of them says so. */
+static void members(void **state)
+{
+	struct policy *p = world_new(100);
+	struct errbuf err = { "" };
+
+	assert_int_equal(world_set(p, ORIGIN_MANAGER, "subnet vsid=5001 rdid=t1 gateways=[10.0.0.1/24]"), 0);
+	assert_int_equal(policy_member_add(p, 5001, "h1", &err), 0); /* ourselves */
+	assert_int_equal(policy_member_add(p, 5001, "h2", &err), 0);
+	assert_int_equal(policy_member_add(p, 5001, "h3", &err), 0);
+	assert_int_equal(policy_subnet(p, 5001)->flood->n_hosts, 2);
+	assert_int_equal(world_set(p, ORIGIN_MANAGER, "record vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:02 host=h2"), 0);
+	assert_int_equal(policy_subnet(p, 5001)->flood->n_hosts, 2);
+	assert_int_equal(policy_member_remove(p, 5001, "h2"), 0);
+	assert_int_equal(policy_member_remove(p, 5001, "h3"), 0);
+	assert_int_equal(policy_member_remove(p, 5001, "h1"), 0);
+	assert_int_equal(policy_subnet(p, 5001)->flood->n_hosts, 1);
+	assert_int_equal(policy_member_add(p, 5001, "h2", &err), 0);
+	assert_int_equal(world_remove(p, ORIGIN_MANAGER, "record vsid=5001 ca=10.0.0.2"), 0);
+	assert_int_equal(policy_subnet(p, 5001)->flood->n_hosts, 1);
+	assert_int_equal(policy_member_remove(p, 5001, "h2"), 0);
+	assert_int_equal(policy_subnet(p, 5001)->flood->n_hosts, 0);
+	assert_int_equal(policy_host_index(p, "h2"), HOST_NONE);
+	policy_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +382,7 @@ int main(void)
 		cmocka_unit_test(read_back),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(move),
+		cmocka_unit_test(members),
 	};
 
 	return cmocka_run_group_tests_name("policy-objects", tests, world_setup, world_teardown);
