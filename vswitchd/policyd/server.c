@@ -179,12 +179,15 @@ static void on_conn(struct conn *conn, short revents)
 
 	if ((revents & POLLOUT) && stream_flush(&conn->stream) < 0)
 		conn->closing = true;
+	/* Who has gone while his change waits would be reported for ever, and keep his place. */
+	if ((revents & (POLLHUP | POLLERR)) && conn->call)
+		conn->closing = true;
 	if ((revents & (POLLIN | POLLHUP)) && !conn->call) {
 		r = stream_read(&conn->stream);
 		if (r == 0 || (r < 0 && r != -EAGAIN))
 			conn->closing = true;
 	}
-	while (!conn->call && (r = stream_next(&conn->stream, &message)) > 0)
+	while (!conn->call && !conn->closing && (r = stream_next(&conn->stream, &message)) > 0)
 		take_message(conn, message);
 	if (!conn->call && r < 0 && r != -EAGAIN) {
 		send_message(conn, error_new(-EINVAL, "not a JSON object, nested too deeply, or too long"));
