@@ -186,3 +186,29 @@ def test_row43_three_hosts_three_members(new_fabric: MAKE, run: Run) -> None:
     for each in others:
         until(lambda each=each: {"h1"} - {h["id"] for h in each.objects("host")}, f"{each.name} drops h1", 30.0)
     second.stop()
+
+
+def test_floods_reach_hosts_without_records(new_fabric: MAKE, store: Store) -> None:
+    """Nobody knows anything of b: what is flooded in its subnet reaches it, for its host has a port there."""
+    fabric = new_fabric(nics=1)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    a, b = (fabric.tap_guest(host, name, 5001, record=False) for host, name in (("h1", "a"), ("h2", "b")))
+    for guest in (a, b):
+        guest.netns.sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+    policy = policy_of(fabric)
+    for host in fabric.hosts.values():
+        store.use(host)
+    manager = store.manager("m1")
+    manager.start()
+    manager.wait_elected()
+    manager.apply(policy)
+    fabric.start(configure=False)
+    capture = b.capture()
+
+    def arrived() -> bool:
+        announce(a, "10.0.0.11")
+        return any(f.packet.haslayer(ARP) and f.packet[ARP].psrc == "10.0.0.11" for f in capture.frames())
+
+    until(arrived, "b hears a", 20.0, every=0.2)
+    assert not any(record["mac"] == b.mac for record in fabric.hosts["h1"].objects("lookup-record"))
+    manager.stop()
