@@ -101,6 +101,7 @@ static void tick(struct manager *m)
 {
 	uint64_t now = tick_ms(), next = learn_tick(m->learn, now);
 
+	m->learn_soon = false;
 	if (!m->learn_timer)
 		return;
 	if (next == UINT64_MAX) {
@@ -114,8 +115,10 @@ static void tick(struct manager *m)
 /* Once per turn, however much has happened in it: it looks at everything that is going on. */
 static void tick_soon(struct manager *m)
 {
-	if (!m->learn_timer)
+	/* Armed anew each time it would never be its turn while a host loads its records. */
+	if (!m->learn_timer || m->learn_soon)
 		return;
+	m->learn_soon = true;
 	sd_event_source_set_time_relative(m->learn_timer, 0);
 	sd_event_source_set_enabled(m->learn_timer, SD_EVENT_ONESHOT);
 }

@@ -88,6 +88,7 @@ struct manager {
 	struct learn *learn;
 	int learn_fd; /* eventfd: workers have seen something */
 	sd_event_source *learn_source, *learn_timer;
+	bool learn_soon; /* the timer is due at the end of this turn */
 	struct rte_mempool *pool;
 	struct mailbox *mailbox;
 	struct jobq *portctl, *background; /* background: parsing for a reload */
