@@ -34,9 +34,10 @@ outside() {
 	"$here/boot" --systemd -m 1536 -t 480 -o "$scratch/out" "$0"
 }
 
-# Waits until a command succeeds, 60 s at most.
+# Waits until a command succeeds, a minute.
 until_ok() {
-	for _ in $(seq 300); do
+	local end=$((SECONDS + 60))
+	while [ "$SECONDS" -lt "$end" ]; do
 		! "$@" > /dev/null 2>&1 || return 0
 		sleep 0.2
 	done

@@ -9,16 +9,31 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "daemon/dirs.h"
+
+static int set_rights(const char *path, mode_t mode)
+{
+	if (chmod(path, mode) == 0)
+		return 0;
+	if (errno != EPERM || !(mode & S_ISGID) || chmod(path, mode & 0777) < 0)
+		return -1;
+	log_warning("%s: what is made there does not get its group (not permitted here): systemd-tmpfiles --create "
+		    "vswitchd.conf", path);
+	return 0;
+}
 
 static int make_dir(const char *path, mode_t mode, struct errbuf *err)
 {
 	struct stat st;
 
-	/* mkdir() first, then look: an existing directory keeps the rights its owner gave it. */
-	if (mkdir(path, mode) == 0)
-		return chmod(path, mode) == 0 ? 0 : err_set(err, errno, "cannot set the rights of %s: %m", path);
+	/*
+	 * mkdir() first, then look: an existing directory keeps the rights its owner gave it.
+	 * Service managers refuse calls with set-group-id (RestrictSUIDSGID=), even where nothing is to be made.
+	 */
+	if (mkdir(path, mode & 0777) == 0)
+		return set_rights(path, mode) == 0 ? 0 : err_set(err, errno, "cannot set the rights of %s: %m", path);
 	if (errno != EEXIST)
 		return err_set(err, errno, "cannot make directory %s: %m", path);
 	if (stat(path, &st) < 0)
@@ -53,7 +68,7 @@ static int make_socket_dir(const struct settings *s, struct errbuf *err)
 	if (stat(s->socket_dir, &st) < 0)
 		return err_set(err, errno, "cannot use directory %s: %m", s->socket_dir);
 	if (is_ours(s) && (*s->socket_group || st.st_gid != getegid()) && (st.st_mode & 0777) != (mode & 0777) &&
-	    chmod(s->socket_dir, mode) < 0)
+	    set_rights(s->socket_dir, mode) < 0)
 		return err_set(err, errno, "cannot set the rights of %s: %m", s->socket_dir);
 	if (!*s->socket_group)
 		return 0;

@@ -4,12 +4,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -159,6 +162,55 @@ static void test_dirs(void **state)
 	assert_non_null(strstr(err.text, "cannot make directory"));
 }
 
+/* As RestrictSUIDSGID= of the unit does. */
+static bool refuse_setgid(void)
+{
+	const struct scmp_arg_cmp mode[] = { SCMP_A1(SCMP_CMP_MASKED_EQ, S_ISGID, S_ISGID),
+					     SCMP_A2(SCMP_CMP_MASKED_EQ, S_ISGID, S_ISGID) };
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+
+	return f && seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mkdir), 1, mode) == 0 &&
+	       seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(chmod), 1, mode) == 0 &&
+	       seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mkdirat), 1, mode + 1) == 0 &&
+	       seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fchmodat), 1, mode + 1) == 0 &&
+	       seccomp_load(f) == 0;
+}
+
+static int make_confined(struct settings *s)
+{
+	struct errbuf err;
+
+	if (!refuse_setgid())
+		return 1;
+	if (dirs_make(s, &err) < 0) /* what the package has made */
+		return 2;
+	return rmdir(s->socket_dir) < 0 || dirs_make(s, &err) < 0 ? 3 : 0;
+}
+
+/* The unit refuses to set the bit: a directory that has it is used as it is, one that is missing is made without. */
+static void test_dirs_confined(void **state)
+{
+	struct settings s = { 0 };
+	struct errbuf err;
+	struct stat st;
+	pid_t child;
+	int status;
+
+	snprintf(s.run_dir, sizeof(s.run_dir), "%s/confined", base);
+	snprintf(s.state_dir, sizeof(s.state_dir), "%s/confined", base);
+	settings_complete(&s);
+	str_copy(s.socket_group, sizeof(s.socket_group), "root");
+	assert_int_equal(dirs_make(&s, &err), 0);
+	child = fork();
+	if (child == 0)
+		_exit(make_confined(&s));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(stat(s.socket_dir, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0770);
+}
+
 static void test_lock(void **state)
 {
 	struct errbuf err;
@@ -303,6 +355,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_events),	 cmocka_unit_test(test_event_table), cmocka_unit_test(test_dirs),
+		cmocka_unit_test(test_dirs_confined),
 		cmocka_unit_test(test_lock),	 cmocka_unit_test(test_salt),	     cmocka_unit_test(test_notify),
 		cmocka_unit_test(test_watchdog), cmocka_unit_test(test_journal),
 	};
