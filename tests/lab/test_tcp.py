@@ -11,46 +11,12 @@ from typing import Any
 import pytest
 
 from lab.fabric import Fabric
-from lab.guest import Guest, Job
 from lab.host import Host
-from lab.wait import until
+from lab.tcp import copy, copy_file, serve, stream
 
 BYTES = 4 << 20
+MACHINES_STREAM, MACHINES_FILE = "48M", 8  # bytes; MiB
 NONE = {"csum": 0, "gso": 0, "guest-csum": 0, "guest-gso": 0}
-
-# every byte tells its place; both ends print what they think of it
-SERVE = """exec /usr/bin/python3 -c '
-import hashlib, socket
-s = socket.create_server(("::", 7007), family=socket.AF_INET6, dualstack_ipv6=True)
-while True:
-    c, h, n = s.accept()[0], hashlib.sha256(), 0
-    while d := c.recv(1 << 20):
-        h.update(d)
-        n += len(d)
-    c.sendall(f"{n} {h.hexdigest()}".encode())
-    c.close()
-'"""
-SEND = """/usr/bin/python3 -c '
-import hashlib, random, socket
-d = random.Random({seed}).randbytes({size})
-c = socket.create_connection(("{to}", 7007), 20)
-c.settimeout(20)
-c.sendall(d)
-c.shutdown(socket.SHUT_WR)
-print(c.recv(200).decode() == f"{{len(d)}} {{hashlib.sha256(d).hexdigest()}}")
-'"""
-
-
-def serve(guest: Guest) -> Job:
-    job = guest.start(SERVE)
-    until(lambda: ":7007" in guest.run("ss -ltn").output, f"{guest.name} listens")
-    return job
-
-
-def copy(guest: Guest, to: str, seed: int) -> None:
-    said = guest.run(SEND.format(to=to, seed=seed, size=BYTES), timeout=40).output
-    assert said.strip() == "True", f"{guest.name} -> {to}: {said}"
-
 
 def counters(host: Host) -> dict[str, int]:
     shown: dict[str, Any] = host.call("Offload")["offload"]
@@ -81,22 +47,22 @@ def test_copies_arrive_whole(new_fabric: Callable[..., Fabric], family: int) -> 
     h1, h2 = fabric.hosts["h1"], fabric.hosts["h2"]
     jobs = [serve(guests[name]) for name in ("a", "b", "c", "d", "e")]
     before = counters(h1)
-    copy(guests["a"], "10.1.0.12", 1)
-    copy(guests["b"], "fd00:1::11", 2)
+    copy(guests["a"], "10.1.0.12", 1, BYTES)
+    copy(guests["b"], "fd00:1::11", 2, BYTES)
     assert counters(h1) == before
     wire = fabric.underlay.capture()
-    copy(guests["a"], "10.1.0.13", 3)
+    copy(guests["a"], "10.1.0.13", 3, BYTES)
     longest = max(len(frame.data) for frame in wire.frames())
     assert 1400 < longest <= 1514
     wire.stop()
     assert counters(h1)["tso-software"] > before["tso-software"]
     assert counters(h2)["gro-packets"] > 0
-    copy(guests["c"], "fd00:1::11", 4)
-    copy(guests["a"], "10.2.0.14", 5)
-    copy(guests["d"], "fd00:1::12", 6)
-    copy(guests["a"], "fd00:1::15", 7)
-    copy(guests["e"], "10.1.0.13", 8)
-    copy(guests["e"], "10.1.0.11", 9)
+    copy(guests["c"], "fd00:1::11", 4, BYTES)
+    copy(guests["a"], "10.2.0.14", 5, BYTES)
+    copy(guests["d"], "fd00:1::12", 6, BYTES)
+    copy(guests["a"], "fd00:1::15", 7, BYTES)
+    copy(guests["e"], "10.1.0.13", 8, BYTES)
+    copy(guests["e"], "10.1.0.11", 9, BYTES)
     granted = {port["id"]: port for port in h2.call("Offload")["offload"]["ports"]}
     assert granted["c"]["large-packets"] == "whole" and granted["e"]["large-packets"] == "software"
     for host in (h1, h2):
@@ -104,3 +70,26 @@ def test_copies_arrive_whole(new_fabric: Callable[..., Fabric], family: int) -> 
         assert drops["guest-meta"] == drops["outer-fragment"] == drops["too-big"] == 0, drops
     for job in jobs:
         job.stop()
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_machines_with_default_offloads(new_fabric: Callable[..., Fabric], family: int) -> None:
+    """QEMU guests with Linux' default offloads, on two hosts: streams and checksum-verified files both ways; the
+    sender's super-packets are cut by its switch, merged by the receiver's. More bytes: tests/bench/tcp --machines.
+    """
+    fabric = new_fabric(family=family, mtu=1500)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    mtu = 1458 if family == 4 else 1438
+    guests = [
+        fabric.machine(host, name, 5001, f"10.0.0.{number}/24", nic={"host_mtu": mtu, "queue_size": 1024})
+        for host, name, number in (("h1", "a", 11), ("h2", "b", 12))
+    ]
+    fabric.start()
+    for one, two, address in ((guests[0], guests[1], "10.0.0.12"), (guests[1], guests[0], "10.0.0.11")):
+        rate = stream(one, two, address, MACHINES_STREAM)
+        print(f"{one.name} -> {two.name}: {rate / 1e6:.0f} Mbit/s")
+        copy_file(one, two, address, MACHINES_FILE)
+    for host in fabric.hosts.values():
+        assert counters(host)["tso-software"] > 0 and counters(host)["gro-packets"] > 0
+        drops = host.drops()
+        assert drops["guest-meta"] == drops["outer-fragment"] == drops["too-big"] == 0, drops

@@ -11,8 +11,11 @@ from lab.fabric import Fabric
 from lab.netns import Netns
 from lab.peer import TapGuest
 from lab.run import Run
+from lab.tcp import SERVE, copy, send, serve
+from lab.wait import until
 
 VSID = 5001
+BYTES = 2 << 20
 MAC, CA, PA = "02:00:00:00:0e:01", "10.0.0.21", "192.0.2.91"
 
 
@@ -72,3 +75,25 @@ def test_row24_gretap_with_metadata(case_run: Run, fabric: Fabric) -> None:
     fabric.start()
     fabric.guest("a").reaches(CA)
     netns.sh("ping -n -c 3 -i 0.2 -W 3 10.0.0.11")
+
+
+@pytest.mark.parametrize("fabric", [True], indirect=True, ids=["flow-id"])
+def test_gretap_completes_tcp(case_run: Run, fabric: Fabric) -> None:
+    """The segments that the switch cuts from our guest's super-packets are the kernel's to receive, and the kernel's
+    ours, with checksums over all bytes.
+    """
+    local = fabric.hosts["h1"].config["provider-addresses"][0]["address"]
+    netns = linux(case_run, fabric, "external")
+    netns.ip(
+        f"route replace 10.0.0.11/32 encap ip id {VSID << 8} dst {local} src {PA} ttl 64 key dev gt0"
+    )
+    fabric.start()
+    guest = fabric.guest("a")
+    netns.start("serve", ["sh", "-c", SERVE])
+    until(lambda: ":7007" in netns.sh("ss -ltn").output, "the kernel's end listens")
+    copy(guest, CA, 1, BYTES)
+    counted = {row["name"]: row["packets"] for row in fabric.hosts["h1"].call("Offload")["offload"]["counters"]}
+    assert counted["tso-software"] > 0, counted
+    job = serve(guest)
+    assert netns.sh(send("10.0.0.11", 2, BYTES), timeout=60).output.strip() == "True"
+    job.stop()
