@@ -25,7 +25,6 @@
 	X(PA, metric_named, "state", "a state of provider addresses") \
 	X(PORT, metric_port, "port,vsid", "a port") \
 	X(PORT_DROP, metric_port_drop, "port,vsid,reason", "a reason by which the port lost packets") \
-	X(VSID, metric_vsid, "vsid", "a virtual subnet that has ports here") \
 	X(MEMBER, metric_member, "member", "a member of the team") \
 	X(WORKER, metric_worker, "worker", "a worker")
 
@@ -50,11 +49,6 @@ struct metric_port_drop {
 	uint32_t port; /* index into the ports of the snapshot */
 	const char *reason;
 	uint64_t n;
-};
-
-struct metric_vsid {
-	uint64_t vsid; /* the label */
-	uint64_t ports, rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
 };
 
 struct metric_member {
@@ -100,12 +94,6 @@ struct metric_worker {
 	X(PORT, tx_bytes, "port_transmit_bytes", COUNTER, "bytes", "Bytes to the guest") \
 	X(PORT_DROP, n, "port_drops", COUNTER, "", \
 	  "Packets lost from or to the guest; reasons that never happened are left out") \
-	X(VSID, ports, "vsid_ports", GAUGE, "", "Ports of the virtual subnet") \
-	X(VSID, rx_packets, "vsid_receive_packets", COUNTER, "", "Packets from the guests of the virtual subnet") \
-	X(VSID, rx_bytes, "vsid_receive_bytes", COUNTER, "bytes", "Bytes from the guests of the virtual subnet") \
-	X(VSID, tx_packets, "vsid_transmit_packets", COUNTER, "", "Packets to the guests of the virtual subnet") \
-	X(VSID, tx_bytes, "vsid_transmit_bytes", COUNTER, "bytes", "Bytes to the guests of the virtual subnet") \
-	X(VSID, drops, "vsid_drops", COUNTER, "", "Packets lost from or to the guests of the virtual subnet") \
 	X(MEMBER, usable, "member_usable", GAUGE, "", "1 when the member carries traffic") \
 	X(MEMBER, link, "member_link", GAUGE, "", "1 when the member's link is up") \
 	X(MEMBER, speed, "member_speed_mbps", GAUGE, "", "Speed of the link in Mbit/s, 0: not known") \

@@ -151,61 +151,6 @@ static int take_ports(struct manager *m, struct metrics_snapshot *s)
 	return r;
 }
 
-static int by_vsid(const void *a, const void *b)
-{
-	const struct metric_port *p = *(const struct metric_port *const *)a, *q = *(const struct metric_port *const *)b;
-
-	return p->vsid < q->vsid ? -1 : p->vsid > q->vsid;
-}
-
-/* Ports in the order of their subnets, each subnet's added up. */
-static int add_vsids(struct metrics_snapshot *s, const struct metric_port **sorted, const uint64_t *drops)
-{
-	const struct metric_port *ports = s->of[METRIC_SCOPE_PORT].v;
-	struct metric_vsid *v = NULL;
-
-	for (size_t i = 0; i < s->of[METRIC_SCOPE_PORT].n; i++) {
-		const struct metric_port *p = sorted[i];
-
-		if (!v || v->vsid != p->vsid) {
-			v = metrics_add(s, METRIC_SCOPE_VSID);
-			if (!v)
-				return -ENOMEM;
-			v->vsid = p->vsid;
-		}
-		v->ports++;
-		v->rx_packets += p->rx_packets;
-		v->rx_bytes += p->rx_bytes;
-		v->tx_packets += p->tx_packets;
-		v->tx_bytes += p->tx_bytes;
-		v->drops += drops[p - ports];
-	}
-	return 0;
-}
-
-/* After take_ports(). A port that is removed takes what it counted with it. */
-static int take_vsids(struct manager *m, struct metrics_snapshot *s)
-{
-	const struct metric_port *ports = s->of[METRIC_SCOPE_PORT].v;
-	const struct metric_port_drop *d = s->of[METRIC_SCOPE_PORT_DROP].v;
-	size_t n = s->of[METRIC_SCOPE_PORT].n;
-	const struct metric_port **sorted = calloc(n + 1, sizeof(const struct metric_port *));
-	uint64_t *drops = calloc(n + 1, sizeof(*drops));
-	int r = -ENOMEM;
-
-	if (sorted && drops) {
-		for (size_t i = 0; i < n; i++)
-			sorted[i] = ports + i;
-		for (size_t i = 0; i < s->of[METRIC_SCOPE_PORT_DROP].n; i++)
-			drops[d[i].port] += d[i].n;
-		qsort(sorted, n, sizeof(const struct metric_port *), by_vsid);
-		r = add_vsids(s, sorted, drops);
-	}
-	free(sorted);
-	free(drops);
-	return r;
-}
-
 static int take_members(struct manager *m, struct metrics_snapshot *s)
 {
 	struct metric_switch *total = s->of[METRIC_SCOPE_SWITCH].v;
@@ -266,7 +211,7 @@ static int take_workers(struct manager *m, struct metrics_snapshot *s)
 int metrics_take(struct manager *m, struct metrics_snapshot *ret)
 {
 	static int (*const parts[])(struct manager *m, struct metrics_snapshot *s) = {
-		take_switch, take_lists, take_neighbours, take_pas, take_ports, take_vsids, take_members, take_workers,
+		take_switch, take_lists, take_neighbours, take_pas, take_ports, take_members, take_workers,
 	};
 	int r = 0;
 

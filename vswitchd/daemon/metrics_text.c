@@ -104,9 +104,6 @@ static void put_labels(const struct metrics_snapshot *s, enum metric_scope scope
 	case METRIC_SCOPE_WORKER:
 		fprintf(out, "{worker=\"%" PRIu64 "\"", ((const struct metric_worker *)v)->index);
 		break;
-	case METRIC_SCOPE_VSID:
-		fprintf(out, "{vsid=\"%" PRIu64 "\"", ((const struct metric_vsid *)v)->vsid);
-		break;
 	case METRIC_SCOPE_SWITCH:
 		return;
 	default:
