@@ -222,6 +222,17 @@ def test_live_trace(new_fabric: MAKE) -> None:
     until(spoof, "the trace of a dropped packet")
     assert "reason=src-mac" in follower.tail() and "guest-tx" not in follower.tail()
 
+    command = [program("vswitchctl"), "--socket", str(host.control), "--json", "trace", "--port", "a", "--count", "1"]
+    as_json = host.netns.start("trace-json", [*command, "port-number=7777"])
+
+    def traced() -> bool:
+        a.send(frame)
+        return as_json.status == 0
+
+    until(traced, "the trace as JSON")
+    told = [json.loads(line) for line in as_json.tail().splitlines() if line.startswith("{")]
+    assert [row["stage"] for row in told[-1]["stages"]] == ["guest-rx", "source", "lookup", "guest-tx"], told
+
     idle = Connection(host.control)
     idle.send("Trace", {"filter": {"port": "a"}, "count": 1000000}, more=True)
     until(lambda: _cut_off(host, a.send, frame), "the client that does not read is cut off", 60)
@@ -287,6 +298,12 @@ def test_row44_capture_decodes(new_fabric: MAKE) -> None:
     assert {"10.1.0.11", "10.2.0.13"} <= {address for row in tunnel for address in row[4].split(",")}
     drops = [row for row in found if row[2]]
     assert {row[0] for row in drops} == {"a"} and "[VSID 5001]" in drops[0][2]
+
+    as_json = start_capture(host, "one", "--json", "--count", "1", "hop=guest")
+    a.reaches("10.2.0.13")
+    until(lambda: as_json.status == 0, "the capture of one packet has ended")
+    told = [json.loads(line) for line in as_json.tail().splitlines() if line.startswith("{")]
+    assert told == [{"file": str(host.directory / "one.pcapng"), "packets": 1, "lost": 0}]
 
 
 def test_capture_ends_with_its_reader(new_fabric: MAKE) -> None:
