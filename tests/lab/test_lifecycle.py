@@ -305,7 +305,8 @@ def test_several_workers_and_queues(fabric: Fabric) -> None:
     fabric.setting("workers", count=2)
     fabric.subnet(*SUBNET)
     a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24", options={"queues": 4}, port={"queues": 4})
-    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", options={"queues": 4}, port={"queues": 4})
+    # rings for a guest whose thread does not run for half a second
+    b = fabric.tap_guest("h2", "b", 5001, "10.0.0.12/24", options={"queues": 4, "size": 1024}, port={"queues": 4})
     fabric.start()
 
     def carried(name: str) -> dict[int, int]:
@@ -320,9 +321,7 @@ def test_several_workers_and_queues(fabric: Fabric) -> None:
         assert host.reload().ok
         run.wait_received(1400 + 800 * turn)
     verdict = run.stop()
-    # On a busy machine the guest's own thread may leave its ring full; nothing else may lose frames.
-    full = sum(row["packets"] for row in host.ctl("drops") if row["name"] == "port-full")
-    assert verdict.lost <= full and not verdict.reordered_flows, verdict
+    assert not verdict.lost and not verdict.reordered_flows, (verdict, host.drops())
     handed = {row["name"]: row["packets"] for row in host.call("Offload")["offload"]["counters"]}["rss-software"]
     assert handed > 100, "frames change workers"
     sent, received = a.peer.stats()["tx"]["by_queue"], b.peer.stats()["rx"]["by_queue"]

@@ -10,6 +10,8 @@
 #include "daemon/distribution_private.h"
 #include "policy/manager/manager.h"
 
+#define RETRY_US 200000 /* from a record to another try of those that were refused */
+
 static uint64_t now_us(void)
 {
 	struct timespec t;
@@ -60,6 +62,8 @@ static void forget(struct distribution *d, struct remote *remote)
 {
 	settle(d, remote);
 	(void)distribution_members(d, remote, NULL);
+	free(TAKE(remote->members));
+	free(TAKE(remote->said));
 	map_remove(&d->remote, remote);
 }
 
@@ -75,6 +79,17 @@ static void refuse(struct distribution *d, struct remote *remote, const char *te
 	settle(d, remote);
 	remote->refused = copy;
 	d->retries += copy != NULL;
+}
+
+/* Trying all that was refused is work of its size: not for each record. */
+static void retry_later(struct distribution *d)
+{
+	int enabled;
+
+	if (sd_event_source_get_enabled(d->again, &enabled) < 0 || enabled != SD_EVENT_OFF)
+		return;
+	sd_event_source_set_time_relative(d->again, RETRY_US);
+	sd_event_source_set_enabled(d->again, SD_EVENT_ONESHOT);
 }
 
 static void apply(struct distribution *d, struct remote *remote, const char *text, enum object_kind kind,
@@ -98,9 +113,11 @@ static void apply(struct distribution *d, struct remote *remote, const char *tex
 	d->m->changes++;
 	d->info.applied++;
 	/* A prefix may have gone from a subnet; a MAC may have moved, with which a new address of it agrees. */
-	if (kind != OBJECT_RECORD || d->retries) {
+	if (kind != OBJECT_RECORD) {
 		d->retry = true;
 		distribution_look(d);
+	} else if (d->retries) {
+		retry_later(d);
 	}
 	keep(d, kind, spec, false);
 }
@@ -418,6 +435,15 @@ static int on_look(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct distribution *d = userdata;
+
+	d->retry = true;
+	look(d);
+	return 0;
+}
+
 void distribution_look(struct distribution *d)
 {
 	sd_event_source_set_enabled(d->look, SD_EVENT_ONESHOT);
@@ -473,6 +499,10 @@ int distribution_new(struct manager *m, struct distribution **ret, struct errbuf
 	r = link_new(m->loop, &m->settings.store, on_news, d, &d->link, err);
 	if (r == 0) {
 		r = sd_event_add_defer(m->loop, &d->look, on_look, d);
+		if (r >= 0)
+			r = sd_event_add_time_relative(m->loop, &d->again, CLOCK_MONOTONIC, 0, 0, on_again, d);
+		if (r >= 0)
+			r = sd_event_source_set_enabled(d->again, SD_EVENT_OFF);
 		d->events = r < 0 ? NULL : manager_subscribe(m, on_manager_event, d);
 		if (r < 0 || !d->events)
 			r = err_set(err, ENOMEM, "out of memory");
@@ -497,12 +527,14 @@ struct distribution *distribution_free(struct distribution *d)
 	if (d->events)
 		manager_unsubscribe(d->m, d->events);
 	sd_event_source_disable_unref(d->look);
+	sd_event_source_disable_unref(d->again);
 	d->link = link_free(d->link);
 	while ((p = map_next(&d->published, p)))
 		free(p->value);
 	while ((remote = map_next(&d->remote, remote))) {
 		free(remote->refused);
 		free(remote->members);
+		free(remote->said);
 	}
 	map_free(&d->published);
 	map_free(&d->remote);

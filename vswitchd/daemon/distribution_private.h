@@ -12,6 +12,7 @@ struct remote {
 	struct map_entry entry; /* first */
 	uint64_t generation;	/* of the subscription when it came last */
 	char *members;		/* of a virtual subnet, that policy knows: "h1 h2" */
+	char *said;		/* the value that they are of; NULL: not all of it is done */
 	char *refused;		/* value that policy did not take; it may when others have gone */
 	bool gone;		/* from the store, but policy could not let go of it yet */
 };
@@ -34,7 +35,7 @@ struct published {
 struct distribution {
 	struct manager *m;
 	struct link *link;
-	sd_event_source *look;
+	sd_event_source *look, *again;
 	struct subscription *events;
 	struct map remote, subscriptions, published;
 	struct subscription_entry *last; /* looked up; news come in rows */

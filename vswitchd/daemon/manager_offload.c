@@ -35,7 +35,7 @@ void offloads_reload(struct manager *m)
 	struct offload_knobs knobs = knobs_of(&m->settings);
 
 	offload_set_knobs(m->offload, &knobs);
-	manager_later(m, LATER_STEER);
+	manager_later(m, LATER_STEER | LATER_MEMBERS); /* who spreads frames over workers depends on what is trusted */
 }
 
 static int steer_run(struct job *job)

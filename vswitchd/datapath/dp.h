@@ -118,7 +118,8 @@ struct lane {
 /* Software RSS of one worker; its own. */
 struct handover {
 	uint32_t members; /* bit: its frames are handed over now */
-	uint32_t polls, full, packets; /* of members, since `window`; full: bursts of WIRE_BURST */
+	uint32_t hold;	  /* bit: it waits in its device until what was handed over is with its receivers */
+	uint32_t turns, full, packets; /* since `window`; full: turns with a burst of WIRE_BURST */
 	uint32_t limit, cool;	       /* packets of a window that were too many; windows in a row with much less */
 	uint64_t window, sampled;      /* TSC: begin of the window, and of `busy`, 0: none */
 	uint64_t busy[DATAPATH_MAX_WORKERS]; /* cycles that each worker had spent then */
@@ -286,6 +287,8 @@ void handover_free(struct datapath *dp);
 uint32_t handover_members(const struct datapath *dp, const struct team_view *v);
 /* Between turns, if there are such members: are their frames to be handed over from now on? */
 void handover_judge(struct worker *w, uint32_t members);
+/* After all members were polled: frames, and was there one that had a burst of WIRE_BURST? */
+void handover_count(struct worker *w, unsigned int n, bool full);
 /* Give frames of a member to the workers that their flows choose. @return how many are this one's, in front. */
 uint16_t handover_out(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
 /* Carry what other workers have handed over. @param writers bits of datapath.spreading. @return frames. */

@@ -20,7 +20,7 @@
 #include "datapath/dp.h"
 
 #define WINDOWS_PER_S 1000 /* how often load is judged */
-#define FULL_BURSTS   4    /* in a window, and half of all, of a worker that cannot keep up */
+#define FULL_TURNS    4    /* in a window, and half of all, of a worker that cannot keep up */
 #define COOL_WINDOWS  100  /* below half of the load that was too much, until the worker is alone again */
 #define LANE_MIN      128
 #define LANE_MAX      1024
@@ -48,7 +48,10 @@ static int lane_init(struct lane *lane, unsigned int size)
 	/* No memzone: several instances and tests in one process. */
 	if (bytes < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)bytes))
 		return -ENOMEM;
-	rte_ring_init(ring, "handover", size, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (rte_ring_init(ring, "handover", size, RING_F_SP_ENQ | RING_F_SC_DEQ)) {
+		free(ring);
+		return -EINVAL;
+	}
 	lane->ring = ring;
 	return 0;
 }
@@ -118,7 +121,7 @@ static bool other_has_time(const struct worker *w)
 static bool overloaded(struct worker *w)
 {
 	struct handover *s = &w->handover;
-	bool hot = s->full >= FULL_BURSTS && s->full * 2 >= s->polls, pays = hot && s->sampled && other_has_time(w);
+	bool hot = s->full >= FULL_TURNS && s->full * 2 >= s->turns, pays = hot && s->sampled && other_has_time(w);
 
 	for (unsigned int i = 0; hot && i < w->dp->n_workers; i++)
 		s->busy[i] = stat_read(&w->dp->workers[i]->busy_cycles);
@@ -136,18 +139,37 @@ static bool still_needed(struct handover *s)
 	return s->cool < COOL_WINDOWS;
 }
 
+static void new_window(struct worker *w)
+{
+	struct handover *s = &w->handover;
+
+	s->window = w->now;
+	s->turns = s->full = s->packets = 0;
+}
+
+/* By the knob, not by load. What there is of it when the knob goes to auto ends as after any load. */
+static bool by_knob(struct worker *w)
+{
+	struct handover *s = &w->handover;
+
+	s->limit = UINT32_MAX;
+	s->cool = 0;
+	s->sampled = 0;
+	new_window(w);
+	return w->knobs->rss == OFFLOAD_RSS_ALWAYS;
+}
+
 static bool wanted(struct worker *w)
 {
 	struct handover *s = &w->handover;
 	bool on = s->members;
 
 	if (w->knobs->rss != OFFLOAD_RSS_AUTO)
-		return w->knobs->rss == OFFLOAD_RSS_ALWAYS;
+		return by_knob(w);
 	if (w->now - s->window < w->dp->tsc_hz / WINDOWS_PER_S)
 		return on && s->cool < COOL_WINDOWS;
 	on = on ? still_needed(s) : overloaded(w);
-	s->window = w->now;
-	s->polls = s->full = s->packets = 0;
+	new_window(w);
 	return on;
 }
 
@@ -169,8 +191,15 @@ void handover_judge(struct worker *w, uint32_t members)
 	uint32_t want = wanted(w) ? members : 0;
 	uint64_t bit = UINT64_C(1) << w->id;
 
-	if (likely(want == s->members) || (s->members & ~want && !drained(w)))
+	if (likely(want == s->members)) {
+		s->hold = 0;
 		return;
+	}
+	/* Those that leave wait in their devices for some turns, so that this ends under any load. */
+	s->hold = s->members & ~want;
+	if (s->hold && drained(w))
+		s->hold = 0;
+	want |= s->hold;
 	if (want && !s->members)
 		__atomic_fetch_or(&w->dp->spreading, bit, __ATOMIC_RELEASE);
 	else if (!want)
@@ -205,6 +234,13 @@ static void hand_over(struct worker *w, unsigned int to, struct rte_mbuf **pkts,
 	stat_add(&w->offload.n[OFFLOAD_RSS_SW], sent);
 	for (unsigned int i = sent; i < n; i++)
 		worker_drop(w, PORT_WIRE, pkts[i], DROP_WORKER_FULL);
+}
+
+void handover_count(struct worker *w, unsigned int n, bool full)
+{
+	w->handover.turns++;
+	w->handover.full += full;
+	w->handover.packets += n;
 }
 
 uint16_t handover_out(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n)

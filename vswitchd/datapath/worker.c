@@ -121,6 +121,7 @@ static unsigned int poll_members(struct worker *w, const struct plan *plan)
 {
 	struct rte_mbuf *pkts[WIRE_BURST];
 	unsigned int sum = 0;
+	bool full = false;
 
 	for (unsigned int i = 0; i < plan->n_members; i++) {
 		const struct plan_member *pm = &plan->members[i];
@@ -131,20 +132,20 @@ static unsigned int poll_members(struct worker *w, const struct plan *plan)
 			continue;
 		if (pm->punt)
 			punt_out(w, pm->member);
+		if (unlikely(w->handover.hold >> pm->member & 1))
+			continue;
 		do {
 			got = dev->ops->rx(dev, pm->queue, pkts + n, BURST);
 			n += got;
 		} while (got == BURST && n + BURST <= WIRE_BURST);
-		if (unlikely(plan->spread)) {
-			w->handover.polls++;
-			w->handover.full += n == WIRE_BURST;
-			w->handover.packets += n;
-		}
 		if (!n)
 			continue;
+		full |= n == WIRE_BURST;
 		ingress_burst(w, pm->member, pkts, n);
 		sum += n;
 	}
+	if (unlikely(plan->spread))
+		handover_count(w, sum, full);
 	return sum;
 }
 

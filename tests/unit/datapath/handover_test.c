@@ -154,6 +154,40 @@ static void automatic_needs_load_and_a_helper(void **state)
 	assert_int_equal(datapath_spreading(world.dp), 0);
 }
 
+/* What the knob began ends by load when it goes back. */
+static void automatic_after_always(void **state)
+{
+	knob(OFFLOAD_RSS_ALWAYS);
+	busy(20, 32, 1, false);
+	assert_int_equal(datapath_spreading(world.dp), 2);
+	knob(OFFLOAD_RSS_AUTO);
+	busy(2000, 8, 1, false);
+	assert_int_equal(datapath_spreading(world.dp), 0);
+}
+
+/* Frames come without a pause while it ends: those that come meanwhile wait in the device, in order. */
+static void ends_under_load(void **state)
+{
+	uint16_t flow;
+
+	knob(OFFLOAD_RSS_ALWAYS);
+	flow = flow_of_other();
+	for (unsigned int i = 0; i < 4; i++) {
+		brings(flow, i + 1);
+		world_turn_of(0);
+		if (i == 0)
+			knob(OFFLOAD_RSS_OFF);
+	}
+	world_turn_of(1);
+	brings(flow, 5);
+	world_turn_of(0);
+	world_turn_of(1);
+	assert_int_equal(datapath_spreading(world.dp), 0);
+	assert_int_equal(world.ports[A].n_got, 5);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(seq_of(i), i + 1);
+}
+
 static void a_full_lane_drops_by_name(void **state)
 {
 	uint16_t flow;
@@ -244,6 +278,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(flows_are_spread_in_order, two, world_teardown),
 		cmocka_unit_test_setup_teardown(order_is_kept_when_it_ends, two, world_teardown),
 		cmocka_unit_test_setup_teardown(automatic_needs_load_and_a_helper, two, world_teardown),
+		cmocka_unit_test_setup_teardown(automatic_after_always, two, world_teardown),
+		cmocka_unit_test_setup_teardown(ends_under_load, two, world_teardown),
 		cmocka_unit_test_setup_teardown(a_full_lane_drops_by_name, two, world_teardown),
 		cmocka_unit_test_setup_teardown(the_member_may_be_gone, two, world_teardown),
 		cmocka_unit_test_setup_teardown(lanes_are_emptied_at_the_end, two, world_teardown),
