@@ -58,15 +58,19 @@ def copy(guest: Guest, to: str, seed: int, size: int) -> None:
 def copy_file(source: Guest, target: Guest, address: str, mebibytes: int, timeout: float = 120.0) -> None:
     """As scp does it, with busybox only: a file of random bytes is sent, its checksum is compared."""
     said = source.run(
-        f"dd if=/dev/urandom of=/tmp/sent bs=1M count={mebibytes} 2> /dev/null && busybox sha256sum < /tmp/sent",
+        f"dd if=/dev/urandom of=/tmp/sent bs=1M count={mebibytes} 2> /dev/null && busybox wc -c < /tmp/sent; busybox sha256sum < /tmp/sent",
         timeout=timeout,
     ).output
-    job = target.start(f"busybox nc -l -p {COPY_PORT} > /tmp/got; busybox sha256sum < /tmp/got")
+    # a listener that reads the end of its own input would tell the sender that there is no more
+    job = target.start(
+        "rm -f /tmp/open; mkfifo /tmp/open; exec 3<>/tmp/open; "
+        f"busybox nc -l -p {COPY_PORT} <&3 > /tmp/got; busybox wc -c < /tmp/got; busybox sha256sum < /tmp/got"
+    )
     until(lambda: listening(target, COPY_PORT), f"{target.name} listens")
     source.run(f"busybox nc {address} {COPY_PORT} < /tmp/sent; rm /tmp/sent", timeout=timeout)
     got = job.wait(timeout).output
     target.run("rm /tmp/got")
-    assert got.split()[:1] == said.split()[:1], f"{source.name} -> {target.name}: sent {said}, got {got}"
+    assert got.split() == said.split(), f"{source.name} -> {target.name}: sent {said}, got {got}"
 
 
 def stream(source: Guest, target: Guest, address: str, size: str, timeout: float = 120.0) -> float:
