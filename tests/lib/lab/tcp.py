@@ -58,7 +58,8 @@ def copy(guest: Guest, to: str, seed: int, size: int) -> None:
 def copy_file(source: Guest, target: Guest, address: str, mebibytes: int, timeout: float = 120.0) -> None:
     """As scp does it, with busybox only: a file of random bytes is sent, its checksum is compared."""
     said = source.run(
-        f"dd if=/dev/urandom of=/tmp/sent bs=1M count={mebibytes} 2> /dev/null && busybox wc -c < /tmp/sent; busybox sha256sum < /tmp/sent",
+        f"dd if=/dev/urandom of=/tmp/sent bs=1M count={mebibytes} 2> /dev/null && "
+        "busybox wc -c < /tmp/sent; busybox sha256sum < /tmp/sent",
         timeout=timeout,
     ).output
     # a listener that reads the end of its own input would tell the sender that there is no more
