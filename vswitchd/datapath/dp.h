@@ -280,6 +280,12 @@ void ingress_carry(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 /* Outer headers of a frame. @return DROP_NONE, or why it is no tunnel packet for this host. */
 enum drop_reason ingress_outer(struct worker *w, uint8_t member, const struct rte_mbuf *m, struct encap_rx *ret);
 
+/*
+ * ring.c: n (a power of two) elements of so many bytes, one writer and one reader, in no memzone: there are several
+ * instances, and tests, in one process. @return the caller's, for free(); NULL: no memory.
+ */
+struct rte_ring *ring_make(const char *name, unsigned int elem, unsigned int n);
+
 /* handover.c */
 int handover_init(struct datapath *dp);
 void handover_free(struct datapath *dp);

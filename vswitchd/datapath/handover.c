@@ -40,22 +40,6 @@ static unsigned int lane_size(unsigned int n_workers)
 	return size;
 }
 
-static int lane_init(struct lane *lane, unsigned int size)
-{
-	ssize_t bytes = rte_ring_get_memsize(size);
-	struct rte_ring *ring;
-
-	/* No memzone: several instances and tests in one process. */
-	if (bytes < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)bytes))
-		return -ENOMEM;
-	if (rte_ring_init(ring, "handover", size, RING_F_SP_ENQ | RING_F_SC_DEQ)) {
-		free(ring);
-		return -EINVAL;
-	}
-	lane->ring = ring;
-	return 0;
-}
-
 int handover_init(struct datapath *dp)
 {
 	unsigned int n = dp->n_workers;
@@ -68,9 +52,13 @@ int handover_init(struct datapath *dp)
 		return -ENOMEM;
 	}
 	memset(dp->lanes, 0, size);
-	for (unsigned int i = 0; i < n * n; i++)
-		if (i / n != i % n && lane_init(&dp->lanes[i], lane_size(n)) < 0)
-			return -ENOMEM;
+	for (unsigned int i = 0; i < n * n; i++) {
+		if (i / n != i % n) {
+			dp->lanes[i].ring = ring_make("handover", sizeof(void *), lane_size(n));
+			if (!dp->lanes[i].ring)
+				return -ENOMEM;
+		}
+	}
 	return 0;
 }
 

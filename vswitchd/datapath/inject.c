@@ -10,15 +10,8 @@
 
 int inject_init(struct worker *w)
 {
-	ssize_t size = rte_ring_get_memsize(RING_SIZE);
-	struct rte_ring *ring;
-
-	/* No memzone: several instances and tests in one process. */
-	if (size < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)size))
-		return -ENOMEM;
-	rte_ring_init(ring, "inject", RING_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	w->inject = ring;
-	return 0;
+	w->inject = ring_make("inject", sizeof(void *), RING_SIZE);
+	return w->inject ? 0 : -ENOMEM;
 }
 
 void inject_free(struct worker *w)

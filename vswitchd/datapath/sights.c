@@ -20,13 +20,9 @@
 
 int sights_init(struct worker *w)
 {
-	ssize_t size = rte_ring_get_memsize_elem(sizeof(struct sighting), LEARN_RING);
-	struct rte_ring *ring;
-
-	if (size < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)size))
+	w->sights = ring_make("sights", sizeof(struct sighting), LEARN_RING);
+	if (!w->sights)
 		return -ENOMEM;
-	rte_ring_init(ring, "sights", LEARN_RING, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	w->sights = ring;
 	rate_init(&w->mismatches, MISMATCH_PER_S, MISMATCH_BURST, w->dp->tsc_hz, 0);
 	rate_init(&w->answers, ANSWERS_PER_S, ANSWERS_BURST, w->dp->tsc_hz, 0);
 	return 0;
