@@ -7,7 +7,7 @@
  *   every bucket is on a member that carries, if there is one;
  *   a bucket whose home carries is at home: when all are back, the original map is back;
  *   each carrying member has its share by weight within one bucket (with very unequal weights, where a share is
- *   itself less than a bucket, within one and a quarter);
+ *   itself less than a bucket, within one and a half: found by random sequences, 1.27 at most, not proven);
  *   a bucket moves only if its home, its old or its new member is one that changed. The exception: with several
  *   members away these rules can contradict each other; then a bucket that is away from home anyway moves once more.
  * tw_select_swap() keeps the first three: it exchanges two buckets.

@@ -162,8 +162,8 @@ static void equal_members_many_at_once(void **state)
 static void members_of_different_speed(void **state)
 {
 	links(speeds, 3, 4, true, 0);
-	links(speeds, 6, 32, true, 25);
-	links(speeds, 6, 32, false, 25);
+	links(speeds, 6, 32, true, 50);
+	links(speeds, 6, 32, false, 50);
 }
 
 /* What rebalancing does in between: two settled buckets change places. */
