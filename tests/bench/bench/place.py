@@ -72,7 +72,13 @@ class Place:
             raise RuntimeError(f"{' '.join(argv)[:200]}: {done.stderr or done.stdout}")
         return done.stdout
 
+    def pause(self, yes: bool) -> None:
+        """All processes of this place stand still, or go on."""
+        for process in self._processes:
+            process.send_signal(signal.SIGSTOP if yes else signal.SIGCONT)
+
     def end(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGCONT)
         if process in self._processes:
             self._processes.remove(process)
         for number, patience in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
