@@ -37,14 +37,15 @@ static unsigned int parse_burst(struct worker *w, const struct rxq *rxq, const s
 		meta->src_host = HOST_NONE;
 		meta->dst_pa = PA_ANY;
 		bad = offload_guest_chain(m);
-		if (likely(!bad))
-			bad = m->pkt_len <= FRAME_MAX ? flow_parse(data, m->data_len, m->pkt_len, salt, &meta->pkt,
-								   &meta->hash) :
-							DROP_GUEST_OVERSIZE;
-		if (unlikely(m->ol_flags) && !bad)
-			bad = offload_guest_take(m, meta, may);
-		if (unlikely(m->pkt_len > longest) && !bad && !meta->gso_type)
+		if (unlikely(m->pkt_len > longest) && !bad && (m->pkt_len > FRAME_MAX || !m->ol_flags))
 			bad = DROP_GUEST_OVERSIZE;
+		if (likely(!bad))
+			bad = flow_parse(data, m->data_len, m->pkt_len, salt, &meta->pkt, &meta->hash);
+		if (unlikely(m->ol_flags) && !bad) {
+			bad = offload_guest_take(m, meta, may);
+			if (m->pkt_len > longest && !bad && !meta->gso_type)
+				bad = DROP_GUEST_OVERSIZE;
+		}
 		if (unlikely(bad)) {
 			meta_drop(meta, bad);
 			continue;
@@ -133,9 +134,9 @@ static inline uint16_t too_big(const struct worker *w, const struct rte_mbuf *m,
 	uint32_t len = m->pkt_len - ETH_HLEN_;
 	const struct tunnel *t;
 
-	if (unlikely(pkt_meta((struct rte_mbuf *)(uintptr_t)m)->gso_type))
-		return 0;
 	if (likely(len <= __atomic_load_n(&w->dp->fits_all, __ATOMIC_RELAXED)))
+		return 0;
+	if (pkt_meta((struct rte_mbuf *)(uintptr_t)m)->gso_type)
 		return 0;
 	t = rcu_dereference(w->dp->tunnels[host]);
 	return t && t->max_inner && len > t->max_inner ? t->max_inner : 0;
@@ -298,11 +299,10 @@ static inline enum drop_reason may_go(const struct rte_mbuf *m, const struct pkt
 /* A TCP packet with SYN? proto is of an IP packet if PKT_F_L4 is set. */
 static inline bool is_syn(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
-	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
-
-	if (meta->pkt.proto != IPPROTO_TCP_)
+	if (meta->pkt.proto != IPPROTO_TCP_ || !(meta->pkt.flags & PKT_F_L4))
 		return false;
-	return meta->pkt.flags & PKT_F_L4 && meta->pkt.l4_off + 14u <= m->data_len && data[meta->pkt.l4_off + 13] & 2;
+	return meta->pkt.l4_off + 14u <= m->data_len &&
+	       rte_pktmbuf_mtod(m, const uint8_t *)[meta->pkt.l4_off + 13] & 2;
 }
 
 /* To what too_big() judges by: later packets may take another path to the host. */
@@ -319,6 +319,7 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	const struct encap_template *tmpl[BURST];
 	const struct encap_template *ready[BURST];
 	struct rte_mbuf *go[BURST];
+	bool clamps = w->knobs->mss_clamp;
 	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -335,7 +336,7 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		const struct encap_template *t = tmpl[i];
 		enum drop_reason why = may_go(m, meta, t);
 
-		if (w->knobs->mss_clamp && likely(!why) && unlikely(is_syn(m, meta)))
+		if (clamps && likely(!why) && unlikely(is_syn(m, meta)))
 			clamp(w, m, meta);
 		if (likely(!why) && unlikely(offload_wanted(meta))) {
 			if (left_to_nic(w, meta, t)) {
