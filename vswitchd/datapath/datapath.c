@@ -202,6 +202,7 @@ static struct dp_port *port_new(struct datapath *dp, uint16_t index, struct port
 		p->queues[q] = queues[q];
 		p->rxqs[q].q = queues[q];
 		p->rxqs[q].port = p;
+		p->rxqs[q].burst = BURST;
 		p->rxqs[q].worker = choose_worker(dp, p, queues[q]->socket);
 		p->n_queues = (uint16_t)(q + 1);
 	}

@@ -27,6 +27,7 @@
 #include "teaming/teaming.h"
 
 #define BURST	   32  /* of a guest queue; also what the vhost library does at most per call */
+#define BURST_BYTES (256u << 10) /* of a guest queue: what is read, and what is made of it, stays in the L2 cache */
 #define WIRE_BURST 128 /* from a member per turn: grouping by port pays */
 #define OUT_MAX	   128 /* packets gathered per destination before a flush */
 static_assert(BURST <= OUT_MAX && WIRE_BURST <= OUT_MAX, "hooks_run()");
@@ -48,6 +49,7 @@ struct rxq {
 	struct dp_port *port;
 	unsigned int worker;   /* that serves it; set once by the control side before publication */
 	uint64_t not_before;   /* TSC: a queue that had few packets is looked at less often */
+	uint16_t burst;	       /* packets asked for next: fewer where they are large */
 	struct policy_src_cache src;
 	struct rate flood, neigh, learn;
 	uint32_t knobs_gen; /* of the rates above */

@@ -482,6 +482,15 @@ static inline void refresh_rates(struct worker *w, struct rxq *rxq)
 	rxq->knobs_gen = k->gen;
 }
 
+/* Large packets come few at a time. The library copies a burst before we see it: 32 of 64 KB would leave no cache. */
+static inline void limit_bytes(struct rxq *rxq, uint16_t n, uint64_t bytes)
+{
+	if (unlikely(bytes > BURST_BYTES))
+		rxq->burst = (uint16_t)RTE_MAX(n * BURST_BYTES / bytes, 1u);
+	else if (unlikely(rxq->burst < BURST) && bytes <= BURST_BYTES / 2)
+		rxq->burst = RTE_MIN(rxq->burst * 2, BURST);
+}
+
 static void drop_all(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n, enum drop_reason why)
 {
 	for (uint16_t i = 0; i < n; i++) { /* nobody has written the metadata yet */
@@ -505,6 +514,7 @@ void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uin
 	traffic_add(&c->rx, n, bytes);
 	stat_add(&w->stage[STAGE_GUEST_RX], n);
 	refresh_rates(w, rxq);
+	limit_bytes(rxq, n, bytes);
 	if (unlikely(!port)) {
 		drop_all(w, rxq->port->index, pkts, n, DROP_PORT_DOWN);
 		return;

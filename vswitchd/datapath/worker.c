@@ -93,10 +93,12 @@ static unsigned int poll_ports(struct worker *w, const struct plan *plan)
 
 		if (!__atomic_load_n(&rxq->q->rx_ready, __ATOMIC_ACQUIRE) || w->now < rxq->not_before)
 			continue;
-		n = rxq->q->ops->rx(rxq->q, pkts, BURST);
+		n = rxq->q->ops->rx(rxq->q, pkts, rxq->burst);
 		if (!n)
 			continue;
-		rxq->not_before = n < SHORT_BURST ? w->now + w->dp->tsc_hz / (1000000000 / SHORT_GAP_NS) : 0;
+		rxq->not_before = 0;
+		if (n < RTE_MIN(rxq->burst, SHORT_BURST))
+			rxq->not_before = w->now + w->dp->tsc_hz / (1000000000 / SHORT_GAP_NS);
 		if (rxq->q->socket != SOCKET_ID_ANY && rxq->q->socket != (int)rte_socket_id())
 			stat_add(&w->remote_numa, n);
 		egress_burst(w, rxq, pkts, n);

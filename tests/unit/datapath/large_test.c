@@ -470,6 +470,33 @@ static void row67_damaged(void **state)
 	dev->offload = 0;
 }
 
+/* A burst is bounded by its bytes: what has been copied out of the guest is in the cache when it is looked at. */
+static void large_ones_few_at_a_time(void **state)
+{
+	const unsigned int n = 20; /* of 14,054 bytes: more than BURST_BYTES */
+
+	offer(A, ALL);
+	offer(B, ALL);
+	for (unsigned int left = 0; left < 2; left++) {
+		for (unsigned int i = 0; i < n; i++)
+			guest_sends_flagged(A, tcp(mac_b, IP_B, PAYLOAD, 0x18), LARGE, MSS);
+		world_turn();
+		if (!left)
+			assert_int_equal(world.ports[A].n_rx, 0);
+	}
+	assert_int_equal(world.ports[A].n_rx, n - BURST_BYTES / 14054);
+	while (world.ports[A].n_rx)
+		world_turn();
+	for (unsigned int i = 0; i < 2; i++) { /* small ones: as many as ever, soon */
+		guest_sends(A, tcp(mac_b, IP_B, 100, 0x18));
+		world_turn();
+	}
+	for (unsigned int i = 0; i < BURST; i++)
+		guest_sends(A, tcp(mac_b, IP_B, 100, 0x18));
+	world_turn();
+	assert_int_equal(world.ports[A].n_rx, 0);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
@@ -479,6 +506,7 @@ int main(void)
 		T(flooded),	 T(too_long_for_the_path), T(refused),	       T(mss_is_clamped),
 		T(flooded_to_the_group), T(longer_than_any_mtu), T(flood_limit_counts_segments),
 		T(too_long_for_a_flood), T(routed_too_long_for_a_port), T(pmtu_is_ignored), T(row67_damaged),
+		T(large_ones_few_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
