@@ -76,6 +76,16 @@ def udp(dst_mac: bytes, src_mac: bytes, src: bytes, dst: bytes, sport: int, size
             + struct.pack(">HHHH", sport, 9, payload, 0) + bytes(payload - 8))
 
 
+def tcp(dst_mac: bytes, src_mac: bytes, src: bytes, dst: bytes, sport: int, payload: int) -> bytes:
+    """A segment, or what becomes so many."""
+    size = 20 + payload
+    head = struct.pack(">HHIIBBHHH", sport, 5001, 1, 1, 0x50, 0x10, 65535, 0, 0)
+    data = head + bytes(payload)
+    total = _checksum(src + dst + struct.pack(">HH", 6, size) + data)
+    return (dst_mac + src_mac + b"\x08\x00" + _ipv4(src, dst, 6, size)
+            + data[:16] + struct.pack(">H", total) + data[18:])
+
+
 def nvgre(inner: bytes, src_host: int, vsid: int, flow: int) -> bytes:
     return (LOCAL_PA_MAC + host_mac(src_host) + b"\x08\x00"
             + _ipv4(host_pa(src_host), LOCAL_PA, 47, 8 + len(inner), ident=flow & 0xffff)
@@ -94,16 +104,22 @@ def flow_record(flow: int, flows: int, records: int) -> Record:
     return Record(flow % records)
 
 
-def encap(flows: int, records: int, size: int = SIZE, routed: bool = False) -> list[bytes]:
+def encap(flows: int, records: int, size: int = SIZE, routed: bool = False, payload: int = 0) -> list[bytes]:
+    """UDP frames of a size, or TCP with that much payload."""
     result = []
     for flow in _shuffled(flows):
         record = flow_record(flow, flows, records)
         mac = GATEWAY_MAC if routed else record.mac
+        if payload:
+            result.append(tcp(mac, GUEST_MAC, GUEST_IP, record.ip, 1024 + flow % 60000, payload))
+            continue
         result.append(udp(mac, GUEST_MAC, GUEST_IP, record.ip, 1024 + flow % 60000, size))
     return result
 
 
-def local(flows: int, size: int = SIZE) -> list[bytes]:
+def local(flows: int, size: int = SIZE, payload: int = 0) -> list[bytes]:
+    if payload:
+        return [tcp(SINK_MAC, GUEST_MAC, GUEST_IP, SINK_IP, 1024 + flow % 60000, payload) for flow in range(flows)]
     return [udp(SINK_MAC, GUEST_MAC, GUEST_IP, SINK_IP, 1024 + flow % 60000, size) for flow in range(flows)]
 
 

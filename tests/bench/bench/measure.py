@@ -23,10 +23,16 @@ class Reading:
         return Reading(self.busy_cycles - before.busy_cycles, self.packets - before.packets,
                        self.busy_turns - before.busy_turns, self.accepted - before.accepted)
 
+    def cycles_per_packet(self) -> float:
+        """Of packets that got through: a switch that drops looks fast."""
+        if self.packets <= 0 or self.accepted <= 0:
+            raise RuntimeError(f"no traffic: {self}")
+        return self.busy_cycles / min(self.accepted, self.packets)
+
 
 @dataclass(frozen=True)
 class Sample:
-    """One repetition. Cycles are divided by accepted packets: a switch that drops looks fast."""
+    """One repetition."""
 
     cycles_per_packet: float
     mpps: float
@@ -35,9 +41,7 @@ class Sample:
 
     @staticmethod
     def of(d: Reading, seconds: float) -> Sample:
-        if d.packets <= 0 or d.accepted <= 0:
-            raise RuntimeError(f"no traffic: {d}")
-        return Sample(d.busy_cycles / min(d.accepted, d.packets), d.accepted / seconds / 1e6,
+        return Sample(d.cycles_per_packet(), d.accepted / seconds / 1e6,
                       d.packets / max(1, d.busy_turns), min(1.0, d.accepted / d.packets))
 
 

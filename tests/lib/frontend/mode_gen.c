@@ -47,6 +47,8 @@ static int gen_open(struct peer_port *p, void **ret_priv)
 		fprintf(stderr, "%s: mode=gen needs frames=FILE\n", p->opt.name);
 	else if (p->opt.tx_csum && !p->opt.csum)
 		fprintf(stderr, "%s: tx-csum=1 needs csum=1\n", p->opt.name);
+	else if (p->opt.tx_gso && !(p->opt.gso && p->opt.tx_csum))
+		fprintf(stderr, "%s: tx-gso needs gso=1 and tx-csum=1\n", p->opt.name);
 	else if ((err = pcap_read(p->opt.frames, &g->frames)))
 		fprintf(stderr, "%s: %s: %s\n", p->opt.name, p->opt.frames, strerror(-err));
 	if (err) {
@@ -55,6 +57,8 @@ static int gen_open(struct peer_port *p, void **ret_priv)
 	}
 	for (unsigned int i = 0; p->opt.tx_csum && i < g->frames.n; i++)
 		offload_checksum(&g->frames.frame[i]);
+	for (unsigned int i = 0; p->opt.tx_gso && i < g->frames.n; i++)
+		offload_segment(&g->frames.frame[i], (uint16_t)p->opt.tx_gso);
 	*ret_priv = g;
 	return 0;
 }

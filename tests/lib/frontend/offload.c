@@ -39,3 +39,18 @@ void offload_checksum(struct vhu_frame *f)
 	f->hdr.csum_start = (uint16_t)l4;
 	f->hdr.csum_offset = (uint16_t)field;
 }
+
+void offload_segment(struct vhu_frame *f, uint16_t mss)
+{
+	const uint8_t *p = f->data;
+	uint32_t tcp = f->hdr.csum_start, len;
+
+	if (f->hdr.flags != VIRTIO_NET_HDR_F_NEEDS_CSUM || f->hdr.csum_offset != 16 || tcp + 20 > f->len)
+		return;
+	len = tcp + (p[tcp + 12] >> 4) * 4u;
+	if (f->len <= len + mss)
+		return;
+	f->hdr.gso_type = p[12] == 0x08 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+	f->hdr.gso_size = mss;
+	f->hdr.hdr_len = (uint16_t)len;
+}

@@ -10,4 +10,7 @@
  * untagged; other frames stay as they are. The frame's bytes must be writable. */
 void offload_checksum(struct vhu_frame *f);
 
+/* Leave it to the device to cut a TCP frame of offload_checksum() into segments of mss bytes, if it has more. */
+void offload_segment(struct vhu_frame *f, uint16_t mss);
+
 #endif

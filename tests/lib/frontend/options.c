@@ -68,6 +68,8 @@ static const struct key keys[] = {
 	NUM("rate", rate, 0, 1000000000, "0", "packets per second, 0 without limit (genseq: 1000)"),
 	NUM("count", count, 0, UINT64_MAX, "0", "stop after that many, 0 never"),
 	FLAG("tx-csum", tx_csum, "0", "leave TCP and UDP checksums to the switch; needs csum=1"),
+	NUM("tx-gso", tx_gso, 0, 65535, "0",
+	    "leave it to the switch to cut TCP frames by this MSS; needs gso=1, tx-csum=1"),
 	HEADING("mode=genseq: number and time stamp frames"),
 	NUM("flows", flows, 1, 65536, "1", "UDP source ports, counting up from the frame's"),
 	HEADING("mode=sink: receive and count"),

@@ -40,6 +40,7 @@ struct port_options {
 	uint64_t rate;
 	uint64_t count;
 	uint64_t tx_csum;
+	uint64_t tx_gso;
 	uint64_t flows;
 	char *classify;
 	char *pcap;

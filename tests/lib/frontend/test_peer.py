@@ -16,7 +16,7 @@ from lab.peer import Peer
 from lab.programs import program
 from lab.run import Run
 from lab.wait import until
-from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import rdpcap, wrpcap
 from testpmd import Testpmd
@@ -125,6 +125,23 @@ def test_checksums_left_to_the_other_side(run: Run, host: Netns) -> None:
         while rest >> 16:
             rest = (rest & 0xFFFF) + (rest >> 16)
         assert (~rest & 0xFFFF).to_bytes(2, "big") == whole[40:42], "what the device would write"
+
+
+def test_segmentation_left_to_the_other_side(run: Run, host: Netns) -> None:
+    """A frame longer than its MSS says so, a shorter one does not."""
+    frames = [bytes(Ether() / IP() / TCP() / bytes(length)) for length in (1000, 3500)]
+    write_frames(run.directory / "frames.pcap", frames)
+    pair = Pair(run, host, more=",legacy-ol-flags=1")
+    pair.attach(
+        {
+            **{"mode": "gen", "frames": run.directory / "frames.pcap", "rate": 100, "count": 2},
+            **{"csum": 1, "gso": 1, "tx-csum": 1, "tx-gso": 1000},
+        },
+        {"mode": "sink", "expect": 2, "guest-csum": 1, "guest-gso": 1},
+    )
+    _, rx = pair.finish()
+    assert rx["sink"]["partial_csum"] == 2 and rx["sink"]["gso"] == 1
+    assert rx["rx"]["bytes"] == sum(map(len, frames))
 
 
 @pytest.mark.parametrize("ring", RINGS)
