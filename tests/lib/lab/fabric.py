@@ -181,8 +181,7 @@ class Fabric:
 
     def start(self, configure: bool = True) -> None:
         """Starts all switches and guests, waits until every port is active, sets the guests' addresses."""
-        for host in self.hosts.values():
-            host.start(ready=False)
+        self.start_hosts()
         for _, guest in self._guests:
             guest.power_on()
         for host in self.hosts.values():
@@ -193,6 +192,11 @@ class Fabric:
             self.wait_neighbours(host)
         for place, guest in self._guests:
             self.finish(place, guest, configure)
+
+    def start_hosts(self) -> None:
+        """All at once, where their devices do not depend on each other."""
+        for host in self.hosts.values():
+            host.start(ready=False)
 
     def wait_neighbours(self, host: Host) -> None:
         """Until it knows the way to all good provider addresses of the other hosts."""
