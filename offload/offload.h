@@ -156,6 +156,21 @@ struct offload_out {
 enum drop_reason offload_transmit(const struct offload_out *out, struct rte_mbuf *m, const struct encap_template *t);
 
 /*
+ * Is the unfinished checksum of a packet without gso_type left to the NIC? Else offload_csum_finish() before it is
+ * encapsulated. Worker.
+ * @param dev  as in struct offload_out.
+ */
+bool offload_csum_left(const struct member_dev *dev, const struct rte_mbuf *m, const struct encap_template *t);
+
+/*
+ * Describe encapsulated packets, of which offload_csum_left() was true, to the driver of out->dev, which looks at all
+ * of them at once. What it does not accept has its checksum finished here: all can be sent, and are the caller's still.
+ * @param tmpl  that they were encapsulated by. Worker.
+ */
+void offload_csum_leave(const struct offload_out *out, struct rte_mbuf **pkts, const struct encap_template *const *tmpl,
+			uint16_t n);
+
+/*
  * Make a frame acceptable to a member: a chain becomes one segment where the device cannot send chains.
  * @return the mbuf to send (maybe another one, the argument is freed then), NULL when impossible (argument not
  * freed). Worker; only called for frames with more than one segment.

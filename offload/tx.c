@@ -198,6 +198,45 @@ static bool hardware_sums(const struct rte_mbuf *m, const struct encap_template 
 	       meta->pkt.l4_off + 8u <= m->data_len;
 }
 
+bool offload_csum_left(const struct member_dev *dev, const struct rte_mbuf *m, const struct encap_template *t)
+{
+	uint32_t can = dev ? __atomic_load_n(&dev->offload, __ATOMIC_RELAXED) : 0;
+
+	if (!(can & OFFLOAD_F_TX_CSUM) || (m->nb_segs > 1 && !(can & OFFLOAD_F_CHAINS)))
+		return false;
+	return hardware_sums(m, t);
+}
+
+/* Its checksum after all by software; the outer headers stay. hardware_sums() has seen that the place is there. */
+static void sum_below(struct rte_mbuf *m, const struct encap_template *t)
+{
+	m->ol_flags &= ~TX_FLAGS;
+	m->tx_offload = 0;
+	rte_pktmbuf_adj(m, t->len);
+	(void)offload_csum_finish(m);
+	rte_pktmbuf_prepend(m, t->len);
+}
+
+void offload_csum_leave(const struct offload_out *out, struct rte_mbuf **pkts, const struct encap_template *const *tmpl,
+			uint16_t n)
+{
+	uint16_t done = 0, refused = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		describe(pkts[i], tmpl[i], 0, 0);
+	while (out->dev->ops->prepare && done < n) {
+		done += out->dev->ops->prepare(out->dev, out->queue, pkts + done, n - done);
+		if (done == n)
+			break;
+		sum_below(pkts[done], tmpl[done]);
+		done++;
+		refused++;
+	}
+	count(out, OFFLOAD_REFUSED, refused);
+	count(out, OFFLOAD_CSUM_SW, refused);
+	count(out, OFFLOAD_CSUM_HW, n - refused);
+}
+
 enum drop_reason offload_transmit(const struct offload_out *out, struct rte_mbuf *m, const struct encap_template *t)
 {
 	uint32_t can = out->dev ? __atomic_load_n(&out->dev->offload, __ATOMIC_RELAXED) : 0;
@@ -207,8 +246,10 @@ enum drop_reason offload_transmit(const struct offload_out *out, struct rte_mbuf
 		can = 0;
 	if (pkt_meta(m)->gso_type)
 		return transmit_large(out, m, t, can);
-	if (can & OFFLOAD_F_TX_CSUM && hardware_sums(m, t) && by_hardware(out, m, t, 0, 0, 1)) {
-		count(out, OFFLOAD_CSUM_HW, 1);
+	if (offload_csum_left(out->dev, m, t)) {
+		t->ops->encap(&m, &t, 1, out->ip_id, out->flow_id);
+		offload_csum_leave(out, &m, &t, 1);
+		out->emit(out->arg, &m, 1);
 		return DROP_NONE;
 	}
 	why = offload_csum_finish(m);

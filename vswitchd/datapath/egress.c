@@ -246,23 +246,11 @@ static void emit(void *arg, struct rte_mbuf **pkts, uint16_t n)
 		egress_wire(w, pkt_meta(pkts[i])->member, pkts[i]);
 }
 
-static inline void encapsulate(struct worker *w, struct rte_mbuf **pkts, const struct encap_template **tmpl,
-			       uint16_t n)
+static struct offload_out out_by(struct worker *w, uint8_t member)
 {
-	/* Hosts of one fabric speak one encapsulation: the run is nearly always the whole burst. */
-	for (uint16_t from = 0, to; from < n; from = to) {
-		for (to = from + 1; to < n && tmpl[to]->ops == tmpl[from]->ops; to++)
-			;
-		tmpl[from]->ops->encap(pkts + from, tmpl + from, to - from, &w->ip_id, w->knobs->flow_id);
-	}
-	emit(w, pkts, n);
-}
+	const struct member_dev *dev = w->view->members[member].dev;
 
-/* By offload/: cut into segments, or left to the NIC. */
-static void transmit(struct worker *w, struct rte_mbuf *m, const struct encap_template *t)
-{
-	const struct member_dev *dev = w->view->members[t->member].dev;
-	const struct offload_out out = {
+	return (struct offload_out){
 		.dev = dev,
 		.queue = dev && dev->txq ? (uint16_t)(w->id % dev->txq) : 0,
 		.flow_id = w->knobs->flow_id,
@@ -272,18 +260,73 @@ static void transmit(struct worker *w, struct rte_mbuf *m, const struct encap_te
 		.arg = w,
 		.counters = &w->offload,
 	};
+}
+
+/* Checksums that are left to NICs: the driver of each member looks at its frames of the burst at once. */
+static __rte_noinline void leave_sums(struct worker *w, struct rte_mbuf **pkts, const struct encap_template **tmpl,
+				      uint16_t n)
+{
+	const struct encap_template *by[BURST];
+	struct rte_mbuf *part[BURST];
+	uint32_t todo = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		todo |= (uint32_t)(pkt_meta(pkts[i])->csum_state == CSUM_PARTIAL) << i;
+	while (todo) {
+		uint8_t member = tmpl[__builtin_ctz(todo)]->member;
+		struct offload_out out = out_by(w, member);
+		uint16_t k = 0;
+
+		for (uint32_t rest = todo; rest; rest &= rest - 1) {
+			unsigned int i = (unsigned int)__builtin_ctz(rest);
+
+			if (tmpl[i]->member != member)
+				continue;
+			part[k] = pkts[i];
+			by[k++] = tmpl[i];
+			todo &= ~(UINT32_C(1) << i);
+		}
+		offload_csum_leave(&out, part, by, k);
+	}
+}
+
+/* @param left  the checksums of some are left to NICs. */
+static inline void encapsulate(struct worker *w, struct rte_mbuf **pkts, const struct encap_template **tmpl,
+			       uint16_t n, bool left)
+{
+	/* Hosts of one fabric speak one encapsulation: the run is nearly always the whole burst. */
+	for (uint16_t from = 0, to; from < n; from = to) {
+		for (to = from + 1; to < n && tmpl[to]->ops == tmpl[from]->ops; to++)
+			;
+		tmpl[from]->ops->encap(pkts + from, tmpl + from, to - from, &w->ip_id, w->knobs->flow_id);
+	}
+	if (unlikely(left))
+		leave_sums(w, pkts, tmpl, n);
+	emit(w, pkts, n);
+}
+
+/* A packet of more than one segment, by offload/: cut, or left to the NIC. */
+static void transmit(struct worker *w, struct rte_mbuf *m, const struct encap_template *t)
+{
+	struct offload_out out = out_by(w, t->member);
 	enum drop_reason why = offload_transmit(&out, m, t);
 
 	if (unlikely(why))
 		worker_drop(w, pkt_meta(m)->src, m, why);
 }
 
-/* Does it take more than finishing a checksum? Then the packet goes alone, else with the others. */
-static inline bool left_to_nic(const struct worker *w, const struct pkt_meta *meta, const struct encap_template *t)
+/* An unfinished checksum. @param ret_left set if the NIC finishes it. */
+static enum drop_reason finish_sum(struct worker *w, struct rte_mbuf *m, const struct encap_template *t, bool *ret_left)
 {
-	const struct member_dev *dev = w->view->members[t->member].dev;
+	enum drop_reason why;
 
-	return meta->gso_type || (dev && __atomic_load_n(&dev->offload, __ATOMIC_RELAXED) & OFFLOAD_F_TX_CSUM);
+	if (offload_csum_left(w->view->members[t->member].dev, m, t)) {
+		*ret_left = true;
+		return DROP_NONE;
+	}
+	why = offload_csum_finish(m);
+	stat_add(&w->offload.n[OFFLOAD_CSUM_SW], !why);
+	return why;
 }
 
 static inline enum drop_reason may_go(const struct rte_mbuf *m, const struct pkt_meta *meta,
@@ -320,6 +363,7 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	const struct encap_template *ready[BURST];
 	struct rte_mbuf *go[BURST];
 	bool clamps = w->knobs->mss_clamp;
+	bool left = false;
 	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -338,17 +382,16 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		if (clamps && likely(!why) && unlikely(is_syn(m, meta)))
 			clamp(w, m, meta);
-		if (likely(!why) && unlikely(offload_wanted(meta))) {
-			if (left_to_nic(w, meta, t)) {
-				encapsulate(w, go, ready, k); /* those before it go first */
-				k = 0;
-				stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
-				transmit(w, m, t);
-				continue;
-			}
-			why = offload_csum_finish(m);
-			stat_add(&w->offload.n[OFFLOAD_CSUM_SW], !why);
+		if (likely(!why) && unlikely(meta->gso_type)) {
+			encapsulate(w, go, ready, k, left); /* those before it go first */
+			k = 0;
+			left = false;
+			stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
+			transmit(w, m, t);
+			continue;
 		}
+		if (likely(!why) && meta->csum_state == CSUM_PARTIAL)
+			why = finish_sum(w, m, t, &left);
 		if (unlikely(why)) {
 			worker_drop(w, meta->src, m, why);
 			continue;
@@ -357,7 +400,7 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		ready[k++] = t;
 		stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
 	}
-	encapsulate(w, go, ready, k);
+	encapsulate(w, go, ready, k, left);
 }
 
 static void deliver_slow(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf *m)

@@ -5,7 +5,7 @@
 #include "eal.h"
 
 struct world world;
-unsigned int world_workers;
+unsigned int world_workers, world_mbufs, world_cache;
 
 const uint8_t mac_a[6] = { 2, 0, 0, 0, 0, 0xa }, mac_b[6] = { 2, 0, 0, 0, 0, 0xb }, mac_c[6] = { 2, 0, 0, 0, 0, 0xc };
 const uint8_t mac_far[6] = { 2, 0, 0, 0, 9, 1 }, mac_far_c[6] = { 2, 0, 0, 0, 9, 2 };
@@ -65,13 +65,26 @@ static uint16_t member_tx(const struct member_dev *d, uint16_t q, struct rte_mbu
 		uint16_t len = rte_pktmbuf_data_len(pkts[i]);
 
 		memcpy(m->sent[m->n_sent], rte_pktmbuf_mtod(pkts[i], void *), len);
+		m->sent_flags[m->n_sent] = pkts[i]->ol_flags;
 		m->sent_len[m->n_sent++] = len;
 		rte_pktmbuf_free(pkts[i]);
 	}
 	return i;
 }
 
-static const struct member_ops fake_member_ops = { .name = "memory", .rx = member_rx, .tx = member_tx };
+static uint16_t member_prepare(const struct member_dev *d, uint16_t q, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct fake_member *m = d->priv;
+
+	m->looks++;
+	for (uint16_t i = 0; i < n; i++)
+		if (++m->looked_at == m->refuse)
+			return i;
+	return n;
+}
+
+static const struct member_ops fake_member_ops = { .name = "memory", .rx = member_rx, .tx = member_tx,
+						   .prepare = member_prepare };
 static struct member_dev devs[2];
 
 static void view_init(void)
@@ -123,7 +136,7 @@ static uint16_t queue_tx(struct port_queue *q, struct rte_mbuf **pkts, uint16_t 
 	for (i = 0; i < n && f->n_got < f->room; i++) {
 		uint16_t len = rte_pktmbuf_data_len(pkts[i]);
 
-		if (f->longest && len > f->longest)
+		if (f->longest && pkts[i]->pkt_len > f->longest)
 			break;
 		memcpy(f->got[f->n_got], rte_pktmbuf_mtod(pkts[i], void *), len);
 		f->got_whole[f->n_got] = pkts[i]->pkt_len;
@@ -208,7 +221,8 @@ int world_setup(void **state)
 		assert_int_equal(rcu_init(), 0);
 	world.resolved = true;
 	view_init();
-	world.pool = meta_pool_create("world", 2047, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	world.pool = meta_pool_create("world", world_mbufs ? world_mbufs : 2047, world_cache, RTE_MBUF_DEFAULT_BUF_SIZE,
+				      SOCKET_ID_ANY);
 	assert_non_null(world.pool);
 	if (policy_create(&pp, &world.policy, &err) < 0)
 		fail_msg("%s", err.text);
@@ -297,7 +311,7 @@ void world_forget(void)
 	for (unsigned int i = 0; i < N_PORTS; i++)
 		world.ports[i].n_got = 0;
 	for (unsigned int i = 0; i < 2; i++)
-		world.members[i].n_sent = 0;
+		world.members[i].n_sent = world.members[i].looks = world.members[i].looked_at = 0;
 }
 
 void world_turn_of(unsigned int worker)

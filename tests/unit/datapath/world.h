@@ -42,7 +42,10 @@ struct fake_member {
 	unsigned int n_rx;
 	uint8_t sent[Q_MAX][2048];
 	uint16_t sent_len[Q_MAX];
+	uint64_t sent_flags[Q_MAX]; /* of the mbuf, for the NIC */
 	unsigned int n_sent, room;
+	unsigned int looks, looked_at; /* of the driver's check: calls, frames */
+	unsigned int refuse;	       /* this frame of all that it looks at, from 1; 0: none */
 };
 
 struct world {
@@ -59,6 +62,8 @@ struct world {
 
 extern struct world world;
 extern unsigned int world_workers; /* before world_setup(); 0: one. Each makes the turns that the test asks for */
+extern unsigned int world_mbufs;   /* likewise, a power of two - 1; 0: 2047 */
+extern unsigned int world_cache;   /* likewise: of them for each lcore */
 
 extern const uint8_t mac_a[6], mac_b[6], mac_c[6], mac_far[6], mac_far_c[6], mac_pa[2][6], mac_next[6];
 #define IP_A	 FRAME_IPV4(10, 0, 0, 2)
