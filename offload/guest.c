@@ -18,6 +18,10 @@
 
 #define UDP_HLEN 8u
 
+#define TAGS 8 /* bytes of two */
+
+#define LATE_COPY 256 /* bytes; the library copies shorter pieces after a burst */
+
 /*
  * A super-packet makes at most so many segments: one that asked for more would hold up everybody else's packets. Linux
  * sends by an MSS of 48 to a peer that wants that, less 12 bytes of options: 1,820 segments.
@@ -49,48 +53,86 @@ static enum drop_reason take_segmentation(const struct rte_mbuf *m, struct pkt_m
 	return DROP_NONE;
 }
 
+/* Where the checksum is in the L4 header of a packet of which len bytes are in one piece. False: it has none there. */
+static bool csum_place(const struct pkt_info *p, uint32_t len, uint16_t *ret)
+{
+	uint32_t end = RTE_MIN(len, p->l3_end);
+	bool tcp = p->proto == IPPROTO_TCP_;
+
+	if ((p->kind != PKT_IPV4 && p->kind != PKT_IPV6) || (p->flags & (PKT_F_L4 | PKT_F_FRAGMENT)) != PKT_F_L4)
+		return false;
+	if ((!tcp && p->proto != IPPROTO_UDP_) || p->l4_off + (tcp ? TCP_HLEN_MIN : UDP_HLEN) > end)
+		return false;
+	*ret = tcp ? TCP_AT_CSUM : UDP_AT_CSUM;
+	return true;
+}
+
+/*
+ * Behind two tags (IEEE 802.1ad) the library sees a packet, and our parser none: what only a segment without virtual
+ * subnet carries. The checksum is finished at once, so that nobody else has to know them. Drivers cut such packets
+ * themselves.
+ */
+static __rte_noinline enum drop_reason take_tagged_twice(struct rte_mbuf *m, struct pkt_meta *meta, uint64_t told)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
+	const struct pkt_info seen = meta->pkt;
+	enum drop_reason why;
+
+	if (told & RTE_MBUF_F_RX_LRO || m->data_len < ETH_HLEN_ + TAGS || seen.ethertype != ETHERTYPE_QINQ_)
+		return DROP_GUEST_META;
+	if (pkt_parse(d + TAGS, m->data_len - TAGS, m->pkt_len - TAGS, &meta->pkt) ||
+	    !csum_place(&meta->pkt, m->data_len - TAGS, &meta->csum_offset)) {
+		meta->pkt = seen;
+		return DROP_GUEST_META;
+	}
+	meta->pkt.l3_end += TAGS;
+	meta->csum_start = (uint16_t)(meta->pkt.l4_off + TAGS);
+	why = offload_csum_finish(m);
+	meta->pkt = seen;
+	return why;
+}
+
 enum drop_reason offload_guest_take(struct rte_mbuf *m, struct pkt_meta *meta, uint32_t may)
 {
-	const struct pkt_info *p = &meta->pkt;
 	uint64_t told = m->ol_flags & ~KEPT;
-	uint32_t end = RTE_MIN((uint32_t)m->data_len, p->l3_end), hlen;
 
 	m->ol_flags &= KEPT;
 	if (!told)
 		return DROP_NONE;
 	if (told & ~TOLD || (told & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_NONE || !(may & PORT_CSUM))
 		return DROP_GUEST_META;
-	if ((p->kind != PKT_IPV4 && p->kind != PKT_IPV6) || (p->flags & (PKT_F_L4 | PKT_F_FRAGMENT)) != PKT_F_L4)
-		return DROP_GUEST_META;
-	switch (p->proto) {
-	case IPPROTO_TCP_:
-		hlen = TCP_HLEN_MIN;
-		meta->csum_offset = TCP_AT_CSUM;
-		break;
-	case IPPROTO_UDP_:
-		hlen = UDP_HLEN;
-		meta->csum_offset = UDP_AT_CSUM;
-		break;
-	default:
-		return DROP_GUEST_META;
-	}
-	if (p->l4_off + hlen > end)
+	if (unlikely(meta->pkt.kind == PKT_OTHER))
+		return take_tagged_twice(m, meta, told);
+	if (!csum_place(&meta->pkt, m->data_len, &meta->csum_offset))
 		return DROP_GUEST_META;
 	meta->csum_state = CSUM_PARTIAL;
-	meta->csum_start = p->l4_off;
+	meta->csum_start = meta->pkt.l4_off;
 	return told & RTE_MBUF_F_RX_LRO ? take_segmentation(m, meta, m->tso_segsz, may) : DROP_NONE;
+}
+
+/*
+ * The library sums what it does not know (tunnels of the guest's own) before it copies pieces of up to 256 bytes, if
+ * they are not in the first buffer: the end of the frame is then not in the checksum. Nothing tells where that is; but
+ * that the guest had asked for something is seen by the packet type.
+ */
+static bool summed_too_early(const struct rte_mbuf *m, const struct rte_mbuf *last)
+{
+	return m->packet_type && !(m->ol_flags & TOLD) && last->data_len <= LATE_COPY;
 }
 
 enum drop_reason offload_guest_chain_slow(const struct rte_mbuf *m)
 {
-	const struct rte_mbuf *seg = m;
+	const struct rte_mbuf *seg = m, *last = m;
 	uint32_t sum = 0, segs = 0;
 
 	for (; seg; seg = seg->next) {
 		sum += seg->data_len;
 		segs++;
+		last = seg;
 	}
-	return sum == m->pkt_len && segs == m->nb_segs ? DROP_NONE : DROP_GUEST_META;
+	if (sum != m->pkt_len || segs != m->nb_segs)
+		return DROP_GUEST_META;
+	return unlikely(last != m && summed_too_early(m, last)) ? DROP_GUEST_SUM : DROP_NONE;
 }
 
 /*

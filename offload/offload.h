@@ -84,7 +84,10 @@ enum offload_bit {
 /* The segment chain of a frame from a guest against its length. Out of line part of offload_guest_chain(). */
 enum drop_reason offload_guest_chain_slow(const struct rte_mbuf *m);
 
-/* Does the chain add up? @return DROP_NONE or DROP_GUEST_META. Worker. */
+/*
+ * Does the chain add up? @return DROP_NONE, DROP_GUEST_META, or DROP_GUEST_SUM: it does, but the library has made a
+ * checksum of it before it was complete. Worker.
+ */
 static inline enum drop_reason offload_guest_chain(const struct rte_mbuf *m)
 {
 	if (__builtin_expect(m->nb_segs == 1 && m->pkt_len == m->data_len, 1))

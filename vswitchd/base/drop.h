@@ -16,6 +16,8 @@
 	X(GUEST_META, "guest-meta", "virtio header or buffer chain contradicts the frame") \
 	X(GUEST_RUNT, "guest-runt", "frame shorter than an Ethernet header") \
 	X(GUEST_OVERSIZE, "guest-oversize", "frame longer than the port's MTU, and than 9216 bytes allow") \
+	X(GUEST_SUM, "guest-sum", \
+	  "checksum inside a guest's own tunnel, made too early: memory.mbuf-size has to hold the port's MTU + 14") \
 	X(GUEST_VLAN, "guest-vlan", "802.1Q tag from a guest on a virtual subnet") \
 	X(BAD_IP, "bad-ip", "IPv4 or IPv6 header malformed or truncated") \
 	X(BAD_ARP, "bad-arp", "ARP packet malformed") \

@@ -80,6 +80,20 @@ static void check_mtu(struct port *p, const struct vhu_status *st)
 	manager_emit(p->m, EVENT_MTU_MISMATCH, "port", p->spec.id, "guest-mtu", guest, "mtu", mine, NULL);
 }
 
+/*
+ * What the guest's own tunnels lose if a frame does not fit a packet buffer (drop guest-sum) is told before it happens.
+ * Without an MTU of the guest's, by what is right for it.
+ */
+static void check_buffers(const struct port *p, const struct vhu_status *st)
+{
+	uint16_t mtu = st->mtu ? st->mtu : ports_mtu(p->m, &p->spec);
+
+	if (st->offloads & PORT_CSUM && mtu + (uint32_t)ETH_HLEN_ > p->m->settings.mbuf_size)
+		log_notice("port %s: frames of an MTU of %u do not fit memory.mbuf-size: tunnels that the guest builds "
+			   "itself, and leaves checksums of to the switch, lose some of %u bytes and more",
+			   p->spec.id, mtu, p->m->settings.mbuf_size + 1);
+}
+
 /* Messages are hints: what counts is how the port is now. */
 static void refresh(struct port *p)
 {
@@ -94,6 +108,7 @@ static void refresh(struct port *p)
 	p->state = st.state;
 	tell_state(p, &st);
 	if (p->state == PORT_ACTIVE) {
+		check_buffers(p, &st);
 		learn_port_active(p->m, p->index);
 		ports_tell_neighbours(p->m, p->index);
 	}

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "eal.h"
+#include "frame.h"
 #include "offload/offload.h"
 #include "super.h"
 
@@ -311,6 +312,96 @@ static void test_given_by_negotiation(void **state)
 	assert_int_equal(flags, 0);
 }
 
+/* 802.1ad, as the segment without virtual subnet carries it; the checksum is finished if there is one to finish. */
+static ssize_t tagged_twice(uint8_t *buf, size_t size, bool v6, bool tcp, bool partial)
+{
+	struct frame f;
+
+	frame_init(&f, buf, size);
+	f.partial_csum = partial;
+	frame_eth(&f, "\2\0\0\0\0\1", "\2\0\0\0\0\2", FRAME_AUTO);
+	frame_vlan(&f, 0x88a8, 100, FRAME_AUTO);
+	frame_vlan(&f, 0x8100, 200, FRAME_AUTO);
+	if (v6)
+		frame_ip6(&f, "\xfd\1\0\0\0\0\0\0\0\0\0\0\0\0\0\1", "\xfd\1\0\0\0\0\0\0\0\0\0\0\0\0\0\2",
+			  FRAME_AUTO, 64);
+	else
+		frame_ip4(&f, FRAME_IPV4(10, 0, 0, 1), FRAME_IPV4(10, 0, 0, 2), FRAME_AUTO);
+	if (tcp)
+		frame_tcp(&f, 1000, 2000, 1, 1, 0x10);
+	else
+		frame_udp(&f, 1000, 2000);
+	frame_fill(&f, 301, 3);
+	return frame_finish(&f);
+}
+
+static void test_two_tags(void **state)
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		uint8_t whole[600], buf[600];
+		ssize_t n = tagged_twice(buf, sizeof(buf), i & 1, i & 2, true);
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		struct pkt_meta *meta = pkt_meta(m);
+		enum drop_reason why = DROP_NONE;
+
+		assert_int_equal(tagged_twice(whole, sizeof(whole), i & 1, i & 2, false), n);
+		memcpy(rte_pktmbuf_append(m, (uint16_t)n), buf, (size_t)n);
+		memset(meta, 0, sizeof(*meta));
+		m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+		if (i & 4) { /* nobody lets others cut such packets */
+			m->ol_flags |= RTE_MBUF_F_RX_LRO;
+			m->tso_segsz = 100;
+			why = DROP_GUEST_META;
+		}
+		if (i & 8) { /* no header where one has to be */
+			m->data_len = m->pkt_len = i & 4 ? 20 : 50;
+			why = DROP_GUEST_META;
+		}
+		assert_int_equal(pkt_parse(rte_pktmbuf_mtod(m, void *), m->data_len, m->pkt_len, &meta->pkt), 0);
+		assert_int_equal(meta->pkt.kind, PKT_OTHER);
+		assert_int_equal(offload_guest_take(m, meta, ALL), why);
+		assert_int_equal(meta->pkt.kind, PKT_OTHER);
+		assert_int_equal(meta->csum_state, CSUM_UNKNOWN);
+		if (!why)
+			assert_memory_equal(rte_pktmbuf_mtod(m, void *), whole, n);
+		rte_pktmbuf_free(m);
+	}
+}
+
+/* What the library has summed before it was there: only what ends in a short piece of a buffer behind the first. */
+static void test_summed_too_early(void **state)
+{
+	static const struct {
+		uint16_t last;
+		uint32_t packet_type;
+		uint64_t flags;
+		enum drop_reason why;
+	} ends[] = {
+		{ 100, RTE_PTYPE_L2_ETHER, 0, DROP_GUEST_SUM },
+		{ 256, RTE_PTYPE_L2_ETHER, 0, DROP_GUEST_SUM },
+		{ 257, RTE_PTYPE_L2_ETHER, 0, DROP_NONE },
+		{ 100, 0, 0, DROP_NONE }, /* the guest has not asked for anything */
+		{ 100, RTE_PTYPE_L2_ETHER, RTE_MBUF_F_RX_L4_CKSUM_NONE, DROP_NONE }, /* it is ours to do */
+		{ 0, RTE_PTYPE_L2_ETHER, 0, DROP_NONE },
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(ends); i++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+		rte_pktmbuf_append(m, rte_pktmbuf_tailroom(m));
+		m->packet_type = ends[i].packet_type;
+		m->ol_flags |= ends[i].flags;
+		if (ends[i].last) {
+			m->next = rte_pktmbuf_alloc(pool);
+			m->next->data_len = ends[i].last;
+			m->pkt_len += ends[i].last;
+			m->nb_segs = 2;
+		}
+		assert_int_equal(offload_guest_chain(m), ends[i].why);
+		rte_pktmbuf_free(m);
+	}
+}
+
 static int setup(void **state)
 {
 	int r = test_eal_init();
@@ -330,6 +421,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_taken, all_back),
 		cmocka_unit_test_teardown(test_refused, all_back),
+		cmocka_unit_test_teardown(test_two_tags, all_back),
+		cmocka_unit_test_teardown(test_summed_too_early, all_back),
 		cmocka_unit_test_teardown(test_given_whole, all_back),
 		cmocka_unit_test_teardown(test_given_by_negotiation, all_back),
 	};
