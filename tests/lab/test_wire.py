@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.layers.inet import GRE, ICMP, IP, UDP, IPOption_NOP, fragment
+from scapy.layers.inet import GRE, ICMP, IP, TCP, UDP, IPOption_NOP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
+from scapy.utils import PcapReader
 
 from lab.capture import tshark_fields
 from lab.fabric import Fabric
 from lab.frames import Frame
-from lab.peer import TapGuest
+from lab.peer import Peer, TapGuest
 from lab.run import Run
 from lab.wait import never, until
 from lab.wire_host import WireHost, nvgre
 
 MAKE = Callable[..., Fabric]
 A_MAC, B_MAC = "02:00:00:00:0a:01", "02:00:00:00:0a:02"
+S_MAC, T_MAC = "02:00:00:00:0a:03", "02:00:00:00:0a:04"
+ETH_HLEN = 14
 OURS = {4: "192.0.2.11", 6: "2001:db8::1:1"}
 OURS_TOO = {4: "192.0.2.12", 6: "2001:db8::1:2"}
 THEIRS = {4: "192.0.2.21", 6: "2001:db8::2:1"}
@@ -462,6 +465,93 @@ def test_corrupt_inner_checksum_is_not_made_good(new_fabric: MAKE, run: Run) -> 
     peer.send_nvgre(
         OURS[4], 5001, Ether(src=A_MAC, dst=B_MAC) / IP(src="10.0.0.11", dst="10.0.0.12") / ICMP()
     )
+
+
+def segment(number: int, bad: bool) -> bytes:
+    """Of a TCP stream from a to s; a damaged one is full of 0xbd."""
+    good = (
+        Ether(src=A_MAC, dst=S_MAC)
+        / IP(src="10.0.0.11", dst="10.0.0.13", id=number, flags="DF")
+        / TCP(sport=7, dport=9, seq=1000 * number, ack=1, flags="A", window=500)
+        / Raw((b"\xbd" if bad else b"\x11") * 1000)
+    )
+    data = bytearray(bytes(good))
+    data[-1] ^= bad
+    return bytes(data)
+
+
+def test_row67_through_the_merge_and_a_peer_that_ignores_pmtu(new_fabric: MAKE, run: Run, tmp_path: Path) -> None:
+    """Damaged segments among good ones that are merged: no virtio header says that their checksum is right, or still to
+    be made; damaged outside they do not arrive. What is longer than the MTU of a guest's buffers is lost by name, there
+    alone; nobody is told by this host.
+    """
+    fabric, _, peer = scene(new_fabric, run, start=False, mtu=9000)
+    fabric.setting("memory", mbufs=4096, mbuf_size=12288)
+    host = fabric.hosts["h1"]
+    fabric.subnet(5002, "tenant-b", "10.0.0.1/24")  # nobody else is in it
+    fabric.record(5002, "h2", A_MAC, "10.0.0.11")
+    s = fabric.place("h1", "s", 5002, "10.0.0.13/24", mac=S_MAC)
+    t = fabric.place("h1", "t", 5002, "10.0.0.14/24", mac=T_MAC)
+    fabric.start()
+    seen = tmp_path / "vouched.pcap"
+    takes = {"server": 1, "guest-csum": 1, "size": 1024, "classify": "12:2"}
+    sinks = {
+        "s": Peer(host.netns, "s", s.socket, {**takes, "guest-gso": 1, "pcap": seen, "pcap-vouched": 1}),
+        "t": Peer(host.netns, "t", t.socket, {**takes, "mrg": 0}),
+    }
+    for name, sink in sinks.items():
+        sink.wait("ready")
+        host.wait_port(name)
+    ours = peer.resolve(OURS[4])
+    at_peer = peer.capture()
+
+    def frames(inner: list[bytes]) -> list[bytes]:
+        return [bytes(Ether(src=peer.mac, dst=ours) / nvgre(THEIRS[4], OURS[4], 5002, one)) for one in inner]
+
+    stream = frames([segment(number, number % 5 == 3) for number in range(20)])
+    outside = bytearray(stream[0])
+    outside[ETH_HLEN + 10] ^= 0x40
+    drops = host.watch_drops()
+    rounds = 0
+
+    def both_seen() -> bool:
+        nonlocal rounds
+        rounds += 1
+        for frame in [*stream, bytes(outside)]:
+            peer.send_raw(frame)
+        rows = {row["name"]: int(row["packets"]) for row in host.call("Offload")["offload"]["counters"]}
+        return rows["rx-checksum-bad"] > 0 and sinks["s"].stats()["sink"]["gso"] > 0
+
+    until(both_seen, "a merge, and a damaged segment beside it", 20)
+    drops.wait("outer-ip", rounds, 10)
+
+    def figures_of(name: str) -> tuple[dict[str, int], int, int]:
+        """Of a sink: all, IPv4 packets, and bytes without the switch's own ARP requests."""
+        sink = sinks[name].stats()["sink"]
+        kinds = sink["classes"]
+        return sink, kinds.get("0800", 0), sink["bytes"] - 42 * kinds.get("0806", 0)
+
+    def complete() -> tuple[dict[str, int], int] | None:
+        sink, packets, octets = figures_of("s")
+        return (sink, packets) if octets == 54 * packets + 20 * 1000 * rounds else None
+
+    figures, packets = until(complete, "the whole stream, damaged segments too", 10)
+    vouched = [bytes(frame) for frame in PcapReader(str(seen))]
+    assert len(vouched) == figures["partial_csum"] > 0 and not figures["valid_csum"]
+    assert not [frame for frame in vouched if b"\xbd" * 100 in frame]
+
+    places = ((S_MAC, "10.0.0.13"), (T_MAC, "10.0.0.14"))
+    datagrams = [
+        bytes(Ether(src=A_MAC, dst=mac) / IP(src="10.0.0.11", dst=to) / UDP(sport=7, dport=9) / Raw(bytes(size)))
+        for size in (3000, 20)
+        for mac, to in places
+    ]
+    for frame in frames(datagrams) * 5:
+        peer.send_raw(frame)
+    assert drops.wait("port-mtu", 5) == 5
+    until(lambda: figures_of("t")[1] == 5, "the short ones", 10)
+    until(lambda: figures_of("s")[1] == packets + 10, "all of them", 10)
+    assert not at_peer.frames(lambda frame: frame.nvgre or frame.packet.haslayer(ICMP))
 
 
 def _udp_errors(guest: TapGuest) -> int:

@@ -16,7 +16,7 @@ struct sink {
 	struct peer_port *port;
 	struct vhu_burst burst;
 	uint64_t packets, bytes;
-	uint64_t partial_csum, gso; /* packets whose virtio header says so */
+	uint64_t partial_csum, valid_csum, gso; /* packets whose virtio header says so */
 	uint64_t expect;
 	bool told;
 	bool look; /* at the packets, not only at their number */
@@ -164,7 +164,7 @@ static void look_at(struct sink *s, const struct vhu_pkt *pkt, uint64_t now)
 	}
 	if (s->seq)
 		look_at_probe(s, pkt, now);
-	if (s->pcap.file)
+	if (s->pcap.file && (vhu_pkt_hdr(pkt)->flags || !s->port->opt.pcap_vouched))
 		pcap_write(&s->pcap, now, pkt);
 }
 
@@ -188,6 +188,7 @@ static unsigned int sink_poll(void *priv, uint64_t now)
 
 			s->bytes += s->burst.pkt[k].len;
 			s->partial_csum += hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+			s->valid_csum += !!(hdr->flags & VIRTIO_NET_HDR_F_DATA_VALID);
 			s->gso += hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE;
 			if (s->look)
 				look_at(s, &s->burst.pkt[k], now);
@@ -268,6 +269,7 @@ static void sink_report(void *priv, struct json *j)
 	json_u64(j, "packets", s->packets);
 	json_u64(j, "bytes", s->bytes);
 	json_u64(j, "partial_csum", s->partial_csum);
+	json_u64(j, "valid_csum", s->valid_csum);
 	json_u64(j, "gso", s->gso);
 	if (s->port->opt.classify)
 		report_classes(s, j);
@@ -283,7 +285,7 @@ static void sink_reset(void *priv)
 {
 	struct sink *s = priv;
 
-	s->packets = s->bytes = s->partial_csum = s->gso = 0;
+	s->packets = s->bytes = s->partial_csum = s->valid_csum = s->gso = 0;
 	s->told = false;
 	if (s->classes.entry)
 		classes_reset(&s->classes);

@@ -75,6 +75,7 @@ static const struct key keys[] = {
 	HEADING("mode=sink: receive and count"),
 	STR("classify", classify, NULL, "OFFSET:LENGTH, count packets by these bytes (up to 16)"),
 	STR("pcap", pcap, NULL, "write what arrives to this file"),
+	FLAG("pcap-vouched", pcap_vouched, "0", "only what needs no look at its checksum by the virtio header"),
 	NUM("pcap-max", pcap_max, 1, UINT64_MAX, "10000", "at most that many packets"),
 	STR("seq", seq, NULL, "check genseq's numbers and times: offset of them, or auto (any UDP payload)"),
 	NUM("expect", expect, 0, UINT64_MAX, "0",

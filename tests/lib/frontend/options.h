@@ -44,7 +44,7 @@ struct port_options {
 	uint64_t flows;
 	char *classify;
 	char *pcap;
-	uint64_t pcap_max;
+	uint64_t pcap_max, pcap_vouched;
 	char *seq;
 	uint64_t expect;
 	char *ip;
