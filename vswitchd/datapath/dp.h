@@ -126,6 +126,8 @@ struct handover {
 	uint64_t window, sampled;      /* TSC: begin of the window, and of `busy`, 0: none */
 	uint64_t busy[DATAPATH_MAX_WORKERS]; /* cycles that each worker had spent then */
 	uint16_t taken[DATAPATH_MAX_WORKERS]; /* in this turn, by writer */
+	unsigned int room; /* frames that may be handed over before the pool is looked at again */
+	uint8_t first;	   /* writer that is looked at first */
 };
 
 struct worker {

@@ -24,7 +24,9 @@
 #define COOL_WINDOWS  100  /* below half of the load that was too much, until the worker is alone again */
 #define LANE_MIN      128
 #define LANE_MAX      1024
-#define LANES_SIZE    8192 /* frames in all lanes of a writer: they are buffers of the pool */
+#define LANES_SIZE    8192 /* frames in all lanes of a writer */
+#define POOL_SHARE    4	   /* that part of all buffers may wait in lanes: guests and NICs need the others */
+#define IN_MAX	      256  /* frames of other workers in a turn: its own queues, and who frees memory, wait meanwhile */
 
 static struct lane *lane_of(const struct datapath *dp, unsigned int from, unsigned int to)
 {
@@ -213,11 +215,29 @@ static unsigned int worker_of(struct worker *w, uint8_t member, const struct rte
 	return FLOW_WORKER(hash) * w->dp->n_workers >> 8;
 }
 
+/* How many more frames may wait. Looked up when the last answer is used up: it reads what others write. */
+static unsigned int room_in_pool(const struct worker *w)
+{
+	unsigned int writers = RTE_MAX(datapath_spreading(w->dp), 1u);
+	uint64_t may = w->dp->params.pool->size / POOL_SHARE / writers, waiting = 0;
+
+	for (unsigned int i = 0; i < w->dp->n_workers; i++) {
+		const struct lane *lane = lane_of(w->dp, w->id, i);
+
+		waiting += lane->sent - __atomic_load_n(&lane->done, __ATOMIC_RELAXED);
+	}
+	return waiting < may ? (unsigned int)(may - waiting) : 0;
+}
+
 static void hand_over(struct worker *w, unsigned int to, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct lane *lane = lane_of(w->dp, w->id, to);
-	unsigned int sent = rte_ring_sp_enqueue_burst(lane->ring, (void **)pkts, n, NULL);
+	unsigned int sent;
 
+	if (unlikely(w->handover.room < n))
+		w->handover.room = room_in_pool(w);
+	sent = rte_ring_sp_enqueue_burst(lane->ring, (void **)pkts, RTE_MIN(n, w->handover.room), NULL);
+	w->handover.room -= sent;
 	lane->sent += sent;
 	stat_add(&w->offload.n[OFFLOAD_RSS_SW], sent);
 	for (unsigned int i = sent; i < n; i++)
@@ -288,19 +308,37 @@ static void carry_all(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	}
 }
 
-unsigned int handover_in(struct worker *w, uint64_t writers)
+/* What one writer has for this worker, at most max frames. */
+static unsigned int take(struct worker *w, unsigned int from, unsigned int max)
 {
 	struct rte_mbuf *pkts[WIRE_BURST];
+	unsigned int n = rte_ring_sc_dequeue_burst(lane_of(w->dp, from, w->id)->ring, (void **)pkts,
+						   RTE_MIN(max, (unsigned int)WIRE_BURST), NULL);
+
+	w->handover.taken[from] = (uint16_t)n;
+	if (n)
+		carry_all(w, pkts, (uint16_t)n);
+	return n;
+}
+
+unsigned int handover_in(struct worker *w, uint64_t writers)
+{
+	uint64_t before = (UINT64_C(1) << w->handover.first) - 1, rest[2];
 	unsigned int sum = 0;
 
-	for (writers &= ~(UINT64_C(1) << w->id); writers; writers &= writers - 1) {
-		unsigned int from = (unsigned int)__builtin_ctzll(writers), n;
+	writers &= ~(UINT64_C(1) << w->id);
+	rest[0] = writers & ~before;
+	rest[1] = writers & before;
+	for (unsigned int half = 0; half < 2; half++) {
+		for (; rest[half]; rest[half] &= rest[half] - 1) {
+			unsigned int from = (unsigned int)__builtin_ctzll(rest[half]);
 
-		n = rte_ring_sc_dequeue_burst(lane_of(w->dp, from, w->id)->ring, (void **)pkts, WIRE_BURST, NULL);
-		w->handover.taken[from] = (uint16_t)n;
-		sum += n;
-		if (n)
-			carry_all(w, pkts, (uint16_t)n);
+			sum += take(w, from, IN_MAX - sum);
+			if (sum < IN_MAX)
+				continue;
+			w->handover.first = (uint8_t)((from + 1) % DATAPATH_MAX_WORKERS); /* the next one's turn */
+			return sum;
+		}
 	}
 	return sum;
 }
