@@ -503,8 +503,12 @@ static struct rte_flow *ethdev_flow_create(const struct member_dev *d, const str
 {
 	struct rte_flow_attr attr = { .ingress = 1 };
 	struct rte_flow_error e = { 0 };
-	struct rte_flow *flow = rte_flow_create(d->port_id, &attr, pattern, actions, &e);
+	struct rte_flow *flow = NULL;
+	int r = rte_flow_validate(d->port_id, &attr, pattern, actions, &e);
 
+	/* Some drivers have no such check. */
+	if (r == 0 || r == -ENOSYS)
+		flow = rte_flow_create(d->port_id, &attr, pattern, actions, &e);
 	if (!flow)
 		err_set(err, rte_errno, "%s", e.message ? e.message : rte_strerror(rte_errno));
 	return flow;
