@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 
@@ -27,7 +28,7 @@ static int first_cpu(void)
 
 int test_eal_init_args(unsigned int mib, const char *const *args)
 {
-	static char mem[16], lcore[24];
+	static char mem[16], lcore[24], lcores[] = "--lcores";
 	char *argv[ARGS_MAX] = {
 		(char[]){"test"},
 		(char[]){"--no-huge"},
@@ -37,20 +38,24 @@ int test_eal_init_args(unsigned int mib, const char *const *args)
 		(char[]){"--log-level=error"},
 		(char[]){"-m"},
 		mem,
-		(char[]){"--lcores"},
-		lcore,
 	};
+	bool placed = false;
 	cpu_set_t before;
-	int argc = 10;
+	int argc = 8;
 
 	if (started)
 		return 0;
 	snprintf(mem, sizeof(mem), "%u", mib);
 	snprintf(lcore, sizeof(lcore), "0@%d", first_cpu());
 	for (; args && *args; args++) {
-		if (argc == ARGS_MAX - 1)
+		if (argc == ARGS_MAX - 3)
 			return -E2BIG;
 		argv[argc++] = (char *)(uintptr_t)*args; /* EAL only permutes the array */
+		placed |= strncmp(*args, "--lcores", strlen("--lcores")) == 0;
+	}
+	if (!placed) {
+		argv[argc++] = lcores;
+		argv[argc++] = lcore;
 	}
 	if (sched_getaffinity(0, sizeof(before), &before) < 0)
 		return -errno;

@@ -11,7 +11,7 @@
 int test_eal_init(void);
 
 /* The same with other memory (MiB) and further EAL arguments (NULL-terminated list, may be NULL):
- * "--vdev=net_null0". */
+ * "--vdev=net_null0"; "--lcores=..." instead of the one lcore. */
 int test_eal_init_args(unsigned int mib, const char *const *args);
 
 /* cmocka group set-up and tear-down (rte_eal_cleanup). */
