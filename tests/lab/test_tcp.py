@@ -12,7 +12,7 @@ import pytest
 
 from lab.fabric import Fabric
 from lab.host import Host
-from lab.tcp import copy, copy_file, serve, stream
+from lab.tcp import bad_checksums, copy, copy_file, serve, stream
 
 BYTES = 4 << 20
 MACHINES_STREAM, MACHINES_FILE = "48M", 8  # bytes; MiB
@@ -68,6 +68,8 @@ def test_copies_arrive_whole(new_fabric: Callable[..., Fabric], family: int) -> 
     for host in (h1, h2):
         drops = host.drops()
         assert drops["guest-meta"] == drops["outer-fragment"] == drops["too-big"] == 0, drops
+    for guest in guests.values():
+        assert bad_checksums(guest.run("cat /proc/net/snmp").output) == 0, guest.name
     for job in jobs:
         job.stop()
 
@@ -89,6 +91,7 @@ def test_machines_with_default_offloads(new_fabric: Callable[..., Fabric], famil
         rate = stream(one, two, address, MACHINES_STREAM)
         print(f"{one.name} -> {two.name}: {rate / 1e6:.0f} Mbit/s")
         copy_file(one, two, address, MACHINES_FILE)
+        assert bad_checksums(two.run("cat /proc/net/snmp").output) == 0
     for host in fabric.hosts.values():
         assert counters(host)["tso-software"] > 0 and counters(host)["gro-packets"] > 0
         drops = host.drops()

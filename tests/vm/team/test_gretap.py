@@ -11,7 +11,7 @@ from lab.fabric import Fabric
 from lab.netns import Netns
 from lab.peer import TapGuest
 from lab.run import Run
-from lab.tcp import SERVE, copy, send, serve
+from lab.tcp import SERVE, bad_checksums, copy, send, serve
 from lab.wait import until
 
 VSID = 5001
@@ -97,3 +97,5 @@ def test_gretap_completes_tcp(case_run: Run, fabric: Fabric) -> None:
     job = serve(guest)
     assert netns.sh(send("10.0.0.11", 2, BYTES), timeout=60).output.strip() == "True"
     job.stop()
+    for output in (netns.sh("cat /proc/net/snmp").output, guest.run("cat /proc/net/snmp").output):
+        assert bad_checksums(output) == 0, output
