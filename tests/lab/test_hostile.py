@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import pytest
 
 from lab.fabric import Fabric
+from lab.frames import Frame
 from lab.host import Host
 from lab.peer import Peer
 from lab.process import sh
 from lab.programs import program
 from lab.traffic import Stream
+from lab.underlay import DEFAULT_MTU
 from lab.wait import until
 
 # the file behind the memory cut to nothing, interrupts that block, a message that never ends: a hypervisor is
@@ -34,6 +37,16 @@ def start(host: Host, port: int, name: str, ring: str, seed: int) -> Peer:
     return Peer(host.netns, f"{name}-{port}", host.sockets / f"x{port}.sock", options, ["--seed", str(seed + port)])
 
 
+def is_sound(frame: Frame) -> bool:
+    """NVGRE over IPv4, as long as it says, no longer than the wire's MTU, its header's checksum right."""
+    data = frame.data
+    if data[12:14] != b"\x08\x00" or data[23] != 47:
+        return False
+    length, words = int.from_bytes(data[16:18]), struct.unpack("!10H", data[14:34])
+    assert len(data) <= DEFAULT_MTU + 14 and length + 14 == len(data) and sum(words) % 0xFFFF == 0, data[:64].hex()
+    return True
+
+
 @pytest.mark.alone
 @pytest.mark.asan
 @pytest.mark.parametrize("ring", ["split", "packed"])
@@ -51,6 +64,7 @@ def test_hostile_guests_cost_their_neighbours_nothing(fabric: Fabric, ring: str)
         mac = f"02:00:00:00:66:{port:02x}"
         host.config["ports"].append({"id": f"x{port}", "vsid": 5001, "macs": [mac], "packed": ring == "packed"})
     fabric.start()
+    wire = fabric.underlay.capture()
     seed = random.getrandbits(31)
     print(f"seed {seed}")
     runs = [
@@ -79,6 +93,8 @@ def test_hostile_guests_cost_their_neighbours_nothing(fabric: Fabric, ring: str)
         run.wait_received(run.mark())
         verdict = run.stop(0.2)
         assert verdict.lost == 0 and verdict.duplicated == 0 and not verdict.reordered_flows, verdict
+    assert len(wire.frames(is_sound)) > 400
+    wire.stop()
     for port in range(AT_ONCE):
         host.wait_port(f"x{port}", "absent")
     x = Peer(host.netns, "good", host.sockets / "x0.sock", {"server": 1, "ring": ring, "mode": "sink"})

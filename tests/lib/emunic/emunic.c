@@ -14,6 +14,9 @@
 #define QUEUE_LEN 256
 #define BURST	  32
 
+#define PLAIN_SEGS 8 /* of a frame that is not cut: what i40e takes; a longer one stops its queue */
+#define PLAIN_LEN  9728
+
 #define TSO_CAPA (RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO)
 #define CSUM_CAPA                                                                                          \
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |        \
@@ -273,6 +276,8 @@ static int check(const struct nic *nic, const struct rte_mbuf *m)
 	if (m->nb_segs > 1 && !(nic->tx_offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS))
 		return -ENOTSUP;
 	if (m->nb_segs > nic->c.max_segs)
+		return -EINVAL;
+	if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && (m->nb_segs > PLAIN_SEGS || m->pkt_len > PLAIN_LEN))
 		return -EINVAL;
 	if (!wants(m))
 		return 0;

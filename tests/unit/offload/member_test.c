@@ -155,6 +155,14 @@ static void test_choose(void **state)
 	offload_member_choose(&half, &c);
 	assert_int_equal(c.tx_offloads, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
 	assert_int_equal(c.rx_offloads, 0);
+	/* Cuts what is in tunnels of other kinds: checksums are left to it, segmentation is not. */
+	half.tx_capa = (wish.tx_offloads & ~RTE_ETH_TX_OFFLOAD_GRE_TNL_TSO) | RTE_ETH_TX_OFFLOAD_IP_TNL_TSO |
+		       RTE_ETH_TX_OFFLOAD_UDP_TNL_TSO;
+	c = wish;
+	offload_member_choose(&half, &c);
+	assert_int_equal(c.tx_offloads, RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+						RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+						RTE_ETH_TX_OFFLOAD_OUTER_IPV4_CKSUM);
 }
 
 /* Without a loop its driver's check is what can be had; it depends on the knob whether that is enough. */
