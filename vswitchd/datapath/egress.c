@@ -382,16 +382,17 @@ void egress_remote(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		if (clamps && likely(!why) && unlikely(is_syn(m, meta)))
 			clamp(w, m, meta);
-		if (likely(!why) && unlikely(meta->gso_type)) {
-			encapsulate(w, go, ready, k, left); /* those before it go first */
-			k = 0;
-			left = false;
-			stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
-			transmit(w, m, t);
-			continue;
-		}
-		if (likely(!why) && meta->csum_state == CSUM_PARTIAL)
+		if (likely(!why) && unlikely(offload_wanted(meta))) {
+			if (meta->gso_type) {
+				encapsulate(w, go, ready, k, left); /* those before it go first */
+				k = 0;
+				left = false;
+				stat_add(&w->bucket_bytes[meta->bucket], m->pkt_len);
+				transmit(w, m, t);
+				continue;
+			}
 			why = finish_sum(w, m, t, &left);
+		}
 		if (unlikely(why)) {
 			worker_drop(w, meta->src, m, why);
 			continue;
