@@ -24,22 +24,75 @@ static const struct subnet_spec *subnet_of(const struct pm *m, uint32_t vsid)
 	return v && v->spec && v->kind == OBJECT_SUBNET ? v->spec : NULL;
 }
 
-static bool is_attached(const struct pm *m, const char *host, uint32_t vsid)
-{
-	char key[ID_SIZE + 32];
-
-	return pm_attached_key(host, vsid, key, sizeof(key)) > 0 && map_find(&m->attached, key);
-}
-
 /* What an administrator says of a host does not end with it: only what is under its lease tells. */
-static bool host_lives(const struct pm *m, const char *host, uint32_t vsid)
+bool pm_host_lives(const struct pm *m, const char *host)
 {
 	char key[ID_SIZE + 8];
 	const struct value *v;
 
 	snprintf(key, sizeof(key), "host/%s", host);
 	v = map_find(&m->hosts, key);
-	return (v && v->leased) || is_attached(m, host, vsid);
+	return v && v->leased;
+}
+
+static bool host_lives(const struct pm *m, const char *host, uint32_t vsid)
+{
+	return pm_host_lives(m, host) || pm_is_attached(m, host, vsid);
+}
+
+/* ---- what nobody stands for any more ---- */
+
+void pm_stays(struct pm *m, struct value *v)
+{
+	m->expiring -= v->expires != 0;
+	v->expires = 0;
+}
+
+void pm_goes(struct pm *m, const char *key, struct value *v, bool lives)
+{
+	uint64_t at = pm_now() + (lives ? GONE_MS : m->config.grace_ms);
+
+	if (!v) { /* on its way only */
+		(void)pm_write(m, key, NULL, true, NULL, NULL);
+		return;
+	}
+	/* A host that is back looks at the store before it says what it had: the time of grace goes on. */
+	if (v->expires && (v->dying || lives))
+		return;
+	m->expiring += v->expires == 0;
+	v->expires = at;
+	v->dying = !lives;
+}
+
+static bool owner_lives(const struct pm *m, const struct value *v)
+{
+	const struct record_spec *rec = v->spec;
+	const char *host;
+	uint32_t vsid;
+
+	if (rec)
+		return host_lives(m, rec->host, rec->vsid);
+	return pm_member_read(v->entry.key, &vsid, &host) == 0 && pm_host_lives(m, host);
+}
+
+void pm_expire(struct pm *m)
+{
+	struct value *v = map_next(&m->policy, NULL), *next;
+	uint64_t now = pm_now();
+
+	for (; v && m->info.leader; v = next) {
+		next = map_next(&m->policy, v);
+		if (!v->expires || v->expires > now)
+			continue;
+		pm_stays(m, v);
+		/* Its host died after it was last heard of: the whole time of grace. */
+		if (!v->dying && !owner_lives(m, v)) {
+			pm_goes(m, v->entry.key, v, false);
+			continue;
+		}
+		m->info.expired += v->spec != NULL;
+		(void)pm_write(m, v->entry.key, NULL, true, NULL, NULL);
+	}
 }
 
 /* ---- claims ---- */
@@ -99,7 +152,7 @@ static const char *refuse(struct pm *m, const struct record_spec *rec)
 		return "its subnet is not known";
 	if (!s->learning || s->external)
 		return "its subnet does not learn";
-	if (!is_attached(m, rec->host, rec->vsid))
+	if (!pm_is_attached(m, rec->host, rec->vsid))
 		return "the host has no port there";
 	for (unsigned int i = 0; i < s->n_gateways; i++) {
 		if (ip_equal(&s->gateways[i].addr, &rec->ca))
@@ -193,10 +246,8 @@ static void accept_claim(struct pm *m, const char *key, const struct record_spec
 	struct mac_count *c;
 
 	rec.unusable = rec.unsynchronized = false;
-	if (v) {
-		m->expiring -= v->expires != 0;
-		v->expires = 0;
-	}
+	if (v)
+		pm_stays(m, v);
 	if (now && field_equal(object_types[OBJECT_RECORD].fields, &rec, now)) {
 		take_mac_along(m, &rec);
 		return;
@@ -217,19 +268,8 @@ static void accept_claim(struct pm *m, const char *key, const struct record_spec
 static void abandon(struct pm *m, const char *key, const struct record_spec *now)
 {
 	struct value *v = map_find(&m->policy, key);
-	bool lives = host_lives(m, now->host, now->vsid);
-	uint64_t at = pm_now() + (lives ? GONE_MS : m->config.grace_ms);
 
-	if (!v || !v->spec) { /* on its way only */
-		(void)pm_write(m, key, NULL, true, NULL, NULL);
-		return;
-	}
-	/* A host that is back looks at the store before it claims what it had: the time of grace goes on. */
-	if (v->expires && (v->dying || lives))
-		return;
-	m->expiring += v->expires == 0;
-	v->expires = at;
-	v->dying = !lives;
+	pm_goes(m, key, v && v->spec ? v : NULL, host_lives(m, now->host, now->vsid));
 }
 
 static void judge(struct pm *m, struct claims *c)
@@ -280,8 +320,6 @@ void pm_judge_all(struct pm *m)
 		const struct record_spec *rec = v->spec;
 		char key[64 + IP_STR], ca[IP_STR];
 
-		if (v->spec && v->kind == OBJECT_SUBNET)
-			pm_members(m, ((struct subnet_spec *)v->spec)->vsid);
 		if (!v->spec || v->kind != OBJECT_RECORD || rec->type != RECORD_DYNAMIC)
 			continue;
 		snprintf(key, sizeof(key), "%u/%s", rec->vsid, format_ip(&rec->ca, ca));
@@ -289,6 +327,7 @@ void pm_judge_all(struct pm *m)
 	}
 	while ((c = map_next(&m->claims, c)))
 		pm_make_dirty(m, c);
+	pm_members_all(m);
 	pm_judge(m);
 }
 
@@ -304,78 +343,4 @@ void pm_judge_subnet(struct pm *m, uint32_t vsid)
 	while ((c = map_next(&m->claims, c)))
 		if (strncmp(c->entry.key, prefix, n) == 0)
 			pm_make_dirty(m, c);
-	pm_members(m, vsid);
-}
-
-void pm_expire(struct pm *m)
-{
-	struct value *v = map_next(&m->policy, NULL), *next;
-	uint64_t now = pm_now();
-
-	for (; v && m->info.leader; v = next) {
-		const struct record_spec *rec = v->spec;
-
-		next = map_next(&m->policy, v);
-		if (!v->expires || v->expires > now)
-			continue;
-		m->expiring--;
-		v->expires = 0;
-		/* It died after it was last heard of: the whole time of grace. */
-		if (!host_lives(m, rec->host, rec->vsid) && !v->dying) {
-			v->dying = true;
-			v->expires = now + m->config.grace_ms;
-			m->expiring++;
-			continue;
-		}
-		m->info.expired++;
-		(void)pm_write(m, v->entry.key, NULL, true, NULL, NULL);
-	}
-}
-
-/* ---- members ---- */
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Hosts with ports in a subnet, sorted. */
-static char *members_text(struct pm *m, uint32_t vsid)
-{
-	const char **names = calloc(m->attached.n + 1, sizeof(char *));
-	struct value *v = NULL;
-	char *text = NULL, suffix[32];
-	size_t n = 0, size = 0, end = (size_t)snprintf(suffix, sizeof(suffix), "/attached/%u", vsid);
-	FILE *f = names ? open_memstream(&text, &size) : NULL;
-
-	while (f && (v = map_next(&m->attached, v))) {
-		size_t len = strlen(v->entry.key);
-
-		if (len > end + 5 && strcmp(v->entry.key + len - end, suffix) == 0)
-			names[n++] = v->entry.key + 5;
-	}
-	if (f) {
-		qsort(names, n, sizeof(char *), by_text);
-		for (size_t i = 0; i < n; i++)
-			fprintf(f, "%s%.*s", i ? " " : "", (int)(strlen(names[i]) - end), names[i]);
-		fclose(f);
-	}
-	free(names);
-	return text;
-}
-
-void pm_members(struct pm *m, uint32_t vsid)
-{
-	char *text = members_text(m, vsid);
-	const struct value *v;
-	const char *now;
-	char key[64];
-
-	snprintf(key, sizeof(key), "vsid/%u/members", vsid);
-	v = map_find(&m->policy, key);
-	if (!pm_write_pending(m, key, &now))
-		now = v ? v->text : NULL;
-	if (text && strcmp(text, now ? now : "") != 0)
-		(void)pm_write(m, key, *text ? text : NULL, true, NULL, NULL);
-	free(text);
 }

@@ -57,6 +57,45 @@ int pm_attached_key(const char *host, uint32_t vsid, char *buf, size_t size)
 	return fits(snprintf(buf, size, "host/%s/attached/%u", host, vsid), size);
 }
 
+int pm_member_key(uint32_t vsid, const char *host, char *buf, size_t size)
+{
+	return fits(snprintf(buf, size, "vsid/%u/member/%s", vsid, host), size);
+}
+
+int pm_member_read(const char *key, uint32_t *ret_vsid, const char **ret_host)
+{
+	const char *end = strncmp(key, "vsid/", 5) == 0 ? strchr(key + 5, '/') : NULL;
+	const char *host = "";
+	char number[16];
+	uint64_t vsid;
+
+	if (!end || (size_t)(end - key - 5) >= sizeof(number))
+		return -ENOENT;
+	if (strncmp(end, "/member/", 8) == 0 && str_is_id(end + 8))
+		host = end + 8;
+	else if (strcmp(end, "/members") != 0)
+		return -ENOENT;
+	snprintf(number, sizeof(number), "%.*s", (int)(end - key - 5), key + 5);
+	if (parse_u64(number, 1, VSID_MAX, &vsid) < 0)
+		return -ENOENT;
+	*ret_vsid = (uint32_t)vsid;
+	*ret_host = host;
+	return 0;
+}
+
+int pm_attached_read(const char *key, uint32_t *ret_vsid, char ret_host[ID_SIZE])
+{
+	const char *end = strncmp(key, "host/", 5) == 0 ? strchr(key + 5, '/') : NULL;
+	uint64_t vsid;
+
+	if (!end || (size_t)(end - key - 5) >= ID_SIZE || strncmp(end, "/attached/", 10) != 0 ||
+	    parse_u64(end + 10, 1, VSID_MAX, &vsid) < 0)
+		return -ENOENT;
+	snprintf(ret_host, ID_SIZE, "%.*s", (int)(end - key - 5), key + 5);
+	*ret_vsid = (uint32_t)vsid;
+	return str_is_id(ret_host) ? 0 : -ENOENT;
+}
+
 /* The part up to the next '/' (or the end), copied. @return what follows it, NULL: none or too long. */
 static const char *part(const char *s, char *buf, size_t size)
 {

@@ -69,8 +69,7 @@ void pm_record_gone(struct pm *m, struct value *record)
 	const struct record_spec *rec = record->spec;
 	struct mac_count *c = is_counted(rec) ? pm_mac(m, rec, false) : NULL;
 
-	m->expiring -= record->expires != 0;
-	record->expires = 0;
+	pm_stays(m, record);
 	if (!c)
 		return;
 	c->n -= rec->type == RECORD_DYNAMIC;

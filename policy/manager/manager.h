@@ -7,12 +7,14 @@
  *	host/<host>			PAs of a host, under its lease (administrators': without one)
  *	host/<host>/attached/<vsid>	it has ports there; under its lease
  *	learned/<host>/<vsid>/<ca>	a record as the host has learned it; under its lease
- *	vsid/<vsid>/subnet, vsid/<vsid>/ca/<ca>, vsid/<vsid>/mac/<mac>, vsid/<vsid>/members
+ *	vsid/<vsid>/subnet, vsid/<vsid>/ca/<ca>, vsid/<vsid>/mac/<mac>
+ *	vsid/<vsid>/member/<host>	that host has ports there
+ *	vsid/<vsid>/members		the same as a list, while hosts have ports there that know only the list
  *	rd/<rdid>/vsid/<vsid>, rd/<rdid>/route/<route>
  *	manager/leader			who is elected; under its lease
  *
- * Values are lines of field_write(); members is a list of hosts with blanks between them. All calls come from one
- * thread, callbacks included.
+ * Values are lines of field_write(); members is a list of hosts with blanks between them, cut where a value ends. All
+ * calls come from one thread, callbacks included.
  */
 #ifndef MANAGER_MANAGER_H
 #define MANAGER_MANAGER_H
@@ -34,6 +36,14 @@
 int pm_key(enum object_kind kind, const void *spec, char *buf, size_t size);
 int pm_learned_key(const struct record_spec *rec, char *buf, size_t size);
 int pm_attached_key(const char *host, uint32_t vsid, char *buf, size_t size);
+int pm_member_key(uint32_t vsid, const char *host, char *buf, size_t size);
+
+/* What a host says at its pm_attached_key(): it has ports there, and reads the keys of members one by one. */
+#define PM_ATTACHED "ports member-keys"
+
+/* Whom does the key of a member name? *ret_host points into the key; "": it is the list. @return 0; -ENOENT: none. */
+int pm_member_read(const char *key, uint32_t *ret_vsid, const char **ret_host);
+int pm_attached_read(const char *key, uint32_t *ret_vsid, char ret_host[ID_SIZE]); /* 0; -ENOENT: no such key */
 
 /*
  * What object does a key name? The key fields of *ret are filled, the others are defaults. @return 0; -ENOENT: none

@@ -17,8 +17,9 @@ struct value {
 	void *spec;		/* of an object or a learned record, parsed; NULL: none */
 	enum object_kind kind;
 	bool leased, marked, dying;
+	bool old;		/* attached: of an earlier version, which reads the list of members */
 	int64_t revision;
-	uint64_t expires;	/* ms; a record that nobody claims any more goes then. 0: it stays */
+	uint64_t expires;	/* ms; a record or member that nobody stands for goes then. 0: it stays */
 };
 
 /* All hosts that say they have an address: key "<vsid>/<ca>". */
@@ -68,6 +69,8 @@ struct pm {
 	bool troubled;	    /* has been logged */
 	uint64_t write_at;  /* ms: nothing is written before */
 	unsigned int expiring;
+	unsigned int n_old; /* values that are old */
+	bool cut;	    /* a list of members was too long; has been logged */
 	uint64_t look_at; /* ms: for what expires */
 };
 
@@ -92,13 +95,22 @@ struct map *pm_map_of(struct pm *m, const char *key);
 /* ---- claims.c: what follows from what hosts say ---- */
 void pm_claim_changed(struct pm *m, struct value *learned, bool gone);
 void pm_make_dirty(struct pm *m, struct claims *c);
-void pm_members(struct pm *m, uint32_t vsid);
 /* Judge what is dirty, when we are the elected one. */
 void pm_judge(struct pm *m);
 /* Judge everything: when we are elected, or all was loaded anew. */
 void pm_judge_all(struct pm *m);
 void pm_judge_subnet(struct pm *m, uint32_t vsid);
+/* Does it hold a lease? */
+bool pm_host_lives(const struct pm *m, const char *host);
+/* Nobody stands for what is written there (v NULL: on its way): it goes, after the time of grace if its host died. */
+void pm_goes(struct pm *m, const char *key, struct value *v, bool lives);
+void pm_stays(struct pm *m, struct value *v);
 void pm_expire(struct pm *m);
+
+/* ---- members.c: hosts with ports in a subnet ---- */
+bool pm_is_attached(const struct pm *m, const char *host, uint32_t vsid);
+void pm_member_changed(struct pm *m, const char *attached_key);
+void pm_members_all(struct pm *m);
 
 /* ---- macs.c: MACs, by their records ---- */
 /* @return NULL: none, or with make: no memory. */

@@ -17,14 +17,6 @@ struct map *pm_map_of(struct pm *m, const char *key)
 	return strncmp(key, "vsid/", 5) == 0 || strncmp(key, "rd/", 3) == 0 ? &m->policy : NULL;
 }
 
-static uint32_t attached_vsid(const char *key)
-{
-	const char *v = strrchr(key, '/');
-	uint64_t vsid;
-
-	return v && parse_u64(v + 1, 1, UINT32_MAX, &vsid) == 0 ? (uint32_t)vsid : 0;
-}
-
 /* A learned record, and that it is what its key says. */
 static int read_learned(const char *key, const char *text, struct record_spec *ret, struct errbuf *err)
 {
@@ -49,8 +41,12 @@ static void parse(struct pm *m, struct value *v)
 	int r;
 
 	free(TAKE(v->spec));
-	if (pm_map_of(m, v->entry.key) == &m->attached)
+	if (pm_map_of(m, v->entry.key) == &m->attached) {
+		m->n_old -= v->old;
+		v->old = strcmp(v->text, PM_ATTACHED) != 0;
+		m->n_old += v->old;
 		return;
+	}
 	v->kind = OBJECT_RECORD;
 	if (pm_map_of(m, v->entry.key) == &m->learned)
 		r = read_learned(v->entry.key, v->text, &spec.record, &err);
@@ -67,6 +63,17 @@ static void parse(struct pm *m, struct value *v)
 		memcpy(v->spec, &spec, object_types[v->kind].size);
 }
 
+static void attached_changed(struct pm *m, const char *key)
+{
+	char host[ID_SIZE];
+	uint32_t vsid;
+
+	if (pm_attached_read(key, &vsid, host) < 0)
+		return;
+	pm_judge_subnet(m, vsid);
+	pm_member_changed(m, key);
+}
+
 /* What depends on it. `gone`: it is about to be, or to become something else. */
 static void changed(struct pm *m, struct value *v, bool gone)
 {
@@ -75,7 +82,7 @@ static void changed(struct pm *m, struct value *v, bool gone)
 	if (map == &m->learned)
 		pm_claim_changed(m, v, gone);
 	else if (map == &m->attached)
-		pm_judge_subnet(m, attached_vsid(v->entry.key));
+		attached_changed(m, v->entry.key);
 	else if (map == &m->policy && v->spec && v->kind == OBJECT_RECORD)
 		(gone ? pm_record_gone : pm_record_new)(m, v);
 	else if (map == &m->policy && v->spec && v->kind == OBJECT_SUBNET && !gone)
@@ -114,16 +121,17 @@ void pm_value_set(struct pm *m, const char *key, const char *text, int64_t revis
 
 static void remove_value(struct pm *m, struct map *map, struct value *v)
 {
-	bool attached = map == &m->attached;
-	uint32_t vsid = attached ? attached_vsid(v->entry.key) : 0;
+	CLEANUP_FREE char *key = map == &m->attached ? strdup(v->entry.key) : NULL;
 
-	if (!attached)
+	if (map != &m->attached)
 		changed(m, v, true);
+	pm_stays(m, v);
+	m->n_old -= v->old;
 	free(v->text);
 	free(v->spec);
 	map_remove(map, v);
-	if (attached)
-		pm_judge_subnet(m, vsid);
+	if (key)
+		attached_changed(m, key);
 }
 
 void pm_value_gone(struct pm *m, const char *key)

@@ -19,13 +19,16 @@
 #define SCHEMA_VERSION 1
 #define ASIDE_MAX      1000 /* damaged files kept */
 
-enum statement { PUT, REMOVE, LOAD, STATEMENTS };
+#define NOTE "shared-key"
+
+enum statement { PUT, REMOVE, LOAD, NOTES, STATEMENTS };
 
 static const char *const statement_text[STATEMENTS] = {
 	[PUT] = ("INSERT INTO object (kind, key, origin, text) VALUES (?1, ?2, ?3, ?4) "
 		 "ON CONFLICT (kind, key) DO UPDATE SET origin = ?3, text = ?4"),
 	[REMOVE] = "DELETE FROM object WHERE kind = ?1 AND key = ?2",
 	[LOAD] = "SELECT kind, key, origin, text FROM object ORDER BY rowid",
+	[NOTES] = "SELECT key, text FROM object WHERE kind = '" NOTE "'",
 };
 
 struct sqlite_store {
@@ -290,6 +293,11 @@ static int step(struct sqlite_store *s, enum statement which, struct errbuf *err
 	return rc == SQLITE_DONE ? 0 : fail(s, rc, which == PUT ? "write" : "remove", err);
 }
 
+static const char *name_of(enum object_kind kind)
+{
+	return kind == STORE_NOTE ? NOTE : object_types[kind].name;
+}
+
 static int sqlite_put(struct store *store, enum object_kind kind, const char *key, enum origin origin,
 		      const char *text, struct errbuf *err)
 {
@@ -298,7 +306,7 @@ static int sqlite_put(struct store *store, enum object_kind kind, const char *ke
 	/*
 	 * STATIC: the strings live until the step; binding fails only without memory, which the step reports.
 	 */
-	sqlite3_bind_text(s->st[PUT], 1, object_types[kind].name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s->st[PUT], 1, name_of(kind), -1, SQLITE_STATIC);
 	sqlite3_bind_text(s->st[PUT], 2, key, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s->st[PUT], 3, origin_names[origin], -1, SQLITE_STATIC);
 	sqlite3_bind_text(s->st[PUT], 4, text, -1, SQLITE_STATIC);
@@ -309,7 +317,7 @@ static int sqlite_remove(struct store *store, enum object_kind kind, const char 
 {
 	struct sqlite_store *s = (struct sqlite_store *)store;
 
-	sqlite3_bind_text(s->st[REMOVE], 1, object_types[kind].name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s->st[REMOVE], 1, name_of(kind), -1, SQLITE_STATIC);
 	sqlite3_bind_text(s->st[REMOVE], 2, key, -1, SQLITE_STATIC);
 	return step(s, REMOVE, err);
 }
@@ -328,6 +336,15 @@ static int origin_of(const char *name)
 		if (strcmp(origin_names[i], name) == 0)
 			return (int)i;
 	return -1;
+}
+
+/* The end of a visit: by what sqlite (rc) and its visitor (r) said. */
+static int loaded(struct sqlite_store *s, enum statement which, int rc, int r, struct errbuf *err)
+{
+	sqlite3_reset(s->st[which]);
+	if (r < 0)
+		return err_set(err, -r, "policy store: loading was broken off: %s", strerror(-r));
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : fail(s, rc, "read", err);
 }
 
 static int sqlite_load(struct store *store,
@@ -349,10 +366,23 @@ static int sqlite_load(struct store *store,
 			continue; /* a newer version's */
 		r = fn((enum object_kind)kind, key, (enum origin)origin, text, arg);
 	}
-	sqlite3_reset(st);
-	if (r < 0)
-		return err_set(err, -r, "policy store: loading was broken off: %s", strerror(-r));
-	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : fail(s, rc, "read", err);
+	return loaded(s, LOAD, rc, r, err);
+}
+
+static int sqlite_notes(struct store *store, store_note_fn fn, void *arg, struct errbuf *err)
+{
+	struct sqlite_store *s = (struct sqlite_store *)store;
+	sqlite3_stmt *st = s->st[NOTES];
+	int r = 0, rc;
+
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW && r >= 0) {
+		const char *key = (const char *)sqlite3_column_text(st, 0);
+		const char *text = (const char *)sqlite3_column_text(st, 1);
+
+		if (key && text)
+			r = fn(key, text, arg);
+	}
+	return loaded(s, NOTES, rc, r, err);
 }
 
 const struct store_ops store_sqlite = {
@@ -365,4 +395,5 @@ const struct store_ops store_sqlite = {
 	.put = sqlite_put,
 	.remove = sqlite_remove,
 	.load = sqlite_load,
+	.notes = sqlite_notes,
 };

@@ -47,3 +47,8 @@ int store_load(struct store *s,
 {
 	return s->ops->load(s, fn, arg, err);
 }
+
+int store_notes(struct store *s, store_note_fn fn, void *arg, struct errbuf *err)
+{
+	return s->ops->notes(s, fn, arg, err);
+}

@@ -14,6 +14,14 @@
 
 struct store;
 
+/*
+ * As a kind: what the shared store says of no object. The key is its key there, the origin is ORIGIN_MANAGER;
+ * store_load() does not visit it.
+ */
+#define STORE_NOTE OBJECT_COUNT
+
+typedef int (*store_note_fn)(const char *key, const char *text, void *arg);
+
 /* A backend; sqlite is the embedded one. The functions below call through it, with the same contracts. */
 struct store_ops {
 	const char *name;
@@ -29,6 +37,7 @@ struct store_ops {
 		    int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text,
 			      void *arg),
 		    void *arg, struct errbuf *err);
+	int (*notes)(struct store *s, store_note_fn fn, void *arg, struct errbuf *err);
 };
 
 /* First member of every backend's store. */
@@ -73,5 +82,7 @@ int store_load(struct store *s,
 	       int (*fn)(enum object_kind kind, const char *key, enum origin origin, const char *text,
 			 void *arg),
 	       void *arg, struct errbuf *err);
+/* The same of all notes. */
+int store_notes(struct store *s, store_note_fn fn, void *arg, struct errbuf *err);
 
 #endif

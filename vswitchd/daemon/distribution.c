@@ -61,7 +61,6 @@ static void settle(struct distribution *d, struct remote *remote)
 static void forget(struct distribution *d, struct remote *remote)
 {
 	settle(d, remote);
-	(void)distribution_members(d, remote, NULL);
 	free(TAKE(remote->members));
 	free(TAKE(remote->said));
 	map_remove(&d->remote, remote);
@@ -122,6 +121,21 @@ static void apply(struct distribution *d, struct remote *remote, const char *tex
 	keep(d, kind, spec, false);
 }
 
+/* What is no object: who has ports in a subnet, or which subnets a routing domain has. */
+static void apply_other(struct distribution *d, struct remote *remote, const char *text)
+{
+	int r = distribution_members(d, remote, text);
+
+	if (r == -ENOENT) {
+		distribution_look(d);
+	} else if (r < 0) {
+		refuse(d, remote, text, "not all hosts with ports there are members yet");
+	} else {
+		settle(d, remote);
+		d->info.applied++;
+	}
+}
+
 /* The subscription that a key belongs to, if it does. */
 static bool belongs(const struct subscription_entry *s, const char *key)
 {
@@ -142,10 +156,8 @@ static void put(struct distribution *d, struct subscription_entry *s, const char
 		return;
 	remote->generation = s->generation;
 	r = pm_object_read(key, text, &kind, &spec, &err);
-	if (r == -ENOENT && distribution_members(d, remote, text)) {
-		d->info.applied++;
-	} else if (r == -ENOENT) {
-		distribution_look(d); /* a member of a routing domain, perhaps */
+	if (r == -ENOENT) {
+		apply_other(d, remote, text);
 	} else if (r < 0) {
 		settle(d, remote);
 		d->info.refused++;
@@ -155,7 +167,16 @@ static void put(struct distribution *d, struct subscription_entry *s, const char
 	}
 }
 
-/* Policy may not be able to let go of it yet: a subnet with a port in it. Then the key stays, as gone. */
+/* Policy cannot let go of it yet: a subnet with a port in it. The key stays, as gone. */
+static void goes_later(struct distribution *d, struct remote *remote, const char *why)
+{
+	if (!remote->gone)
+		log_warning("policy store: %s is gone, but: %s", remote->entry.key, why);
+	settle(d, remote);
+	remote->gone = true;
+	d->retries++;
+}
+
 static void drop(struct distribution *d, struct remote *remote)
 {
 	enum object_kind kind;
@@ -164,16 +185,19 @@ static void drop(struct distribution *d, struct remote *remote)
 	int r = pm_key_read(remote->entry.key, &kind, &spec);
 
 	if (r < 0 || is_self(d, kind, &spec)) {
+		if (distribution_members(d, remote, NULL) == -EAGAIN) {
+			goes_later(d, remote, "out of memory");
+			return;
+		}
 		forget(d, remote);
+		d->retry = true; /* there may be room for other members */
+		if (d->retries)
+			distribution_look(d);
 		return;
 	}
 	r = objects_apply_remove(d->m, kind, &spec, ORIGIN_MANAGER, &err);
 	if (r < 0 && r != -ENOENT && r != -EPERM) {
-		if (!remote->gone)
-			log_warning("policy store: %s is gone, but: %s", remote->entry.key, err.text);
-		settle(d, remote);
-		remote->gone = true;
-		d->retries++;
+		goes_later(d, remote, err.text);
 		return;
 	}
 	if (r == 0) {
@@ -201,9 +225,12 @@ static void retry(struct distribution *d, bool gone)
 			drop(d, remote);
 		} else if (!gone && remote->refused) {
 			CLEANUP_FREE char *text = strdup(remote->refused);
+			int r = text ? pm_object_read(remote->entry.key, text, &kind, &spec, &err) : -ENOMEM;
 
-			if (text && pm_object_read(remote->entry.key, text, &kind, &spec, &err) == 0)
+			if (r == 0)
 				apply(d, remote, text, kind, &spec);
+			else if (r == -ENOENT)
+				apply_other(d, remote, text);
 		}
 	}
 }
@@ -222,8 +249,12 @@ static void retry_all(struct distribution *d)
 /* What was there before and did not come again. */
 static void sweep(struct distribution *d, const struct subscription_entry *s)
 {
-	struct remote *remote = map_next(&d->remote, NULL), *next;
+	struct remote *remote = s->prefix ? map_next(&d->remote, NULL) : map_find(&d->remote, s->entry.key), *next;
 
+	if (!s->prefix && remote && remote->generation != s->generation && !remote->gone)
+		drop(d, remote);
+	if (!s->prefix)
+		return;
 	for (; remote; remote = next) {
 		next = map_next(&d->remote, remote);
 		if (remote->generation != s->generation && !remote->gone && belongs(s, remote->entry.key))
@@ -457,6 +488,17 @@ static void on_manager_event(const struct event *ev, void *arg)
 
 /* ---- life ---- */
 
+static void remember_member(const char *key, const char *text, void *arg)
+{
+	struct distribution *d = arg;
+	struct remote *remote = map_make(&d->remote, key, sizeof(*remote));
+
+	if (!remote)
+		return;
+	remote->kept = true;
+	apply_other(d, remote, text);
+}
+
 /* What the local store kept of the last run. */
 static void remember(struct distribution *d, enum object_kind kind)
 {
@@ -513,6 +555,10 @@ int distribution_new(struct manager *m, struct distribution **ret, struct errbuf
 	}
 	for (unsigned int k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
 		remember(d, kinds[k]);
+	if (storectl_notes(m->store, remember_member, d, err) < 0) {
+		/* What is unknown now comes from the shared store. */
+		log_warning("hosts with ports in the same subnets: %s", err->text);
+	}
 	*ret = d;
 	return 0;
 }

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Hosts with ports in the subnets that are followed: "vsid/<vsid>/members" has their names, with blanks between. */
+/*
+ * Hosts with ports in the subnets that are followed, each by a key of its own; managers of earlier versions write their
+ * names into one list, with blanks between. Whom both name is a member as long as one of them does.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "daemon/distribution_private.h"
+#include "policy/manager/manager.h"
 
-/* The next name. @return false: there is none. */
+/* The next name; "": it is none. @return false: there is nothing more. */
 static bool next_name(const char **text, char name[ID_SIZE])
 {
 	size_t n;
 
 	*text += strspn(*text, " ");
 	n = strcspn(*text, " ");
-	snprintf(name, ID_SIZE, "%.*s", (int)n, *text);
+	snprintf(name, ID_SIZE, "%.*s", n < ID_SIZE ? (int)n : 0, *text);
+	if (!str_is_id(name))
+		*name = '\0';
 	*text += n;
 	return n > 0;
 }
@@ -33,18 +38,6 @@ static bool has_name(const char *text, const char *wanted)
 	return false;
 }
 
-static uint32_t vsid_of(const char *key)
-{
-	const char *end = strncmp(key, "vsid/", 5) == 0 ? strchr(key + 5, '/') : NULL;
-	char number[16];
-	uint64_t vsid;
-
-	if (!end || strcmp(end, "/members") != 0 || end - key - 5 >= (int)sizeof(number))
-		return 0;
-	snprintf(number, sizeof(number), "%.*s", (int)(end - key - 5), key + 5);
-	return parse_u64(number, 1, UINT32_MAX, &vsid) < 0 ? 0 : (uint32_t)vsid;
-}
-
 static void append(char *has, const char *name)
 {
 	if (*has)
@@ -56,14 +49,12 @@ static void append(char *has, const char *name)
 static bool add(struct distribution *d, uint32_t vsid, const char *from, const char *but, char *has)
 {
 	char name[ID_SIZE], key[ID_SIZE + 8];
-	struct errbuf err = { "" };
 	bool whole = true;
 
 	while (next_name(&from, name)) {
-		if (strcmp(name, d->m->settings.host_id) == 0 || has_name(has, name) || !str_is_id(name))
+		if (!*name || strcmp(name, d->m->settings.host_id) == 0 || has_name(has, name))
 			continue;
-		if (!has_name(but, name) && policy_member_add(d->m->policy, vsid, name, &err) < 0) {
-			log_warning("policy store: member %s of virtual-subnet %u: %s", name, vsid, err.text);
+		if (!has_name(but, name) && policy_member_add(d->m->policy, vsid, name, NULL) < 0) {
 			whole = false;
 			continue;
 		}
@@ -74,34 +65,55 @@ static bool add(struct distribution *d, uint32_t vsid, const char *from, const c
 	return whole;
 }
 
-bool distribution_members(struct distribution *d, struct remote *remote, const char *text)
+/* So that floods reach it after a start without the shared store. A list is the last word of an earlier version. */
+static void keep(struct distribution *d, struct remote *remote, const char *text)
 {
-	CLEANUP_FREE char *was = NULL, *said = NULL;
-	uint32_t vsid = vsid_of(remote->entry.key);
-	char name[ID_SIZE], *has;
-	const char *old;
+	if (remote->kept == (text != NULL) || storectl_pending(d->m->store) >= STORECTL_MAX)
+		return;
+	if (storectl_note(d->m->store, remote->entry.key, text) == 0)
+		remote->kept = text != NULL;
+}
+
+/* From what policy has (remote->members) to the names of the text. @return -EAGAIN: not all of it. */
+static int become(struct distribution *d, struct remote *remote, uint32_t vsid, const char *text)
+{
+	CLEANUP_FREE char *was = TAKE(remote->members);
+	char *has = calloc(1, strlen(text) + (was ? strlen(was) : 0) + 2), name[ID_SIZE];
+	const char *old = was;
 	bool whole = true;
 
-	if (!vsid)
-		return false;
-	if (text && remote->said && strcmp(text, remote->said) == 0)
-		return true;
-	was = TAKE(remote->members);
-	said = TAKE(remote->said);
-	has = calloc(1, (text ? strlen(text) : 0) + (was ? strlen(was) : 0) + 2);
 	if (!has) {
-		remote->members = TAKE(was); /* as before; the next value says it again */
-		return true;
+		remote->members = TAKE(was);
+		return -EAGAIN;
 	}
-	if (text)
-		whole = add(d, vsid, text, was, has);
-	for (old = was; old && next_name(&old, name);) {
-		if (has_name(has, name) || policy_member_remove(d->m->policy, vsid, name) == 0)
+	whole = add(d, vsid, text, was, has);
+	while (old && next_name(&old, name)) {
+		if (!*name || has_name(has, name) || policy_member_remove(d->m->policy, vsid, name) == 0)
 			continue;
-		append(has, name); /* it stays, until the list is said again */
+		append(has, name); /* it stays, until that is tried again */
 		whole = false;
 	}
 	remote->members = has;
-	remote->said = text && whole ? strdup(text) : NULL;
-	return true;
+	return whole ? 0 : -EAGAIN;
+}
+
+int distribution_members(struct distribution *d, struct remote *remote, const char *text)
+{
+	const char *name, *names = "";
+	uint32_t vsid;
+	int r;
+
+	if (pm_member_read(remote->entry.key, &vsid, &name) < 0)
+		return -ENOENT;
+	if (*name)
+		keep(d, remote, text);
+	if (text)
+		names = *name ? name : text;
+	if (remote->said && strcmp(names, remote->said) == 0)
+		return 0;
+	free(TAKE(remote->said));
+	r = become(d, remote, vsid, names);
+	if (r == 0)
+		remote->said = strdup(names);
+	return r;
 }

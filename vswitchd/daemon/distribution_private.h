@@ -12,7 +12,8 @@ struct remote {
 	struct map_entry entry; /* first */
 	uint64_t generation;	/* of the subscription when it came last */
 	char *members;		/* of a virtual subnet, that policy knows: "h1 h2" */
-	char *said;		/* the value that they are of; NULL: not all of it is done */
+	char *said;		/* the list that they are of; NULL: not all of it is done */
+	bool kept;		/* a member that the local store has */
 	char *refused;		/* value that policy did not take; it may when others have gone */
 	bool gone;		/* from the store, but policy could not let go of it yet */
 };
@@ -50,8 +51,11 @@ struct distribution {
 
 /* Follow a key. */
 void distribution_want(struct distribution *d, const char *key, bool prefix);
-/* "vsid/<vsid>/members" says so now; text NULL: it is gone. @return false: another key. */
-bool distribution_members(struct distribution *d, struct remote *remote, const char *text);
+/*
+ * The key of a member, or the list of them, says so now; text NULL: it is gone. @return 0; -ENOENT: another key;
+ * -EAGAIN: there was no room for all of it, and it has to be tried again.
+ */
+int distribution_members(struct distribution *d, struct remote *remote, const char *text);
 /* Look at the end of this turn who has to be followed and what has to be said. */
 void distribution_look(struct distribution *d);
 /* A learned record. @param held of an earlier run. @return 0, -errno. */

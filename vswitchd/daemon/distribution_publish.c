@@ -48,7 +48,7 @@ static void say_attached(struct distribution *d)
 
 		if (p && p->spec.vsid &&
 		    pm_attached_key(d->m->settings.host_id, p->spec.vsid, key, sizeof(key)) > 0)
-			say(d, key, "ports");
+			say(d, key, PM_ATTACHED);
 	}
 }
 

@@ -198,11 +198,10 @@ static int add(struct storectl *s, struct change *c)
 	return 0;
 }
 
-static struct change *change_new(enum change_kind what, enum object_kind kind, const void *spec,
+static struct change *change_new(enum change_kind what, enum object_kind kind, const char *key,
 				 storectl_done_fn fn, void *arg)
 {
 	struct change *c = calloc(1, sizeof(*c));
-	char key[OBJECT_KEY_MAX];
 
 	if (!c)
 		return NULL;
@@ -210,20 +209,26 @@ static struct change *change_new(enum change_kind what, enum object_kind kind, c
 	c->kind = kind;
 	c->fn = fn;
 	c->arg = arg;
-	if (what == CHANGE_BARRIER)
-		return c;
-	c->key = object_key(kind, spec, key, sizeof(key)) < 0 ? NULL : strdup(key);
-	if (!c->key) {
+	c->key = key ? strdup(key) : NULL;
+	if (key && !c->key) {
 		free(c);
 		return NULL;
 	}
 	return c;
 }
 
+static struct change *change_of(enum change_kind what, enum object_kind kind, const void *spec, storectl_done_fn fn,
+				void *arg)
+{
+	char key[OBJECT_KEY_MAX];
+
+	return object_key(kind, spec, key, sizeof(key)) < 0 ? NULL : change_new(what, kind, key, fn, arg);
+}
+
 int storectl_put(struct storectl *s, enum object_kind kind, const void *spec, enum origin origin,
 		 storectl_done_fn fn, void *arg)
 {
-	struct change *c = change_new(CHANGE_PUT, kind, spec, fn, arg);
+	struct change *c = change_of(CHANGE_PUT, kind, spec, fn, arg);
 	char text[OBJECT_LINE_MAX];
 
 	if (!c)
@@ -240,9 +245,24 @@ int storectl_put(struct storectl *s, enum object_kind kind, const void *spec, en
 
 int storectl_delete(struct storectl *s, enum object_kind kind, const void *spec, storectl_done_fn fn, void *arg)
 {
-	struct change *c = change_new(CHANGE_DELETE, kind, spec, fn, arg);
+	struct change *c = change_of(CHANGE_DELETE, kind, spec, fn, arg);
 
 	return c ? add(s, c) : -ENOMEM;
+}
+
+int storectl_note(struct storectl *s, const char *key, const char *text)
+{
+	struct change *c = change_new(text ? CHANGE_PUT : CHANGE_DELETE, STORE_NOTE, key, NULL, NULL);
+
+	if (!c)
+		return -ENOMEM;
+	c->origin = ORIGIN_MANAGER;
+	c->text = text ? strdup(text) : NULL;
+	if (text && !c->text) {
+		change_free(c);
+		return -ENOMEM;
+	}
+	return add(s, c);
 }
 
 int storectl_barrier(struct storectl *s, storectl_done_fn fn, void *arg)
@@ -351,6 +371,7 @@ struct storectl *storectl_free(struct storectl *s)
 struct load_job {
 	struct job job;
 	struct storectl *s;
+	bool notes;
 	struct change *head, **tail;
 };
 
@@ -358,15 +379,14 @@ struct load_job {
 static int on_load(enum object_kind kind, const char *key, enum origin origin, const char *text, void *arg)
 {
 	struct load_job *j = arg;
-	struct change *c = calloc(1, sizeof(*c));
+	struct change *c = change_new(CHANGE_PUT, kind, key, NULL, NULL);
 
 	if (!c)
 		return -ENOMEM;
-	c->kind = kind;
 	c->origin = origin;
 	c->text = strdup(text);
 	if (!c->text) {
-		free(c);
+		change_free(c);
 		return -ENOMEM;
 	}
 	*j->tail = c;
@@ -374,10 +394,17 @@ static int on_load(enum object_kind kind, const char *key, enum origin origin, c
 	return 0;
 }
 
+static int on_note(const char *key, const char *text, void *arg)
+{
+	return on_load(STORE_NOTE, key, ORIGIN_MANAGER, text, arg);
+}
+
 static int load_run(struct job *job)
 {
 	struct load_job *j = (struct load_job *)job;
 
+	if (j->notes)
+		return store_notes(j->s->store, on_note, j, &job->err);
 	return store_load(j->s->store, on_load, j, &job->err);
 }
 
@@ -394,9 +421,10 @@ static void load_one(const struct change *c, storectl_load_fn fn, void *arg)
 		fn(c->kind, &spec, c->origin, arg);
 }
 
-int storectl_load(struct storectl *s, storectl_load_fn fn, void *arg, struct errbuf *err)
+/* Objects to fn, or notes to note. */
+static int load(struct storectl *s, storectl_load_fn fn, storectl_note_fn note, void *arg, struct errbuf *err)
 {
-	struct load_job j = { .job = { .run = load_run, .done = nothing_done }, .s = s };
+	struct load_job j = { .job = { .run = load_run, .done = nothing_done }, .s = s, .notes = note };
 	struct change *c, *next;
 
 	j.tail = &j.head;
@@ -406,9 +434,21 @@ int storectl_load(struct storectl *s, storectl_load_fn fn, void *arg, struct err
 		*err = j.job.err;
 	for (c = j.head; c; c = next) {
 		next = c->next;
-		if (j.job.r == 0)
+		if (j.job.r == 0 && note)
+			note(c->key, c->text, arg);
+		else if (j.job.r == 0)
 			load_one(c, fn, arg);
 		change_free(c);
 	}
 	return j.job.r;
+}
+
+int storectl_load(struct storectl *s, storectl_load_fn fn, void *arg, struct errbuf *err)
+{
+	return load(s, fn, NULL, arg, err);
+}
+
+int storectl_notes(struct storectl *s, storectl_note_fn fn, void *arg, struct errbuf *err)
+{
+	return load(s, NULL, fn, arg, err);
 }

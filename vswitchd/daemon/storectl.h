@@ -34,10 +34,15 @@ struct storectl *storectl_free(struct storectl *s);
 typedef void (*storectl_load_fn)(enum object_kind kind, const void *spec, enum origin origin, void *arg);
 int storectl_load(struct storectl *s, storectl_load_fn fn, void *arg, struct errbuf *err);
 
+/* What storectl_note() has kept, the same way. */
+typedef void (*storectl_note_fn)(const char *key, const char *text, void *arg);
+int storectl_notes(struct storectl *s, storectl_note_fn fn, void *arg, struct errbuf *err);
+
 /* Keep an object, forget it, or (barrier) just be called when all before is on disk. @return 0, -ENOMEM. */
 int storectl_put(struct storectl *s, enum object_kind kind, const void *spec, enum origin origin,
 		 storectl_done_fn fn, void *arg);
 int storectl_delete(struct storectl *s, enum object_kind kind, const void *spec, storectl_done_fn fn, void *arg);
+int storectl_note(struct storectl *s, const char *key, const char *text); /* store_notes(); text NULL: forget */
 int storectl_barrier(struct storectl *s, storectl_done_fn fn, void *arg);
 
 unsigned int storectl_pending(const struct storectl *s);

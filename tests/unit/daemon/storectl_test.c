@@ -113,6 +113,13 @@ int store_load(struct store *s,
 	return r == 0 ? fn(OBJECT_SUBNET, "d", ORIGIN_MANAGER, "vsid=5001 rdid=x", arg) : r;
 }
 
+int store_notes(struct store *s, store_note_fn fn, void *arg, struct errbuf *err)
+{
+	int r = fn("vsid/5001/member/h2", "ports", arg);
+
+	return r == 0 ? fn("vsid/5001/member/h3", "ports", arg) : r;
+}
+
 /* ---- the daemon's side ---- */
 
 static struct {
@@ -284,6 +291,28 @@ static void test_load(void **state)
 	assert_string_equal(err.text, "not here");
 }
 
+static void on_note(const char *key, const char *text, void *arg)
+{
+	strcat(arg, key);
+	strcat(arg, text);
+}
+
+static void test_notes(void **state)
+{
+	struct errbuf err;
+	char all[128] = "";
+
+	assert_int_equal(storectl_notes(self.s, on_note, all, &err), 0);
+	assert_string_equal(all, "vsid/5001/member/h2portsvsid/5001/member/h3ports");
+	assert_int_equal(storectl_note(self.s, "vsid/5001/member/h4", "ports"), 0);
+	assert_int_equal(storectl_note(self.s, "vsid/5001/member/h2", NULL), 0);
+	assert_int_equal(storectl_barrier(self.s, on_done, NULL), 0);
+	run_until(1);
+	assert_int_equal(fake.n_kept, 2);
+	assert_string_equal(fake.keys[0], "+vsid/5001/member/h4");
+	assert_string_equal(fake.keys[1], "-vsid/5001/member/h2");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_commit_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_load, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_notes, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

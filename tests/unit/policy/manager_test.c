@@ -29,6 +29,8 @@ struct host {
 		char key[128], value[256];
 	} seen[64];
 	unsigned int n, leases, ends, changes, done, put;
+	unsigned int members; /* keys of them, seen but not remembered */
+	size_t list;	      /* length of the list of them */
 	int r;
 	bool quiet;
 };
@@ -45,6 +47,12 @@ static void on_event(void *arg, unsigned int watch, enum kv_event what, const ch
 	if (!key)
 		return;
 	h->changes++;
+	if (strncmp(key, "vsid/5001/member/many-", 22) == 0) {
+		h->members += value ? 1 : -1;
+		return;
+	}
+	if (strcmp(key, "vsid/5001/members") == 0)
+		h->list = value ? strlen(value) : 0;
 	if (h->quiet)
 		return;
 	while (i < h->n && strcmp(h->seen[i].key, key) != 0)
@@ -171,7 +179,15 @@ static void appear(unsigned int i)
 	snprintf(value, sizeof(value), "id=h%u pas=[{address=192.168.0.%u}]", i, i + 1);
 	say(i, key, value);
 	snprintf(key, sizeof(key), "host/h%u/attached/5001", i);
-	say(i, key, "1");
+	say(i, key, PM_ATTACHED);
+}
+
+static bool is_member(const char *host)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "vsid/5001/member/%s", host);
+	return *value_of(&hosts[1], key);
 }
 
 static void learn(unsigned int i, const char *ca, const char *mac)
@@ -249,9 +265,43 @@ static void test_learned_becomes_policy(void **state)
 	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
 	assert_string_equal(value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"),
 			    "vsid=5001 ca=10.0.0.2 mac=" MAC_A " host=h0 type=dynamic");
-	await(strcmp(value_of(&hosts[0], "vsid/5001/members"), "h0 h1") == 0);
+	await(is_member("h0") && is_member("h1"));
 	forget(0, "10.0.0.2");
 	await(!*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+	say(0, "host/h0/attached/5001", NULL);
+	await(!is_member("h0") && is_member("h1"));
+	say(0, "host/h0/attached/5001", PM_ATTACHED);
+	await(is_member("h0"));
+	assert_int_equal(hosts[1].list, 0);
+}
+
+/* A host of an earlier version reads a list, as long as it is there; one that is too long ends at a name. */
+static void test_members_of_earlier_versions(void **state)
+{
+	char keys[100][160], name[64];
+	struct kv_op ops[100];
+
+	appear(1);
+	say(1, "host/h1/attached/5001", "ports");
+	await(strcmp(value_of(&hosts[1], "vsid/5001/members"), "h0 h1") == 0 && is_member("h0") && is_member("h1"));
+	for (unsigned int part = 0; part < 11; part++) {
+		for (unsigned int i = 0; i < 100; i++) { /* names of 63 characters */
+			snprintf(name, sizeof(name), "many-%058u", part * 100 + i);
+			assert_true(pm_attached_key(name, 5001, keys[i], sizeof(keys[i])) > 0);
+			ops[i] = (struct kv_op){ .key = keys[i], .value = PM_ATTACHED, .leased = true };
+		}
+		hosts[0].done = 0;
+		assert_int_equal(kv_txn(hosts[0].kv, KV_ALWAYS, "", ops, 100, on_done, &hosts[0]), 0);
+		await(hosts[0].done == 1);
+		assert_int_equal(hosts[0].r, 0);
+	}
+	await(hosts[1].members == 1100);
+	/* "h0 h1", and as many as fit. */
+	await(hosts[1].list == 5 + (KV_VALUE_MAX - 1 - 5) / 64 * 64);
+	await(info_of(0).pending == 0);
+	say(1, "host/h1/attached/5001", PM_ATTACHED);
+	await(hosts[1].list == 0);
+	assert_int_equal(hosts[1].members, 1100);
 }
 
 /* Host and MAC change together, and what the old host says afterwards does not matter. */
@@ -360,10 +410,11 @@ static void test_dead_host(void **state)
 	learn(0, "10.0.0.3", MAC_A);
 	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.3") && *value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
 	hosts[0].kv = kv_close(hosts[0].kv);
-	await(strcmp(value_of(&hosts[1], "vsid/5001/members"), "h1") == 0);
+	await(info_of(0).attached == 1 && info_of(0).hosts == 1);
 	learn(1, "10.0.0.2", MAC_A);
 	await(strstr(value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"), "host=h1"));
 	assert_non_null(strstr(value_of(&hosts[1], "vsid/5001/ca/10.0.0.3"), "host=h0"));
+	assert_true(is_member("h0"));
 }
 
 /* A host that comes back looks before it claims: what was its own is not taken from it meanwhile. */
@@ -375,14 +426,15 @@ static void test_host_is_back(void **state)
 	learn(0, "10.0.0.2", MAC_A);
 	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
 	hosts[0].kv = kv_close(hosts[0].kv);
-	await(strcmp(value_of(&hosts[1], "vsid/5001/members"), "h1") == 0);
+	await(info_of(0).attached == 1 && info_of(0).hosts == 1);
 	appear(0);
-	await(strcmp(value_of(&hosts[1], "vsid/5001/members"), "h0 h1") == 0);
+	await(info_of(0).attached == 2 && info_of(0).hosts == 2);
 	/* Nothing tells that nothing happens. */
 	for (until = now_ms() + 1000; now_ms() < until;)
 		turn();
 	assert_non_null(strstr(value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"), "host=h0"));
 	assert_int_equal(info_of(0).expired, 0);
+	assert_true(is_member("h0"));
 	learn(0, "10.0.0.2", MAC_A);
 	forget(0, "10.0.0.2");
 	await(!*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
@@ -397,7 +449,7 @@ static void test_grace_ends(void **state)
 	learn(0, "10.0.0.2", MAC_A);
 	await(*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
 	hosts[0].kv = kv_close(hosts[0].kv);
-	await(!*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2"));
+	await(!*value_of(&hosts[1], "vsid/5001/ca/10.0.0.2") && !is_member("h0"));
 	assert_int_equal(info_of(0).expired, 1);
 }
 
@@ -539,8 +591,37 @@ static void test_keys(void **state)
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_true(pm_object_read(bad[i], "vsid=5001 rdid=t1", &kind, &spec, &err) < 0);
 	assert_int_equal(pm_key_read("vsid/5001/members", &kind, &spec), -ENOENT);
+	assert_int_equal(pm_key_read("vsid/5001/member/h", &kind, &spec), -ENOENT);
 	assert_int_equal(pm_key_read("rd/t1/vsid/5001", &kind, &spec), -ENOENT);
 	assert_int_equal(pm_key_read("host/h/attached/5001", &kind, &spec), -ENOENT);
+}
+
+static void test_member_keys(void **state)
+{
+	static const char *const bad[] = { "vsid/5001/member/", "vsid/5001/member/-x", "vsid/5001/member/a/b",
+					   "vsid/x/members", "vsid/5001/members/1", "vsid/16777215/members",
+					   "vsid/00000000000005001/members", "rd/t1/vsid/5001", "vsid/0/members",
+					   "vsid/5001" };
+	char key[KV_KEY_MAX], host[ID_SIZE];
+	const char *name;
+	uint32_t vsid = 0;
+
+	assert_true(pm_member_key(5001, "h1", key, sizeof(key)) > 0);
+	assert_int_equal(pm_member_read(key, &vsid, &name), 0);
+	assert_int_equal(vsid, 5001);
+	assert_string_equal(name, "h1");
+	assert_int_equal(pm_member_read("vsid/5002/members", &vsid, &name), 0);
+	assert_int_equal(vsid, 5002);
+	assert_string_equal(name, "");
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(pm_member_read(bad[i], &vsid, &name), -ENOENT);
+	assert_true(pm_attached_key("h1", 5001, key, sizeof(key)) > 0);
+	assert_int_equal(pm_attached_read(key, &vsid, host), 0);
+	assert_int_equal(vsid, 5001);
+	assert_string_equal(host, "h1");
+	assert_int_equal(pm_attached_read("host/h1", &vsid, host), -ENOENT);
+	assert_int_equal(pm_attached_read("host/h1/attached/x", &vsid, host), -ENOENT);
+	assert_int_equal(pm_attached_read("host/h1/attached/16777215", &vsid, host), -ENOENT);
 }
 
 static int group_setup(void **state)
@@ -566,7 +647,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_member_keys),
 		cmocka_unit_test_setup_teardown(test_learned_becomes_policy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_members_of_earlier_versions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_move, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),

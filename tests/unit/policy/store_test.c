@@ -164,6 +164,45 @@ static void kept(void **state)
 	store_close(s);
 }
 
+static void two_notes(struct store *s)
+{
+	put(s, STORE_NOTE, "vsid/5001/member/h2", ORIGIN_MANAGER, "ports");
+	put(s, STORE_NOTE, "vsid/5001/member/h3", ORIGIN_MANAGER, "ports");
+}
+
+static void one_note_less(struct store *s)
+{
+	struct errbuf err = { "" };
+
+	ok(store_delete(s, STORE_NOTE, "vsid/5001/member/h2", &err), &err);
+}
+
+static int append_note(const char *key, const char *text, void *arg)
+{
+	size_t len = strlen(arg);
+
+	snprintf((char *)arg + len, 4096 - len, "%s: %s\n", key, text);
+	return 0;
+}
+
+/* Notes and objects do not see each other. */
+static void notes(void **state)
+{
+	struct store *s = opened();
+	struct errbuf err = { "" };
+	char all[4096] = "";
+
+	change(s, two_objects);
+	change(s, two_notes);
+	change(s, one_note_less);
+	store_close(s);
+	s = opened();
+	assert_int_equal(count(s), 2);
+	ok(store_notes(s, append_note, all, &err), &err);
+	assert_string_equal(all, "vsid/5001/member/h3: ports\n");
+	store_close(s);
+}
+
 static void rolled_back(void **state)
 {
 	struct store *s = opened();
@@ -595,7 +634,7 @@ static void busy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(kept),      T(rolled_back), T(load_stops), T(texts),	   T(objects), T(many),
+		T(kept),      T(notes),	      T(rolled_back), T(load_stops), T(texts),	   T(objects), T(many),
 		T(corrupted), T(foreign),     T(killed),     T(disk_full), T(busy),
 	};
 
