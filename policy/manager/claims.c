@@ -166,15 +166,13 @@ static const char *refuse(struct pm *m, const struct record_spec *rec)
 }
 
 /* May its MAC be there, and have one address more? */
-static bool has_room(struct pm *m, struct mac_count *c, const struct record_spec *rec, bool more)
+static bool has_room(struct pm *m, const struct mac_count *c, const struct record_spec *rec, bool more)
 {
 	if (c->fixed && strcmp(c->host, rec->host) != 0) { /* static beats dynamic */
-		c->refused = true;
 		m->info.conflicts++;
 		return false;
 	}
 	if (more && c->n + c->pending >= m->config.mac_quota) {
-		c->refused = true;
 		m->info.refused_quota++;
 		return false;
 	}
@@ -182,7 +180,7 @@ static bool has_room(struct pm *m, struct mac_count *c, const struct record_spec
 }
 
 /* The last claim that counts. */
-static const struct record_spec *best_claim(struct pm *m, const struct claims *c)
+static const struct value *best_claim(struct pm *m, const struct claims *c)
 {
 	const struct value *best = NULL;
 	const char *why;
@@ -196,7 +194,7 @@ static const struct record_spec *best_claim(struct pm *m, const struct claims *c
 			best = c->list[i];
 		}
 	}
-	return best ? best->spec : NULL;
+	return best;
 }
 
 /* The record that policy has, or will have when everything is written. */
@@ -221,13 +219,18 @@ static bool present(struct pm *m, const char *key, struct record_spec *ret)
 
 /*
  * A record of the MAC alone says where the guest was when an administrator wrote it. It goes where the guest is, with
- * the address in one change: every host takes a MAC for being on one host only.
+ * the address in one change: every host takes a MAC for being on one host only. Two guests may have the same MAC: then
+ * it is where the later claim is.
  */
-static void take_mac_along(struct pm *m, const struct record_spec *rec)
+static void take_mac_along(struct pm *m, struct mac_count *c, const struct value *claim)
 {
+	const struct record_spec *rec = claim->spec;
 	struct record_spec of = { .vsid = rec->vsid, .mac = rec->mac, .type = RECORD_L2ONLY }, mac;
 	char key[KV_KEY_MAX], text[OBJECT_LINE_MAX];
 
+	if (claim->revision < c->moved)
+		return;
+	c->moved = claim->revision;
 	if (pm_key(OBJECT_RECORD, &of, key, sizeof(key)) < 0 || !present(m, key, &mac) ||
 	    strcmp(mac.host, rec->host) == 0)
 		return;
@@ -237,28 +240,33 @@ static void take_mac_along(struct pm *m, const struct record_spec *rec)
 		(void)pm_write(m, key, text, true, NULL, NULL);
 }
 
-static void accept_claim(struct pm *m, const char *key, const struct record_spec *claim, const struct record_spec *now)
+static void accept_claim(struct pm *m, struct claims *claims, const char *key, const struct value *claim,
+			 const struct record_spec *now)
 {
-	struct record_spec rec = *claim;
+	struct record_spec rec = *(const struct record_spec *)claim->spec;
 	struct value *v = map_find(&m->policy, key);
 	bool more = !now || !mac_equal(&now->mac, &rec.mac);
+	struct mac_count *c = pm_mac(m, &rec, true);
 	char text[OBJECT_LINE_MAX];
-	struct mac_count *c;
 
 	rec.unusable = rec.unsynchronized = false;
 	if (v)
 		pm_stays(m, v);
+	if (!c)
+		return;
 	if (now && field_equal(object_types[OBJECT_RECORD].fields, &rec, now)) {
-		take_mac_along(m, &rec);
+		take_mac_along(m, c, claim);
 		return;
 	}
-	c = pm_mac(m, &rec, true);
-	if (!c || !has_room(m, c, &rec, more) ||
-	    field_write(object_types[OBJECT_RECORD].fields, &rec, text, sizeof(text)) < 0)
+	if (!has_room(m, c, &rec, more)) {
+		pm_mac_refuses(m, c, claims);
+		return;
+	}
+	if (field_write(object_types[OBJECT_RECORD].fields, &rec, text, sizeof(text)) < 0)
 		return;
 	m->info.accepted++;
 	m->info.moves += now && strcmp(now->host, rec.host) != 0;
-	take_mac_along(m, &rec);
+	take_mac_along(m, c, claim);
 	(void)pm_write(m, key, text, true, NULL, NULL);
 	if (more)
 		pm_write_count(m, key, c);
@@ -274,22 +282,23 @@ static void abandon(struct pm *m, const char *key, const struct record_spec *now
 
 static void judge(struct pm *m, struct claims *c)
 {
-	const struct record_spec *best = best_claim(m, c);
+	const struct value *best = best_claim(m, c);
 	const char *ca = strchr(c->entry.key, '/');
 	char key[KV_KEY_MAX];
 	struct record_spec now;
 	bool known;
 
+	pm_mac_refuses(m, NULL, c);
 	if (!ca)
 		return;
 	snprintf(key, sizeof(key), "vsid/%.*s/ca/%s", (int)(ca - c->entry.key), c->entry.key, ca + 1);
 	known = present(m, key, &now);
 	if (known && now.type != RECORD_DYNAMIC) {
-		m->info.conflicts += best && !mac_equal(&best->mac, &now.mac);
+		m->info.conflicts += best && !mac_equal(&((struct record_spec *)best->spec)->mac, &now.mac);
 		return;
 	}
 	if (best)
-		accept_claim(m, key, best, known ? &now : NULL);
+		accept_claim(m, c, key, best, known ? &now : NULL);
 	else if (known)
 		abandon(m, key, &now);
 }

@@ -9,9 +9,13 @@
 struct mac_count *pm_mac(struct pm *m, const struct record_spec *rec, bool make)
 {
 	char key[32 + MAC_STR], mac[MAC_STR];
+	struct mac_count *c;
 
 	snprintf(key, sizeof(key), "%u/%s", rec->vsid, format_mac(&rec->mac, mac));
-	return make ? map_make(&m->macs, key, sizeof(struct mac_count)) : map_find(&m->macs, key);
+	c = make ? map_make(&m->macs, key, sizeof(struct mac_count)) : map_find(&m->macs, key);
+	if (c && !c->refused.tqh_last)
+		TAILQ_INIT(&c->refused);
+	return c;
 }
 
 static bool is_counted(const struct record_spec *rec)
@@ -32,36 +36,47 @@ void pm_record_new(struct pm *m, struct value *record)
 		str_copy(c->host, sizeof(c->host), rec->host);
 }
 
-/* There may be room for claims of this MAC that had none: "<vsid>/<mac>". */
-static void room(struct pm *m, struct mac_count *mac)
+static void remove_unused(struct pm *m, struct mac_count *c)
 {
-	const char *slash = strchr(mac->entry.key, '/');
-	size_t n = (size_t)(slash - mac->entry.key) + 1;
-	struct claims *c = NULL;
-	char text[MAC_STR];
-
-	mac->refused = false;
-	while ((c = map_next(&m->claims, c))) {
-		if (strncmp(c->entry.key, mac->entry.key, n) != 0)
-			continue;
-		for (unsigned int i = 0; i < c->n; i++)
-			if (strcmp(format_mac(&((struct record_spec *)c->list[i]->spec)->mac, text), slash + 1) == 0)
-				pm_make_dirty(m, c);
-	}
-}
-
-static void less(struct pm *m, struct mac_count *c)
-{
-	if (c->refused)
-		room(m, c);
-	if (!c->n && !c->pending && !c->fixed)
+	if (!c->n && !c->pending && !c->fixed && TAILQ_EMPTY(&c->refused))
 		map_remove(&m->macs, c);
 }
 
-void pm_write_counted(struct pm *m, struct mac_count *c)
+void pm_mac_refuses(struct pm *m, struct mac_count *c, struct claims *claims)
+{
+	struct mac_count *was = claims->refused;
+
+	if (was == c)
+		return;
+	claims->refused = c;
+	if (was) {
+		TAILQ_REMOVE(&was->refused, claims, waiting);
+		remove_unused(m, was);
+	}
+	if (c)
+		TAILQ_INSERT_TAIL(&c->refused, claims, waiting);
+}
+
+/* There may be room for claims that had none. */
+static void less(struct pm *m, struct mac_count *c)
+{
+	struct claims *claims;
+
+	while ((claims = TAILQ_FIRST(&c->refused))) {
+		TAILQ_REMOVE(&c->refused, claims, waiting);
+		claims->refused = NULL;
+		pm_make_dirty(m, claims);
+	}
+	remove_unused(m, c);
+}
+
+void pm_write_counted(struct pm *m, struct mac_count *c, bool landed)
 {
 	c->pending--;
-	less(m, c);
+	if (landed)
+		remove_unused(m, c);
+	else
+		less(m, c);
 }
 
 void pm_record_gone(struct pm *m, struct value *record)

@@ -144,9 +144,8 @@ int pm_poll(struct pm *m, struct pollfd *fds, unsigned int n, int timeout_ms)
 	if (m->expiring && pm_now() >= m->look_at) {
 		m->look_at = pm_now() + LOOK_MS;
 		pm_expire(m);
-		pm_judge(m);
 	}
-	pm_write_kick(m);
+	pm_judge(m); /* what a write that failed, or made room, has left to be judged, too */
 	return r;
 }
 

@@ -29,7 +29,11 @@ struct claims {
 	unsigned int n, room;
 	bool dirty;
 	TAILQ_ENTRY(claims) link; /* dirty */
+	struct mac_count *refused; /* by this MAC: in its list. NULL: in none */
+	TAILQ_ENTRY(claims) waiting;
 };
+
+TAILQ_HEAD(claims_list, claims);
 
 struct waiter {
 	struct waiter *next;
@@ -60,7 +64,7 @@ struct pm {
 	struct map macs;			     /* struct mac_count by "<vsid>/<mac>" */
 	struct map claims;			     /* struct claims */
 	struct map writes;			     /* struct write */
-	TAILQ_HEAD(, claims) dirty;
+	struct claims_list dirty;
 	struct write_list live, bulk, flying;
 	bool electing;
 	bool not_ours; /* the leader has our name, and another lease */
@@ -78,8 +82,9 @@ struct mac_count {
 	struct map_entry entry;
 	unsigned int n, pending; /* learned, in policy; on their way there */
 	unsigned int fixed;	 /* static records, which say on what host it is */
-	bool refused;		 /* a claim had no room */
 	char host[ID_SIZE];	 /* fixed */
+	int64_t moved;		 /* revision of the claim that its own record followed last */
+	struct claims_list refused; /* had no room */
 };
 
 uint64_t pm_now(void); /* ms, monotonic */
@@ -118,8 +123,10 @@ struct mac_count *pm_mac(struct pm *m, const struct record_spec *rec, bool make)
 void pm_record_new(struct pm *m, struct value *record);
 /* Claims that had no room are judged again. */
 void pm_record_gone(struct pm *m, struct value *record);
-/* A write is not on its way any more. */
-void pm_write_counted(struct pm *m, struct mac_count *c);
+/* A write is not on its way any more. @param landed the record is counted itself now. */
+void pm_write_counted(struct pm *m, struct mac_count *c, bool landed);
+/* The claims have no room with this MAC, and wait for it; or (NULL) do not. */
+void pm_mac_refuses(struct pm *m, struct mac_count *c, struct claims *claims);
 
 /* ---- write.c ---- */
 int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_done_fn fn, void *arg);

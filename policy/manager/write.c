@@ -30,9 +30,10 @@ static int add_waiter(struct write *w, pm_done_fn fn, void *arg)
 	return 0;
 }
 
-
 static void queue(struct pm *m, struct write *w)
 {
+	if (!w->value && w->counts) /* it was to be an address more, and is one less now */
+		pm_write_counted(m, TAKE(w->counts), false);
 	w->queued = true;
 	if (w->live)
 		TAILQ_INSERT_TAIL(&m->live, w, link);
@@ -57,7 +58,7 @@ static void end(struct pm *m, struct write *w, int r, const char *text)
 	struct waiter *n = TAKE(w->waiters), *next;
 
 	if (w->counts)
-		pm_write_counted(m, w->counts);
+		pm_write_counted(m, w->counts, r == 0);
 	free(w->value);
 	free(w->spec);
 	map_remove(&m->writes, w);
@@ -100,7 +101,7 @@ void pm_write_count(struct pm *m, const char *key, struct mac_count *c)
 	if (!w || w->counts == c)
 		return;
 	if (w->counts)
-		pm_write_counted(m, w->counts);
+		pm_write_counted(m, w->counts, false);
 	w->counts = c;
 	c->pending++;
 }

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "etcd_server.h"
-#include "policy/manager/manager.h"
+#include "policy/manager/manager_private.h"
 
 #define WAIT_MS 60000
 
@@ -31,6 +31,7 @@ struct host {
 	unsigned int n, leases, ends, changes, done, put;
 	unsigned int members; /* keys of them, seen but not remembered */
 	size_t list;	      /* length of the list of them */
+	unsigned int macs;    /* changes of records of a MAC */
 	int r;
 	bool quiet;
 };
@@ -51,6 +52,7 @@ static void on_event(void *arg, unsigned int watch, enum kv_event what, const ch
 		h->members += value ? 1 : -1;
 		return;
 	}
+	h->macs += strncmp(key, "vsid/5001/mac/", 14) == 0;
 	if (strcmp(key, "vsid/5001/members") == 0)
 		h->list = value ? strlen(value) : 0;
 	if (h->quiet)
@@ -384,11 +386,40 @@ static void test_quota(void **state)
 	learn(0, "10.0.0.20", MAC_B);
 	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.20"));
 	assert_int_equal(addresses_of(MAC_A), 3);
-	assert_true(info_of(0).refused_quota >= 3);
+	assert_int_equal(info_of(0).refused_quota, 3); /* what lands makes no room */
 	forget(0, "10.0.0.10");
 	forget(0, "10.0.0.11");
 	forget(0, "10.0.0.12");
 	await(addresses_of(MAC_A) == 3 && *value_of(&hosts[0], "vsid/5001/ca/10.0.0.15"));
+	learn(0, "10.0.0.16", MAC_A);
+	learn(0, "10.0.0.21", MAC_B);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.21"));
+	assert_int_equal(addresses_of(MAC_A), 3);
+}
+
+/* A write that is taken back before it went is not counted; what is to be judged does not wait for news. */
+static void test_taken_back(void **state)
+{
+	const char *key = "vsid/5001/ca/10.0.0.99", *text = "vsid=5001 ca=10.0.0.99 mac=" MAC_A " host=h0 type=dynamic";
+	struct record_spec rec = { .vsid = 5001, .mac = { { 2, 0, 0, 0, 0, 0x0a } } };
+	struct pm *m = managers[0];
+	struct mac_count *c = pm_mac(m, &rec, true);
+
+	c->n++; /* so that it stays */
+	assert_int_equal(pm_write(m, key, text, true, NULL, NULL), 0);
+	pm_write_count(m, key, c);
+	assert_int_equal(c->pending, 1);
+	assert_int_equal(pm_write(m, key, NULL, true, NULL, NULL), 0);
+	assert_int_equal(c->pending, 0);
+	await(info_of(0).pending == 0);
+	assert_int_equal(c->pending, 0);
+	c->n--;
+
+	learn(0, "10.0.0.2", MAC_B);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.2") && info_of(0).pending == 0);
+	pm_make_dirty(m, map_find(&m->claims, "5001/10.0.0.2"));
+	assert_int_equal(pm_poll(m, NULL, 0, 0), 0);
+	assert_true(TAILQ_EMPTY(&m->dirty));
 }
 
 /* The record of a MAC goes where the guest is, with its address; a static one holds the MAC. */
@@ -400,6 +431,26 @@ static void test_mac_goes_along(void **state)
 	await(strstr(value_of(&hosts[0], "vsid/5001/ca/10.0.0.9"), "host=h1"));
 	await(strstr(value_of(&hosts[0], "vsid/5001/mac/" MAC_A), "host=h1"));
 	assert_non_null(strstr(value_of(&hosts[0], "vsid/5001/mac/" MAC_A), "type=l2only"));
+}
+
+/* Two guests with one MAC: its record is where the later one is, and does not go to and fro. */
+static void test_mac_at_two_hosts(void **state)
+{
+	unsigned int changes;
+
+	appear(1);
+	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 mac=" MAC_A " host=h0 type=l2only"), 0);
+	learn(0, "10.0.0.8", MAC_A);
+	learn(0, "10.0.0.10", MAC_A);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.10"));
+	learn(1, "10.0.0.9", MAC_A);
+	await(strstr(value_of(&hosts[0], "vsid/5001/mac/" MAC_A), "host=h1"));
+	changes = hosts[0].macs;
+	appear(2);
+	learn(2, "10.0.0.20", MAC_B); /* all of the subnet is judged before that */
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.20") && info_of(0).pending == 0);
+	assert_int_equal(hosts[0].macs, changes);
+	assert_non_null(strstr(value_of(&hosts[0], "vsid/5001/mac/" MAC_A), "host=h1"));
 }
 
 /* A dead host's records stay for the time of grace, unless somebody else has the address. */
@@ -654,6 +705,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mac_goes_along, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mac_at_two_hosts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_host, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_host_is_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_grace_ends, setup, teardown),
