@@ -287,6 +287,13 @@ uint16_t policy_host_index(const struct policy *p, const char *id)
 	return i == NAMES_NONE ? HOST_NONE : (uint16_t)i;
 }
 
+bool policy_host_named(const struct policy *p, const char *id)
+{
+	uint32_t i = names_find(&p->host_names, id);
+
+	return i != NAMES_NONE && p->host_ctl[i].n_records > 0;
+}
+
 const struct policy_host *policy_host(const struct policy *p, uint16_t index)
 {
 	return host_at(p, index);

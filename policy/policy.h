@@ -95,6 +95,8 @@ uint32_t policy_count(const struct policy *p, enum object_kind kind);
  */
 uint16_t policy_port_index(const struct policy *p, const char *id);
 uint16_t policy_host_index(const struct policy *p, const char *id);
+/* Does a record or a member name the host? This one always. Main thread. */
+bool policy_host_named(const struct policy *p, const char *id);
 
 /*
  * Visit the records of one (vsid, MAC), all of which name one host; *cursor starts at 0. Not safe across changes of

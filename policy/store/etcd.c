@@ -129,6 +129,8 @@ static void etcd_close(struct kv *kv)
 		} while (running && etcd_now() < until);
 	}
 	while ((q = LIST_FIRST(&e->requests))) {
+		if (q->curl) /* a name that is being looked up is not waited for */
+			curl_easy_setopt(q->curl, CURLOPT_QUICK_EXIT, 1L);
 		if (q->txn)
 			etcd_txn_end(q->txn, -ECANCELED, "closed");
 		etcd_request_free(q);
@@ -180,6 +182,7 @@ static void work(struct etcd *e)
 {
 	int running;
 
+	etcd_unpause(e);
 	curl_multi_perform(e->multi, &running);
 	etcd_finished(e);
 	kick(e);

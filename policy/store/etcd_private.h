@@ -70,6 +70,7 @@ struct request {
 	int64_t watch_id;	      /* REQUEST_RANGE */
 	unsigned int token;	      /* number of the token it went out with, 0: without */
 	struct txn *txn;
+	bool paused;		      /* REQUEST_STREAM: not read, see kv_pause() */
 	bool ended;		      /* to be removed */
 };
 
@@ -107,6 +108,8 @@ void etcd_token_refused(struct request *q);
 /* Start a POST; takes the body. @return NULL: no memory, the body is freed. */
 struct request *etcd_post(struct etcd *e, enum request_kind kind, const char *path, char *body);
 void etcd_request_free(struct request *q);
+/* Read the streams again, if they may be. */
+void etcd_unpause(struct etcd *e);
 /* Act on what has finished. */
 void etcd_finished(struct etcd *e);
 

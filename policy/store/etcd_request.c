@@ -44,7 +44,24 @@ static size_t on_data(char *data, size_t one, size_t len, void *arg)
 	/* What a stream is refused with is an answer like others. */
 	if (q->kind != REQUEST_STREAM || status != 200)
 		return take(q, data, len);
+	if (q->e->kv.paused) {
+		q->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
 	return etcd_stream_data(q, data, len) ? len : 0;
+}
+
+void etcd_unpause(struct etcd *e)
+{
+	struct request *q;
+
+	LIST_FOREACH(q, &e->requests, link) {
+		if (!q->paused || e->kv.paused)
+			continue;
+		q->paused = false;
+		q->heard_at = etcd_now();
+		curl_easy_pause(q->curl, CURLPAUSE_CONT); /* may hand over what has come, and be paused again */
+	}
 }
 
 static void set_tls(CURL *c, const struct kv_config *k)

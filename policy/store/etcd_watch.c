@@ -233,13 +233,14 @@ void etcd_watch_kick(struct etcd *e)
 	unsigned int loading = 0, ready = 0;
 	uint64_t now = etcd_now();
 
-	look_for_missing(e);
+	if (!e->kv.paused) /* what is not read is not missing */
+		look_for_missing(e);
 	for (unsigned int i = 0; i < e->n_watches; i++)
 		loading += e->watches[i].state == WATCH_LOADING;
 	for (unsigned int i = 0; i < e->n_watches; i++) {
 		struct watch *w = &e->watches[i];
 
-		if (w->state == WATCH_WANTED && loading < ETCD_LOADS && now >= w->not_before) {
+		if (w->state == WATCH_WANTED && loading < ETCD_LOADS && now >= w->not_before && !e->kv.paused) {
 			load(e, w);
 			loading++;
 		}

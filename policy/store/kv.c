@@ -40,6 +40,11 @@ int kv_txn(struct kv *kv, enum kv_condition condition, const char *key, const st
 	return kv->ops->txn(kv, condition, key, ops, n, fn, arg);
 }
 
+void kv_pause(struct kv *kv, bool paused)
+{
+	kv->paused = paused;
+}
+
 int kv_poll(struct kv *kv, struct pollfd *fds, unsigned int n, int timeout_ms)
 {
 	return kv->ops->poll(kv, fds, n, timeout_ms);

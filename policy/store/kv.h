@@ -100,6 +100,12 @@ int kv_txn(struct kv *kv, enum kv_condition condition, const char *key, const st
 	   kv_done_fn fn, void *arg);
 
 /*
+ * An owner that cannot take more for now: no event() comes until it says otherwise, but those that were read already
+ * (a few pages of 10,000 keys, or of sqlite one watch). The lease and transactions go on, and the store keeps the rest.
+ */
+void kv_pause(struct kv *kv, bool paused);
+
+/*
  * Do what there is to do, then wait at most timeout_ms for more, or for one of the descriptors.
  * @return 0 or -errno.
  */

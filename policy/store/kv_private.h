@@ -25,6 +25,7 @@ struct kv {
 	void *arg;
 	struct kv_counters counters;
 	char where[PATH_SIZE];
+	bool paused; /* no events, kv_pause() */
 };
 
 extern const struct kv_ops kv_etcd, kv_sqlite;

@@ -384,7 +384,7 @@ static void look(struct local *l)
 	}
 	news(l);
 	for (unsigned int i = 0; i < l->n_watches; i++)
-		if (l->watches[i].used && !l->watches[i].loaded)
+		if (l->watches[i].used && !l->watches[i].loaded && !l->kv.paused)
 			load(l, i);
 	(void)done(bound(l, ST_FORGET, NULL, 2 * GONE_KEPT));
 	if (l->kv.handlers.flush)
@@ -485,7 +485,8 @@ static void turn(struct local *l)
 	renew(l);
 	sweep(l);
 	tell_done(l);
-	look(l);
+	if (!l->kv.paused)
+		look(l);
 }
 
 static int local_poll(struct kv *kv, struct pollfd *fds, unsigned int n, int timeout_ms)

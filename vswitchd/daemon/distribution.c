@@ -60,7 +60,11 @@ static void settle(struct distribution *d, struct remote *remote)
 
 static void forget(struct distribution *d, struct remote *remote)
 {
+	struct map_entry *domain = map_find(&d->domains, remote->entry.key);
+
 	settle(d, remote);
+	if (domain)
+		map_remove(&d->domains, domain);
 	free(TAKE(remote->members));
 	free(TAKE(remote->said));
 	map_remove(&d->remote, remote);
@@ -97,7 +101,8 @@ static void apply(struct distribution *d, struct remote *remote, const char *tex
 	struct errbuf err;
 	int r = objects_apply_set(d->m, kind, spec, ORIGIN_MANAGER, &err);
 
-	follow_host(d, kind, spec);
+	if (r >= 0)
+		follow_host(d, kind, spec);
 	if (r < 0 && r != -EPERM) {
 		refuse(d, remote, text, err.text);
 		return;
@@ -127,6 +132,7 @@ static void apply_other(struct distribution *d, struct remote *remote, const cha
 	int r = distribution_members(d, remote, text);
 
 	if (r == -ENOENT) {
+		(void)map_make(&d->domains, remote->entry.key, sizeof(struct map_entry));
 		distribution_look(d);
 	} else if (r < 0) {
 		refuse(d, remote, text, "not all hosts with ports there are members yet");
@@ -191,8 +197,7 @@ static void drop(struct distribution *d, struct remote *remote)
 		}
 		forget(d, remote);
 		d->retry = true; /* there may be room for other members */
-		if (d->retries)
-			distribution_look(d);
+		distribution_look(d);
 		return;
 	}
 	r = objects_apply_remove(d->m, kind, &spec, ORIGIN_MANAGER, &err);
@@ -204,8 +209,7 @@ static void drop(struct distribution *d, struct remote *remote)
 		d->m->changes++;
 		d->info.removed++;
 		d->retry = true;
-		if (d->retries)
-			distribution_look(d);
+		distribution_look(d); /* it may have been the last one that names its host */
 		keep(d, kind, &spec, true);
 	}
 	forget(d, remote);
@@ -408,7 +412,7 @@ static void want_sibling(struct distribution *d, const char *key)
 	distribution_want(d, own, true);
 }
 
-/* Subnets that are not followed any more, with all that is in them. Hosts stay: others may name them. */
+/* A subnet or host that is not followed any more, with all that is in it. */
 static void unfollow(struct distribution *d, struct subscription_entry *s)
 {
 	s->generation = ++d->generations;
@@ -438,17 +442,16 @@ static void prune(struct distribution *d)
 static void look(struct distribution *d)
 {
 	struct subscription_entry *s = NULL, *next;
-	struct remote *remote = NULL;
+	struct map_entry *domain = NULL;
 
+	/* Of hosts those that a record or a member names: with the last one that goes the host is given up. */
 	while ((s = map_next(&d->subscriptions, s)))
-		s->wanted = !s->prefix;
+		s->wanted = !s->prefix && policy_host_named(d->m->policy, s->entry.key + 5);
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
 		if (d->m->ports[i] && d->m->ports[i]->spec.vsid)
 			want_subnet(d, d->m->ports[i]->spec.vsid);
-	/* Only few keys are of this kind, but it takes a walk over all to find them. */
-	while ((remote = map_next(&d->remote, remote)))
-		if (remote->entry.key[0] == 'r')
-			want_sibling(d, remote->entry.key);
+	while ((domain = map_next(&d->domains, domain)))
+		want_sibling(d, domain->key);
 	for (s = map_next(&d->subscriptions, NULL); s; s = next) {
 		next = map_next(&d->subscriptions, s);
 		if (!s->wanted)
@@ -584,6 +587,7 @@ struct distribution *distribution_free(struct distribution *d)
 	}
 	map_free(&d->published);
 	map_free(&d->remote);
+	map_free(&d->domains);
 	map_free(&d->subscriptions);
 	free(d);
 	return NULL;

@@ -15,7 +15,7 @@
 #include "daemon/privileges.h"
 
 #define PORTION	    512	  /* news in one turn of the main loop */
-#define WAITING_MAX 16384 /* news; then the store waits */
+#define WAITING_MAX 16384 /* news; then the store is not read until half of them are gone */
 #define PAUSE_MS    1000  /* before what the store could not do is said again */
 
 enum order_kind { ORDER_PUBLISH, ORDER_SUBSCRIBE, ORDER_UNSUBSCRIBE, ORDER_CONFIRM };
@@ -61,10 +61,10 @@ struct link {
 	int event; /* news are there */
 
 	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t drained;
 	struct order_list orders;
 	struct news_list news;
 	unsigned int n_news;
+	bool paused; /* the store is not read: main has enough to do */
 	bool stop;
 	struct link_stats stats;
 
@@ -103,11 +103,13 @@ static void post(struct link *l, enum link_news what, unsigned int subscription,
 	n->what = what;
 	n->subscription = subscription;
 	pthread_mutex_lock(&l->lock);
-	while (l->n_news >= WAITING_MAX && !l->stop)
-		pthread_cond_wait(&l->drained, &l->lock);
 	STAILQ_INSERT_TAIL(&l->news, n, link);
 	if (l->n_news++ == 0)
 		(void)!write(l->event, &one, sizeof(one));
+	if (l->n_news >= WAITING_MAX && !l->paused) {
+		l->paused = true;
+		kv_pause(l->kv, true);
+	}
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -323,6 +325,10 @@ static bool obey(struct link *l)
 	pthread_mutex_lock(&l->lock);
 	STAILQ_CONCAT(&list, &l->orders);
 	stop = l->stop;
+	if (l->paused && l->n_news < WAITING_MAX / 2) {
+		l->paused = false;
+		kv_pause(l->kv, false);
+	}
 	kv_counters(l->kv, &l->stats.kv);
 	str_copy(l->stats.where, sizeof(l->stats.where), kv_where(l->kv));
 	l->stats.published = (unsigned int)l->publications.n;
@@ -374,6 +380,7 @@ static int on_news(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	struct link *l = userdata;
 	struct news *n;
 	uint64_t count;
+	bool enough;
 
 	pthread_mutex_lock(&l->lock);
 	for (unsigned int i = 0; i < PORTION && (n = STAILQ_FIRST(&l->news)); i++) {
@@ -384,8 +391,10 @@ static int on_news(sd_event_source *s, int fd, uint32_t events, void *userdata)
 	/* The rest keeps the descriptor readable: others have their turn in between. */
 	if (!l->n_news)
 		(void)!read(l->event, &count, sizeof(count));
-	pthread_cond_signal(&l->drained);
+	enough = l->paused && l->n_news < WAITING_MAX / 2;
 	pthread_mutex_unlock(&l->lock);
+	if (enough)
+		kv_wakeup(l->kv);
 	while ((n = STAILQ_FIRST(&list))) {
 		STAILQ_REMOVE_HEAD(&list, link);
 		l->fn(l->arg, n->what, n->subscription, n->key, n->text);
@@ -463,7 +472,6 @@ int link_new(sd_event *loop, const struct kv_config *config, link_fn fn, void *a
 	l->fn = fn;
 	l->arg = arg;
 	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->drained, NULL);
 	STAILQ_INIT(&l->orders);
 	STAILQ_INIT(&l->news);
 	TAILQ_INIT(&l->unsaid);
@@ -516,7 +524,6 @@ struct link *link_free(struct link *l)
 	sd_event_source_disable_unref(l->source);
 	pthread_mutex_lock(&l->lock);
 	l->stop = true;
-	pthread_cond_signal(&l->drained);
 	pthread_mutex_unlock(&l->lock);
 	if (l->started) {
 		kv_wakeup(l->kv);
@@ -526,7 +533,6 @@ struct link *link_free(struct link *l)
 	free_lists(l);
 	closep(&l->event);
 	pthread_mutex_destroy(&l->lock);
-	pthread_cond_destroy(&l->drained);
 	free(l);
 	return NULL;
 }

@@ -2,7 +2,8 @@
 /*
  * The thread between this host and the store that hosts share. What is published is a state: the last word on every
  * key, said again whenever the store has forgotten us. What comes is handed over in the order of the store, in
- * portions; a main thread that is busy makes the store wait, not memory grow. Main thread, but for what is inside.
+ * portions; a main thread that is busy makes the store wait, not memory grow, and costs no lease. Main thread, but for
+ * what is inside.
  */
 #ifndef DAEMON_DISTRIBUTION_LINK_H
 #define DAEMON_DISTRIBUTION_LINK_H

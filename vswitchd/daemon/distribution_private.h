@@ -39,6 +39,7 @@ struct distribution {
 	sd_event_source *look, *again;
 	struct subscription *events;
 	struct map remote, subscriptions, published;
+	struct map domains; /* struct map_entry: keys of `remote` that say which subnets a routing domain has */
 	struct subscription_entry *last; /* looked up; news come in rows */
 	unsigned int numbers, loading;
 	unsigned int lease; /* claims wait for its confirmation; 0: none do */

@@ -326,6 +326,47 @@ static void test_members_are_kept(void **state)
 	assert_int_equal(n_notes, 1);
 }
 
+static bool knows_host(const char *id)
+{
+	union object_spec s;
+	enum origin origin;
+
+	memset(&s, 0, sizeof(s));
+	str_copy(s.host.id, sizeof(s.host.id), id);
+	return policy_get(m.policy, OBJECT_HOST, &s, &origin) == 0;
+}
+
+/* A host is followed as long as a record or a member names it, and forgotten with the last one. */
+static void test_hosts_are_given_up(void **state)
+{
+	load_subnet();
+	news(LINK_PUT, SUBNET, "vsid/5001/member/h2", "ports");
+	news(LINK_PUT, SUBNET, "vsid/5001/ca/10.0.0.2", "vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:02 host=h2");
+	news(LINK_PUT, SUBNET, "vsid/5001/ca/10.0.0.3", "vsid=5001 ca=10.0.0.3 mac=02:00:00:00:00:03 host=h3");
+	news(LINK_END, SUBNET, NULL, NULL);
+	for (unsigned int i = 2; i < 4; i++) {
+		char key[16], value[64];
+
+		snprintf(key, sizeof(key), "host/h%u", i);
+		snprintf(value, sizeof(value), "id=h%u pas=[{address=192.0.2.%u}]", i, i);
+		news(LINK_BEGIN, key, NULL, NULL);
+		news(LINK_PUT, key, key, value);
+		news(LINK_END, key, NULL, NULL);
+	}
+	assert_true(knows_host("h2") && knows_host("h3"));
+	news(LINK_DELETE, SUBNET, "vsid/5001/ca/10.0.0.2", NULL);
+	assert_true(follows("host/h2") && knows_host("h2"));
+	news(LINK_DELETE, SUBNET, "vsid/5001/member/h2", NULL);
+	assert_false(follows("host/h2") || knows_host("h2"));
+	news(LINK_PUT, SUBNET, "vsid/5001/ca/10.0.0.2", "vsid=5001 ca=10.0.0.2 mac=02:00:00:00:00:02 host=h2");
+	assert_true(follows("host/h2"));
+	m.ports[0] = NULL;
+	on_event(&(struct event){ 0 }, on_event_arg);
+	turn();
+	assert_int_equal(net.n_followed, 0);
+	assert_false(knows_host("h3"));
+}
+
 static int group_setup(void **state)
 {
 	log_set_level(LOG_ERR - 1);
@@ -343,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_members, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_members_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hosts_are_given_up, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

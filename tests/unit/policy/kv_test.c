@@ -211,6 +211,39 @@ static void test_single_key(void **state)
 	kv_close(a.kv);
 }
 
+/* Who cannot take more is told nothing, and can still say something; nothing is lost by it. */
+static void test_pause(void **state)
+{
+	unsigned int root = ++roots;
+	struct seen a, b;
+	char key[16];
+
+	open_root(&a, root, 5);
+	open_root(&b, root, 0);
+	a.quiet = true; /* of two watches */
+	assert_true(kv_watch(a.kv, "a/", true) >= 0);
+	await(a.ends == 1 && a.leases == 1, &a);
+	kv_pause(a.kv, true);
+	assert_true(kv_watch(a.kv, "b/", true) >= 0);
+	assert_true(kv_watch(b.kv, "a/", true) >= 0);
+	await(b.ends == 1, &b);
+	for (unsigned int i = 0; i < 20; i++) {
+		snprintf(key, sizeof(key), "a/%u", i);
+		assert_int_equal(change(&b, KV_ALWAYS, key, "x", false), 0);
+	}
+	assert_int_equal(change(&b, KV_ALWAYS, "b/1", "y", false), 0);
+	await(b.puts == 20, &b, &a);
+	assert_int_equal(change(&a, KV_ALWAYS, "a/own", "z", true), 0);
+	await(b.puts == 21, &b, &a);
+	assert_int_equal(a.puts + a.deletes, 0);
+	assert_int_equal(a.begins, 1);
+	kv_pause(a.kv, false);
+	await(a.puts == 22 && a.ends == 2, &a);
+	assert_int_equal(a.leases, 1);
+	kv_close(a.kv);
+	kv_close(b.kv);
+}
+
 static void test_unwatch(void **state)
 {
 	unsigned int root = ++roots;
@@ -639,6 +672,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_lease_ends),	   cmocka_unit_test(test_lease_revoked),
 		cmocka_unit_test(test_whole_transactions), cmocka_unit_test(test_text_only),
 		cmocka_unit_test(test_closed_in_between),  cmocka_unit_test(test_many_watches),
+		cmocka_unit_test(test_pause),
 	};
 	const struct CMUnitTest accidents[] = {
 		cmocka_unit_test(test_second_endpoint), cmocka_unit_test(test_killed_and_back),
