@@ -64,8 +64,10 @@ struct pm {
 	struct map macs;			     /* struct mac_count by "<vsid>/<mac>" */
 	struct map claims;			     /* struct claims */
 	struct map writes;			     /* struct write */
+	struct map gone;			     /* struct gone: removed by us, and the store has not told yet */
 	struct claims_list dirty;
 	struct write_list live, bulk, flying;
+	bool loading; /* between KV_BEGIN and KV_END */
 	bool electing;
 	bool not_ours; /* the leader has our name, and another lease */
 	unsigned int n_flying;
@@ -94,6 +96,8 @@ void pm_on_event(void *arg, unsigned int watch, enum kv_event what, const char *
 		 int64_t revision, bool leased);
 void pm_value_set(struct pm *m, const char *key, const char *text, int64_t revision, bool leased);
 void pm_value_gone(struct pm *m, const char *key);
+/* We wrote it (NULL: removed it): what the store tells of earlier revisions is old. */
+void pm_value_written(struct pm *m, const char *key, const char *text, int64_t revision);
 void pm_state_free(struct pm *m);
 struct map *pm_map_of(struct pm *m, const char *key);
 

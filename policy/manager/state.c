@@ -143,6 +143,45 @@ void pm_value_gone(struct pm *m, const char *key)
 		remove_value(m, map, v);
 }
 
+struct gone {
+	struct map_entry entry; /* first */
+	int64_t revision;
+};
+
+void pm_value_written(struct pm *m, const char *key, const char *text, int64_t revision)
+{
+	struct map *map = pm_map_of(m, key);
+	struct value *v = map ? map_find(map, key) : NULL;
+	struct gone *gone;
+
+	if (v && v->revision > revision)
+		return; /* somebody wrote after us, and the store told already */
+	if (text) {
+		pm_value_set(m, key, text, revision, false);
+	} else if (v) {
+		remove_value(m, map, v);
+		gone = map_make(&m->gone, key, sizeof(*gone));
+		if (gone)
+			gone->revision = revision;
+	}
+}
+
+/* Is what the store tells older than what we wrote? While all is loaded anew anything may come. */
+static bool is_old(struct pm *m, const char *key, int64_t revision)
+{
+	struct map *map = pm_map_of(m, key);
+	const struct value *v = map ? map_find(map, key) : NULL;
+	struct gone *gone = m->gone.n ? map_find(&m->gone, key) : NULL;
+
+	if (m->loading)
+		return false;
+	if (gone && revision < gone->revision)
+		return true;
+	if (gone)
+		map_remove(&m->gone, gone);
+	return v && revision < v->revision;
+}
+
 /* ---- the store speaks ---- */
 
 static void mark(struct pm *m, struct map *map)
@@ -179,14 +218,19 @@ void pm_on_event(void *arg, unsigned int watch, enum kv_event what, const char *
 
 	if (what == KV_BEGIN) {
 		all_of(m, mark);
+		map_free(&m->gone);
+		m->loading = true;
 		*m->info.leader_id = '\0';
 	} else if (what == KV_END) {
 		all_of(m, sweep);
 		m->info.synced = true;
+		m->loading = false;
 		pm_judge_all(m);
 	} else if (strcmp(key, PM_LEADER) == 0) {
 		str_copy(m->info.leader_id, sizeof(m->info.leader_id), value ? value : "");
 		m->not_ours = false;
+	} else if (is_old(m, key, revision)) {
+		log_debug("%s: revision %lld is old", key, (long long)revision);
 	} else if (what == KV_PUT) {
 		pm_value_set(m, key, value, revision, leased);
 	} else {
@@ -211,5 +255,6 @@ void pm_state_free(struct pm *m)
 	while ((c = map_next(&m->claims, c)))
 		free(c->list);
 	map_free(&m->claims);
+	map_free(&m->gone);
 	map_free(&m->macs);
 }

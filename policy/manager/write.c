@@ -134,10 +134,7 @@ const void *pm_write_object(struct write *w, enum object_kind kind)
 static void landed(struct pm *m, struct write *w)
 {
 	/* Known before the store tells: what is judged meanwhile is judged by it. */
-	if (w->value)
-		pm_value_set(m, w->entry.key, w->value, 0, false);
-	else
-		pm_value_gone(m, w->entry.key);
+	pm_value_written(m, w->entry.key, w->value, kv_written(m->kv));
 }
 
 static void on_written(void *arg, int r, const char *text)

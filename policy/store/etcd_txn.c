@@ -290,6 +290,7 @@ void etcd_txn_done(struct request *q, const struct etcd_reply *reply)
 	struct txn *t = TAKE(q->txn);
 	int r = reply->succeeded ? 0 : 1;
 
+	q->e->kv.written = reply->revision;
 	if (reply->code == CODE_NOT_FOUND && strstr(reply->text, "lease")) {
 		if (t->lease == q->e->lease) /* not the one before */
 			etcd_lease_lost(q->e);

@@ -40,6 +40,11 @@ int kv_txn(struct kv *kv, enum kv_condition condition, const char *key, const st
 	return kv->ops->txn(kv, condition, key, ops, n, fn, arg);
 }
 
+int64_t kv_written(const struct kv *kv)
+{
+	return kv->written;
+}
+
 void kv_pause(struct kv *kv, bool paused)
 {
 	kv->paused = paused;

@@ -98,6 +98,8 @@ typedef void (*kv_done_fn)(void *arg, int r, const char *text);
 /* All operations or none; strings are copied. @param key of the condition. @return 0: fn follows; -E2BIG, -ENOMEM. */
 int kv_txn(struct kv *kv, enum kv_condition condition, const char *key, const struct kv_op *ops, unsigned int n,
 	   kv_done_fn fn, void *arg);
+/* In the callback of a transaction that was done (r 0): its revision. */
+int64_t kv_written(const struct kv *kv);
 
 /*
  * An owner that cannot take more for now: no event() comes until it says otherwise, but those that were read already

@@ -26,6 +26,7 @@ struct kv {
 	struct kv_counters counters;
 	char where[PATH_SIZE];
 	bool paused; /* no events, kv_pause() */
+	int64_t written; /* kv_written() */
 };
 
 extern const struct kv_ops kv_etcd, kv_sqlite;

@@ -61,6 +61,7 @@ struct txn {
 	kv_done_fn fn;
 	void *arg;
 	int r;
+	int64_t revision;
 	char text[256];
 };
 
@@ -156,7 +157,7 @@ static bool holds(struct local *l, enum kv_condition condition, const char *key)
 
 /* @return 0, 1: the condition does not hold, -errno. */
 static int apply(struct local *l, enum kv_condition condition, const char *key, const struct kv_op *ops,
-		 unsigned int n)
+		 unsigned int n, int64_t *ret_revision)
 {
 	int r = run(l, "BEGIN IMMEDIATE");
 
@@ -169,6 +170,7 @@ static int apply(struct local *l, enum kv_condition condition, const char *key, 
 	r = done(bound(l, ST_BUMP, NULL, 0));
 	for (unsigned int i = 0; i < n && r == 0; i++)
 		r = write_op(l, &ops[i]);
+	*ret_revision = number(l->st[ST_REVISION], 0);
 	if (r == 0)
 		r = run(l, "COMMIT");
 	if (r < 0)
@@ -191,7 +193,7 @@ static int local_txn(struct kv *kv, enum kv_condition condition, const char *key
 		return -ENOMEM;
 	t->fn = fn;
 	t->arg = arg;
-	t->r = apply(l, condition, key, ops, n);
+	t->r = apply(l, condition, key, ops, n, &t->revision);
 	if (t->r < 0)
 		str_copy(t->text, sizeof(t->text), sqlite3_errmsg(l->db));
 	kv->counters.txns++;
@@ -205,6 +207,7 @@ static void tell_done(struct local *l)
 
 	while ((t = STAILQ_FIRST(&l->done))) {
 		STAILQ_REMOVE_HEAD(&l->done, link);
+		l->kv.written = t->revision;
 		if (t->fn)
 			t->fn(t->arg, t->r, t->text);
 		free(t);

@@ -150,27 +150,34 @@ static bool belongs(const struct subscription_entry *s, const char *key)
 	return s->prefix ? strncmp(key, s->entry.key, n) == 0 : strcmp(key, s->entry.key) == 0;
 }
 
-static void put(struct distribution *d, struct subscription_entry *s, const char *key, const char *text)
+static void apply_text(struct distribution *d, struct remote *remote, const char *text)
 {
-	struct remote *remote = map_make(&d->remote, key, sizeof(*remote));
 	enum object_kind kind;
 	union object_spec spec;
 	struct errbuf err;
-	int r;
+	int r = pm_object_read(remote->entry.key, text, &kind, &spec, &err);
 
-	if (!remote)
-		return;
-	remote->generation = s->generation;
-	r = pm_object_read(key, text, &kind, &spec, &err);
 	if (r == -ENOENT) {
 		apply_other(d, remote, text);
 	} else if (r < 0) {
 		settle(d, remote);
 		d->info.refused++;
-		log_warning("policy store: %s: %s, ignored", key, err.text);
+		log_warning("policy store: %s: %s, ignored", remote->entry.key, err.text);
 	} else if (!is_self(d, kind, &spec)) {
 		apply(d, remote, text, kind, &spec);
 	}
+}
+
+static void put(struct distribution *d, struct subscription_entry *s, const char *key, const char *text,
+		int64_t revision)
+{
+	struct remote *remote = map_make(&d->remote, key, sizeof(*remote));
+
+	if (!remote)
+		return;
+	remote->generation = s->generation;
+	if (!distribution_is_late(d, key, text, revision))
+		apply_text(d, remote, text);
 }
 
 /* Policy cannot let go of it yet: a subnet with a port in it. The key stays, as gone. */
@@ -219,9 +226,6 @@ static void drop(struct distribution *d, struct remote *remote)
 static void retry(struct distribution *d, bool gone)
 {
 	struct remote *remote = map_next(&d->remote, NULL), *next;
-	union object_spec spec;
-	enum object_kind kind;
-	struct errbuf err;
 
 	for (; remote && d->retries; remote = next) {
 		next = map_next(&d->remote, remote);
@@ -229,12 +233,9 @@ static void retry(struct distribution *d, bool gone)
 			drop(d, remote);
 		} else if (!gone && remote->refused) {
 			CLEANUP_FREE char *text = strdup(remote->refused);
-			int r = text ? pm_object_read(remote->entry.key, text, &kind, &spec, &err) : -ENOMEM;
 
-			if (r == 0)
-				apply(d, remote, text, kind, &spec);
-			else if (r == -ENOENT)
-				apply_other(d, remote, text);
+			if (text)
+				apply_text(d, remote, text);
 		}
 	}
 }
@@ -250,8 +251,18 @@ static void retry_all(struct distribution *d)
 	retry(d, false);
 }
 
-/* What was there before and did not come again. */
-static void sweep(struct distribution *d, const struct subscription_entry *s)
+void distribution_late(struct distribution *d, const char *key, const char *text)
+{
+	struct remote *remote = map_find(&d->remote, key);
+
+	if (remote && text)
+		apply_text(d, remote, text);
+	else if (remote)
+		drop(d, remote);
+}
+
+/* What was there before and did not come again. @param revision of what did come; 0: all of it goes. */
+static void sweep(struct distribution *d, const struct subscription_entry *s, int64_t revision)
 {
 	struct remote *remote = s->prefix ? map_next(&d->remote, NULL) : map_find(&d->remote, s->entry.key), *next;
 
@@ -261,8 +272,10 @@ static void sweep(struct distribution *d, const struct subscription_entry *s)
 		return;
 	for (; remote; remote = next) {
 		next = map_next(&d->remote, remote);
-		if (remote->generation != s->generation && !remote->gone && belongs(s, remote->entry.key))
-			drop(d, remote);
+		if (remote->generation == s->generation || remote->gone || !belongs(s, remote->entry.key) ||
+		    (revision && distribution_is_late(d, remote->entry.key, NULL, revision)))
+			continue;
+		drop(d, remote);
 	}
 }
 
@@ -299,6 +312,7 @@ static void compare_all(struct distribution *d, unsigned int lease)
 	struct subscription_entry *s = NULL;
 
 	d->lease = lease;
+	distribution_claims_forget(d);
 	while ((s = map_next(&d->subscriptions, s))) {
 		if (!s->prefix || !s->loaded)
 			continue;
@@ -319,7 +333,8 @@ static void confirm(struct distribution *d)
 	d->lease = 0;
 }
 
-static void on_news(void *arg, enum link_news what, unsigned int number, const char *key, const char *text)
+static void on_news(void *arg, enum link_news what, unsigned int number, const char *key, const char *text,
+		    int64_t revision)
 {
 	struct distribution *d = arg;
 	struct subscription_entry *s;
@@ -333,6 +348,10 @@ static void on_news(void *arg, enum link_news what, unsigned int number, const c
 		compare_all(d, number);
 		return;
 	}
+	if (what == LINK_SAID) {
+		distribution_claim_said(d, key, revision);
+		return;
+	}
 	s = by_number(d, number);
 	if (!s)
 		return; /* not followed any more */
@@ -344,15 +363,15 @@ static void on_news(void *arg, enum link_news what, unsigned int number, const c
 		s->loaded = false;
 		break;
 	case LINK_PUT:
-		put(d, s, key, text);
+		put(d, s, key, text, revision);
 		break;
 	case LINK_DELETE:
 		remote = map_find(&d->remote, key);
-		if (remote)
+		if (remote && !distribution_is_late(d, key, NULL, revision))
 			drop(d, remote);
 		break;
 	default:
-		sweep(d, s);
+		sweep(d, s, revision);
 		d->loading -= !s->loaded;
 		s->loaded = true;
 		distribution_look(d);
@@ -416,7 +435,7 @@ static void want_sibling(struct distribution *d, const char *key)
 static void unfollow(struct distribution *d, struct subscription_entry *s)
 {
 	s->generation = ++d->generations;
-	sweep(d, s);
+	sweep(d, s, 0);
 	link_unsubscribe(d->link, s->number);
 	d->loading -= !s->loaded;
 	if (d->last == s)
@@ -458,6 +477,7 @@ static void look(struct distribution *d)
 			unfollow(d, s);
 	}
 	prune(d);
+	distribution_claims_end(d);
 	retry_all(d);
 	confirm(d);
 	distribution_publish(d);
@@ -588,6 +608,7 @@ struct distribution *distribution_free(struct distribution *d)
 	map_free(&d->published);
 	map_free(&d->remote);
 	map_free(&d->domains);
+	distribution_claims_forget(d);
 	map_free(&d->subscriptions);
 	free(d);
 	return NULL;

@@ -35,6 +35,7 @@ struct news {
 	enum link_news what;
 	unsigned int subscription;
 	char *key, *text;
+	int64_t revision;
 };
 
 STAILQ_HEAD(order_list, order);
@@ -47,6 +48,7 @@ struct publication {
 	char *value;		/* NULL: to be deleted */
 	bool unsaid, flying;	/* in the lists */
 	bool claim, held;	/* a claim of an earlier lease: not said before the owner has looked */
+	bool fresh;		/* a claim of this lease: the owner is told when it is said */
 };
 
 TAILQ_HEAD(publication_list, publication);
@@ -84,7 +86,8 @@ struct link {
 
 /* ---- store thread: news ---- */
 
-static void post(struct link *l, enum link_news what, unsigned int subscription, const char *key, const char *text)
+static void post(struct link *l, enum link_news what, unsigned int subscription, const char *key, const char *text,
+		 int64_t revision)
 {
 	struct news *n = calloc(1, sizeof(*n));
 	uint64_t one = 1;
@@ -102,6 +105,7 @@ static void post(struct link *l, enum link_news what, unsigned int subscription,
 	}
 	n->what = what;
 	n->subscription = subscription;
+	n->revision = revision;
 	pthread_mutex_lock(&l->lock);
 	STAILQ_INSERT_TAIL(&l->news, n, link);
 	if (l->n_news++ == 0)
@@ -122,7 +126,7 @@ static void on_event(void *arg, unsigned int watch, enum kv_event what, const ch
 	struct link *l = arg;
 
 	if (watch < l->n_watches && l->watch_of[watch])
-		post(l, news[what], l->watch_of[watch] - 1, key, value);
+		post(l, news[what], l->watch_of[watch] - 1, key, value, revision);
 }
 
 static void on_state(void *arg, bool up, const char *text)
@@ -130,7 +134,7 @@ static void on_state(void *arg, bool up, const char *text)
 	struct link *l = arg;
 
 	l->up = up;
-	post(l, up ? LINK_UP : LINK_DOWN, 0, NULL, text);
+	post(l, up ? LINK_UP : LINK_DOWN, 0, NULL, text, 0);
 }
 
 /* ---- store thread: what we publish ---- */
@@ -161,6 +165,7 @@ static void hold(struct link *l, struct publication *p)
 {
 	l->n_held += !p->held;
 	p->held = true;
+	p->fresh = false;
 	if (!p->unsaid)
 		return;
 	p->unsaid = false;
@@ -184,7 +189,7 @@ static void on_lease(void *arg)
 		else
 			unsay(l, p, false);
 	}
-	post(l, LINK_LEASE, l->leases, NULL, NULL);
+	post(l, LINK_LEASE, l->leases, NULL, NULL, 0);
 }
 
 /* The owner knows the store as it was after this lease began; claims that are left hold. */
@@ -228,6 +233,8 @@ static void on_said(void *arg, int r, const char *text)
 		p->flying = false;
 		if (again && !p->held)
 			unsay(l, p, true);
+		if (r == 0 && p->fresh && p->value && !p->unsaid)
+			post(l, LINK_SAID, 0, p->entry.key, NULL, kv_written(l->kv));
 		if (!p->value && !p->unsaid)
 			map_remove(&l->publications, p);
 	}
@@ -270,6 +277,7 @@ static void publish(struct link *l, struct order *o)
 	free(p->value);
 	p->value = TAKE(o->value);
 	p->claim = o->claim;
+	p->fresh = o->claim;
 	if (o->held && p->value)
 		hold(l, p);
 	else
@@ -397,7 +405,7 @@ static int on_news(sd_event_source *s, int fd, uint32_t events, void *userdata)
 		kv_wakeup(l->kv);
 	while ((n = STAILQ_FIRST(&list))) {
 		STAILQ_REMOVE_HEAD(&list, link);
-		l->fn(l->arg, n->what, n->subscription, n->key, n->text);
+		l->fn(l->arg, n->what, n->subscription, n->key, n->text, n->revision);
 		news_free(n);
 	}
 	return 0;

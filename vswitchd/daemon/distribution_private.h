@@ -44,6 +44,8 @@ struct distribution {
 	unsigned int numbers, loading;
 	unsigned int lease; /* claims wait for its confirmation; 0: none do */
 	uint64_t generations;
+	struct map claims;    /* distribution_claims.c */
+	bool claims_over;     /* one of them is */
 	unsigned int retries; /* keys that are refused or gone */
 	bool retry;	      /* something was removed since they were tried */
 	bool pruned;
@@ -61,6 +63,18 @@ int distribution_members(struct distribution *d, struct remote *remote, const ch
 void distribution_look(struct distribution *d);
 /* A learned record. @param held of an earlier run. @return 0, -errno. */
 int distribution_claim(struct distribution *d, const struct record_spec *rec, bool removed, bool held);
+/* A claim is new, or has ceased to be; the key is the record's. */
+void distribution_claim_made(struct distribution *d, const char *key);
+void distribution_claim_taken_back(struct distribution *d, const char *key);
+/* It is in the store; the key is the one that was published. */
+void distribution_claim_said(struct distribution *d, const char *learned, int64_t revision);
+/* Is what the store says older than our claim? Then it is put by. @param text NULL: the record is gone. */
+bool distribution_is_late(struct distribution *d, const char *key, const char *text, int64_t revision);
+/* What was put by and counts now, by distribution_late(). */
+void distribution_claims_end(struct distribution *d);
+void distribution_late(struct distribution *d, const char *key, const char *text);
+/* Everything is compared anew, or it is the end. */
+void distribution_claims_forget(struct distribution *d);
 /* Say what has changed of this host. */
 void distribution_publish(struct distribution *d);
 

@@ -72,15 +72,19 @@ void distribution_publish(struct distribution *d)
 
 int distribution_claim(struct distribution *d, const struct record_spec *rec, bool removed, bool held)
 {
-	char key[KV_KEY_MAX], text[OBJECT_LINE_MAX];
+	char key[KV_KEY_MAX], record[KV_KEY_MAX], text[OBJECT_LINE_MAX];
 	struct record_spec said = *rec;
 
 	str_copy(said.host, sizeof(said.host), d->m->settings.host_id);
 	said.type = RECORD_DYNAMIC;
-	if (pm_learned_key(&said, key, sizeof(key)) < 0)
+	if (pm_learned_key(&said, key, sizeof(key)) < 0 || pm_key(OBJECT_RECORD, &said, record, sizeof(record)) < 0)
 		return -EINVAL;
-	if (removed)
+	if (removed) {
+		distribution_claim_taken_back(d, record);
 		return link_claim(d->link, key, NULL, false);
+	}
+	if (!held)
+		distribution_claim_made(d, record);
 	if (field_write(object_types[OBJECT_RECORD].fields, &said, text, sizeof(text)) < 0)
 		return -ENOSPC;
 	return link_claim(d->link, key, text, held);

@@ -166,6 +166,7 @@ int storectl_notes(struct storectl *s, storectl_note_fn fn, void *arg, struct er
 static struct manager m;
 static struct port port;
 static struct distribution *d;
+static int64_t at; /* revision of what is told */
 
 int objects_apply_set(struct manager *manager, enum object_kind kind, const void *spec, enum origin origin,
 		      struct errbuf *err)
@@ -224,7 +225,7 @@ static void begin(void)
 	struct errbuf err = { "" };
 
 	assert_int_equal(distribution_new(&m, &d, &err), 0);
-	net.fn(net.arg, LINK_UP, 0, NULL, "here");
+	net.fn(net.arg, LINK_UP, 0, NULL, "here", 0);
 	on_event(&(struct event){ 0 }, on_event_arg);
 	turn();
 }
@@ -239,6 +240,7 @@ static void stop(void)
 static int setup(void **state)
 {
 	n_notes = n_note_writes = 0;
+	at = 1;
 	start();
 	begin();
 	return 0;
@@ -261,7 +263,7 @@ static void news(enum link_news what, const char *followed, const char *key, con
 	const struct pair *p = find(net.followed, net.n_followed, followed);
 
 	assert_non_null(p);
-	net.fn(net.arg, what, p->number, key, value);
+	net.fn(net.arg, what, p->number, key, value, at);
 	turn();
 }
 
@@ -367,6 +369,89 @@ static void test_hosts_are_given_up(void **state)
 	assert_false(knows_host("h3"));
 }
 
+static const char *host_of(const char *ca)
+{
+	static struct record_spec rec;
+	enum origin origin;
+
+	rec = (struct record_spec){ .vsid = 5001 };
+	assert_int_equal(parse_ip(ca, &rec.ca), 0);
+	return policy_get(m.policy, OBJECT_RECORD, &rec, &origin) < 0 ? "" : rec.host;
+}
+
+#define RECORD(host) "vsid=5001 ca=10.0.0.9 mac=02:00:00:00:00:09 type=dynamic host=" host
+#define RECORD_KEY "vsid/5001/ca/10.0.0.9"
+
+static void claim(bool removed)
+{
+	union object_spec s;
+	struct errbuf err;
+
+	object_default(OBJECT_RECORD, &s);
+	assert_int_equal(field_read(object_types[OBJECT_RECORD].fields, &s, RECORD("h1"), &err), 0);
+	assert_true(policy_set(m.policy, OBJECT_RECORD, &s, ORIGIN_MANAGER, &err) >= 0);
+	assert_int_equal(distribution_learned(d, &s.record, removed), 0);
+	turn();
+}
+
+static void said(int64_t revision)
+{
+	net.fn(net.arg, LINK_SAID, 0, "learned/h1/5001/10.0.0.9", NULL, revision);
+	turn();
+}
+
+/* What the store had before this host claimed an address is no answer to the claim. */
+static void test_late_words(void **state)
+{
+	load_subnet();
+	news(LINK_END, SUBNET, NULL, NULL);
+	at = 5;
+	news(LINK_PUT, SUBNET, RECORD_KEY, RECORD("h3"));
+	assert_string_equal(host_of("10.0.0.9"), "h3");
+	claim(false);
+	at = 8;
+	news(LINK_PUT, SUBNET, RECORD_KEY, RECORD("h4")); /* on its way when we claimed */
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	said(10);
+	at = 9;
+	news(LINK_PUT, SUBNET, RECORD_KEY, RECORD("h3"));
+	news(LINK_DELETE, SUBNET, RECORD_KEY, NULL);
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	news(LINK_BEGIN, SUBNET, NULL, NULL); /* a load of the state before */
+	news(LINK_PUT, SUBNET, "vsid/5001/subnet", "vsid=5001 rdid=t1 gateways=[10.0.0.1/24]");
+	news(LINK_END, SUBNET, NULL, NULL);
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	at = 11;
+	news(LINK_PUT, SUBNET, RECORD_KEY, RECORD("h4")); /* and this is an answer */
+	assert_string_equal(host_of("10.0.0.9"), "h4");
+}
+
+/* The answer may be faster than the word that the claim is in the store; and a claim may be taken back. */
+static void test_late_words_count(void **state)
+{
+	load_subnet();
+	news(LINK_END, SUBNET, NULL, NULL);
+	claim(false);
+	at = 11;
+	news(LINK_PUT, SUBNET, RECORD_KEY, RECORD("h4"));
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	said(10);
+	assert_string_equal(host_of("10.0.0.9"), "h4");
+
+	claim(false);
+	at = 12;
+	news(LINK_PUT, SUBNET, RECORD_KEY, RECORD("h3"));
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	claim(true);
+	assert_string_equal(host_of("10.0.0.9"), "h3");
+
+	claim(false);
+	news(LINK_DELETE, SUBNET, RECORD_KEY, NULL);
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	claim(true);
+	assert_string_equal(host_of("10.0.0.9"), "");
+}
+
 static int group_setup(void **state)
 {
 	log_set_level(LOG_ERR - 1);
@@ -385,6 +470,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_members, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_members_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hosts_are_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_words, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_words_count, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -76,7 +76,8 @@ static struct {
 	unsigned int puts, ends, leases;
 } host;
 
-static void on_news(void *arg, enum link_news what, unsigned int subscription, const char *key, const char *text)
+static void on_news(void *arg, enum link_news what, unsigned int subscription, const char *key, const char *text,
+		    int64_t revision)
 {
 	host.puts += what == LINK_PUT;
 	host.ends += what == LINK_END;

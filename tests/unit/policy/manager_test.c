@@ -433,6 +433,33 @@ static void test_mac_goes_along(void **state)
 	assert_non_null(strstr(value_of(&hosts[0], "vsid/5001/mac/" MAC_A), "type=l2only"));
 }
 
+/* News of the store from before what we wrote do not undo it. */
+static void test_old_news(void **state)
+{
+	const char *key = "vsid/5001/ca/10.0.0.7", *old = "vsid=5001 ca=10.0.0.7 mac=" MAC_A " host=h7";
+	struct pm *m = managers[0];
+	int64_t revision;
+
+	assert_int_equal(set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.7 mac=" MAC_B " host=h9"), 0);
+	revision = ((struct value *)map_find(&m->policy, key))->revision;
+	assert_true(revision > 0);
+	pm_on_event(m, 0, KV_PUT, key, old, revision - 1, false);
+	assert_non_null(strstr(((struct value *)map_find(&m->policy, key))->text, "host=h9"));
+	pm_on_event(m, 0, KV_DELETE, key, NULL, revision - 1, false);
+	assert_non_null(map_find(&m->policy, key));
+	pm_value_written(m, key, NULL, revision + 10);
+	pm_on_event(m, 0, KV_PUT, key, old, revision + 9, false);
+	assert_null(map_find(&m->policy, key));
+	pm_on_event(m, 0, KV_PUT, key, old, revision + 11, false);
+	assert_non_null(map_find(&m->policy, key));
+	pm_value_written(m, key, NULL, revision + 10); /* somebody was faster */
+	assert_non_null(map_find(&m->policy, key));
+	pm_on_event(m, 0, KV_BEGIN, NULL, NULL, 0, false); /* restored from a copy */
+	pm_on_event(m, 0, KV_PUT, key, "vsid=5001 ca=10.0.0.7 mac=" MAC_A " host=h8", revision - 1, false);
+	assert_non_null(strstr(((struct value *)map_find(&m->policy, key))->text, "host=h8"));
+	m->loading = false;
+}
+
 /* Two guests with one MAC: its record is where the later one is, and does not go to and fro. */
 static void test_mac_at_two_hosts(void **state)
 {
@@ -706,6 +733,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_quota, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mac_goes_along, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mac_at_two_hosts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_old_news, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_taken_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_host, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_host_is_back, setup, teardown),
