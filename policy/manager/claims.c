@@ -11,6 +11,9 @@
 #include "base/str.h"
 #include "policy/manager/manager_private.h"
 
+/* A host that has not said so yet says so soon: nothing to tell it. */
+static const char no_port[] = "the host has no port there";
+
 /* The address of a host that lives ceased to be; or the host did, and the store is about to say so. */
 #define GONE_MS 300
 
@@ -139,6 +142,8 @@ void pm_claim_changed(struct pm *m, struct value *learned, bool gone)
 			c->list[i--] = c->list[--c->n];
 	if (!gone && learned->spec)
 		(void)add_claim(c, learned);
+	else if (gone)
+		pm_refusal(m, learned->entry.key, NULL);
 	pm_make_dirty(m, c);
 }
 
@@ -153,7 +158,7 @@ static const char *refuse(struct pm *m, const struct record_spec *rec)
 	if (!s->learning || s->external)
 		return "its subnet does not learn";
 	if (!pm_is_attached(m, rec->host, rec->vsid))
-		return "the host has no port there";
+		return no_port;
 	for (unsigned int i = 0; i < s->n_gateways; i++) {
 		if (ip_equal(&s->gateways[i].addr, &rec->ca))
 			return "it is a gateway's";
@@ -165,28 +170,29 @@ static const char *refuse(struct pm *m, const struct record_spec *rec)
 	return same_family && !inside ? "it is outside of the subnet's prefixes" : NULL;
 }
 
-/* May its MAC be there, and have one address more? */
-static bool has_room(struct pm *m, const struct mac_count *c, const struct record_spec *rec, bool more)
+/* May its MAC be there, and have one address more? @return why not. */
+static const char *no_room(struct pm *m, const struct mac_count *c, const struct record_spec *rec, bool more)
 {
 	if (c->fixed && strcmp(c->host, rec->host) != 0) { /* static beats dynamic */
 		m->info.conflicts++;
-		return false;
+		return "a static record of the MAC names another host";
 	}
 	if (more && c->n + c->pending >= m->config.mac_quota) {
 		m->info.refused_quota++;
-		return false;
+		return "the MAC has as many addresses as it may";
 	}
-	return true;
+	return NULL;
 }
 
 /* The last claim that counts. */
-static const struct value *best_claim(struct pm *m, const struct claims *c)
+static struct value *best_claim(struct pm *m, const struct claims *c)
 {
-	const struct value *best = NULL;
+	struct value *best = NULL;
 	const char *why;
 
 	for (unsigned int i = 0; i < c->n; i++) {
 		why = refuse(m, c->list[i]->spec);
+		c->list[i]->why = why == no_port ? NULL : why;
 		if (why) {
 			m->info.refused_subnet++;
 			log_debug("%s: refused: %s", c->list[i]->entry.key, why);
@@ -240,7 +246,7 @@ static void take_mac_along(struct pm *m, struct mac_count *c, const struct value
 		(void)pm_write(m, key, text, true, NULL, NULL);
 }
 
-static void accept_claim(struct pm *m, struct claims *claims, const char *key, const struct value *claim,
+static void accept_claim(struct pm *m, struct claims *claims, const char *key, struct value *claim,
 			 const struct record_spec *now)
 {
 	struct record_spec rec = *(const struct record_spec *)claim->spec;
@@ -258,7 +264,8 @@ static void accept_claim(struct pm *m, struct claims *claims, const char *key, c
 		take_mac_along(m, c, claim);
 		return;
 	}
-	if (!has_room(m, c, &rec, more)) {
+	claim->why = no_room(m, c, &rec, more);
+	if (claim->why) {
 		pm_mac_refuses(m, c, claims);
 		return;
 	}
@@ -280,27 +287,43 @@ static void abandon(struct pm *m, const char *key, const struct record_spec *now
 	pm_goes(m, key, v && v->spec ? v : NULL, host_lives(m, now->host, now->vsid));
 }
 
+/* What an administrator has said of the address stands. */
+static const char *against_static(struct pm *m, const struct record_spec *claim, const struct record_spec *now)
+{
+	if (!mac_equal(&claim->mac, &now->mac)) {
+		m->info.conflicts++;
+		return "a static record names another MAC";
+	}
+	return strcmp(claim->host, now->host) ? "a static record names another host" : NULL;
+}
+
+static void settle(struct pm *m, struct claims *c, const char *key, struct value *best)
+{
+	struct record_spec now;
+	bool known = present(m, key, &now);
+
+	if (known && now.type != RECORD_DYNAMIC) {
+		if (best)
+			best->why = against_static(m, best->spec, &now);
+	} else if (best) {
+		accept_claim(m, c, key, best, known ? &now : NULL);
+	} else if (known) {
+		abandon(m, key, &now);
+	}
+}
+
 static void judge(struct pm *m, struct claims *c)
 {
-	const struct value *best = best_claim(m, c);
 	const char *ca = strchr(c->entry.key, '/');
 	char key[KV_KEY_MAX];
-	struct record_spec now;
-	bool known;
 
 	pm_mac_refuses(m, NULL, c);
 	if (!ca)
 		return;
 	snprintf(key, sizeof(key), "vsid/%.*s/ca/%s", (int)(ca - c->entry.key), c->entry.key, ca + 1);
-	known = present(m, key, &now);
-	if (known && now.type != RECORD_DYNAMIC) {
-		m->info.conflicts += best && !mac_equal(&((struct record_spec *)best->spec)->mac, &now.mac);
-		return;
-	}
-	if (best)
-		accept_claim(m, c, key, best, known ? &now : NULL);
-	else if (known)
-		abandon(m, key, &now);
+	settle(m, c, key, best_claim(m, c));
+	for (unsigned int i = 0; i < c->n; i++)
+		pm_refusal(m, c->list[i]->entry.key, c->list[i]->why);
 }
 
 void pm_judge(struct pm *m)
@@ -337,6 +360,7 @@ void pm_judge_all(struct pm *m)
 	while ((c = map_next(&m->claims, c)))
 		pm_make_dirty(m, c);
 	pm_members_all(m);
+	pm_refusals_all(m);
 	pm_judge(m);
 }
 

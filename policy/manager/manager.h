@@ -7,6 +7,7 @@
  *	host/<host>			PAs of a host, under its lease (administrators': without one)
  *	host/<host>/attached/<vsid>	it has ports there; under its lease
  *	learned/<host>/<vsid>/<ca>	a record as the host has learned it; under its lease
+ *	refused/<host>/<vsid>/<ca>	why that one does not count
  *	vsid/<vsid>/subnet, vsid/<vsid>/ca/<ca>, vsid/<vsid>/mac/<mac>
  *	vsid/<vsid>/member/<host>	that host has ports there
  *	vsid/<vsid>/members		the same as a list, while hosts have ports there that know only the list

@@ -19,6 +19,7 @@ struct value {
 	bool leased, marked, dying;
 	bool old;		/* attached: of an earlier version, which reads the list of members */
 	int64_t revision;
+	const char *why;	/* a claim: it does not count; NULL: it does, or another one counts more */
 	uint64_t expires;	/* ms; a record or member that nobody stands for goes then. 0: it stays */
 };
 
@@ -60,7 +61,7 @@ struct pm {
 	struct pm_config config;
 	struct kv *kv;
 	struct pm_info info;
-	struct map policy, hosts, attached, learned; /* struct value */
+	struct map policy, hosts, attached, learned, refused; /* struct value */
 	struct map macs;			     /* struct mac_count by "<vsid>/<mac>" */
 	struct map claims;			     /* struct claims */
 	struct map writes;			     /* struct write */
@@ -115,6 +116,11 @@ bool pm_host_lives(const struct pm *m, const char *host);
 void pm_goes(struct pm *m, const char *key, struct value *v, bool lives);
 void pm_stays(struct pm *m, struct value *v);
 void pm_expire(struct pm *m);
+
+/* ---- refusals.c ---- */
+/* The claim with this key does not count, or (NULL) it does or is gone. */
+void pm_refusal(struct pm *m, const char *claim, const char *why);
+void pm_refusals_all(struct pm *m); /* of claims that are not there any more */
 
 /* ---- members.c: hosts with ports in a subnet ---- */
 bool pm_is_attached(const struct pm *m, const char *host, uint32_t vsid);

@@ -12,6 +12,8 @@ struct map *pm_map_of(struct pm *m, const char *key)
 {
 	if (strncmp(key, "learned/", 8) == 0)
 		return &m->learned;
+	if (strncmp(key, "refused/", 8) == 0)
+		return &m->refused;
 	if (strncmp(key, "host/", 5) == 0)
 		return strchr(key + 5, '/') ? &m->attached : &m->hosts;
 	return strncmp(key, "vsid/", 5) == 0 || strncmp(key, "rd/", 3) == 0 ? &m->policy : NULL;
@@ -209,6 +211,7 @@ static void all_of(struct pm *m, void (*fn)(struct pm *m, struct map *map))
 	fn(m, &m->hosts);
 	fn(m, &m->attached);
 	fn(m, &m->learned);
+	fn(m, &m->refused);
 }
 
 void pm_on_event(void *arg, unsigned int watch, enum kv_event what, const char *key, const char *value,
@@ -240,10 +243,10 @@ void pm_on_event(void *arg, unsigned int watch, enum kv_event what, const char *
 
 void pm_state_free(struct pm *m)
 {
-	struct map *maps[] = { &m->policy, &m->hosts, &m->attached, &m->learned };
+	struct map *maps[] = { &m->policy, &m->hosts, &m->attached, &m->learned, &m->refused };
 	struct claims *c = NULL;
 
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
 		struct value *v = NULL;
 
 		while ((v = map_next(maps[i], v))) {

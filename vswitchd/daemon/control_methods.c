@@ -193,6 +193,8 @@ static struct json_object *object_reply(enum object_kind kind, const void *spec,
 
 	json_object_object_add(o, "object", fields_to_json(object_types[kind].fields, spec, true));
 	json_object_object_add(o, "origin", json_object_new_string(origin_names[info->origin]));
+	if (info->refused)
+		json_object_object_add(o, "refused", json_object_new_string(info->refused));
 	if (info->file) {
 		json_object_object_add(o, "file", json_object_new_string(info->file));
 		json_object_object_add(o, "line", json_object_new_int((int)info->line));

@@ -126,10 +126,10 @@ static void apply(struct distribution *d, struct remote *remote, const char *tex
 	keep(d, kind, spec, false);
 }
 
-/* What is no object: who has ports in a subnet, or which subnets a routing domain has. */
+/* What is no object: who has ports in a subnet, which subnets a routing domain has, which claims do not count. */
 static void apply_other(struct distribution *d, struct remote *remote, const char *text)
 {
-	int r = distribution_members(d, remote, text);
+	int r = distribution_refusal(d, remote, text) ? 0 : distribution_members(d, remote, text);
 
 	if (r == -ENOENT) {
 		(void)map_make(&d->domains, remote->entry.key, sizeof(struct map_entry));
@@ -462,10 +462,13 @@ static void look(struct distribution *d)
 {
 	struct subscription_entry *s = NULL, *next;
 	struct map_entry *domain = NULL;
+	char refusals[ID_SIZE + 16];
 
 	/* Of hosts those that a record or a member names: with the last one that goes the host is given up. */
 	while ((s = map_next(&d->subscriptions, s)))
 		s->wanted = !s->prefix && policy_host_named(d->m->policy, s->entry.key + 5);
+	snprintf(refusals, sizeof(refusals), "refused/%s/", d->m->settings.host_id);
+	distribution_want(d, refusals, true);
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
 		if (d->m->ports[i] && d->m->ports[i]->spec.vsid)
 			want_subnet(d, d->m->ports[i]->spec.vsid);

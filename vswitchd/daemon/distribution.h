@@ -31,6 +31,9 @@ struct distribution *distribution_free(struct distribution *d); /* NULL is allow
 /* A learned record is as it says (or, removed, is not any more). Nothing without a store. @return 0, -ENOMEM. */
 int distribution_learned(struct distribution *d, const struct record_spec *rec, bool removed);
 
+/* Why central policy does not take a record of this host; NULL: nothing is known against it. */
+const char *distribution_refused(const struct distribution *d, const struct record_spec *rec);
+
 void distribution_info(struct distribution *d, struct distribution_info *ret);
 
 #endif

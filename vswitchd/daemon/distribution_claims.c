@@ -46,23 +46,81 @@ void distribution_claim_taken_back(struct distribution *d, const char *key)
 		end(d, c);
 }
 
+/* "<what>/<host>/<vsid>/<ca>" to the key of the record. */
+static bool record_key(const char *learned, char key[KV_KEY_MAX])
+{
+	const char *host = strchr(learned, '/'), *vsid = host ? strchr(host + 1, '/') : NULL;
+	const char *ca = vsid ? strchr(vsid + 1, '/') : NULL;
+
+	return ca && snprintf(key, KV_KEY_MAX, "vsid/%.*s/ca%s", (int)(ca - vsid - 1), vsid + 1, ca) < KV_KEY_MAX;
+}
+
 void distribution_claim_said(struct distribution *d, const char *learned, int64_t revision)
 {
-	const char *vsid = strchr(learned, '/') ? strchr(strchr(learned, '/') + 1, '/') : NULL, *ca;
 	char key[KV_KEY_MAX];
-	struct claim *c;
+	struct claim *c = record_key(learned, key) ? map_find(&d->claims, key) : NULL;
 
-	ca = vsid ? strchr(vsid + 1, '/') : NULL;
-	if (!ca)
-		return;
-	snprintf(key, sizeof(key), "vsid/%.*s/ca%s", (int)(ca - vsid - 1), vsid + 1, ca);
-	c = map_find(&d->claims, key);
 	if (!c || c->over)
 		return;
 	c->revision = revision;
 	if (c->late && c->late_revision > revision)
 		end(d, c); /* the answer was faster */
 }
+
+/* ---- refusals ---- */
+
+static void tell(struct distribution *d, const struct record_spec *key, const char *why)
+{
+	char vsid[16], ca[IP_STR], mac[MAC_STR] = "";
+	struct record_spec rec = *key;
+	enum origin origin;
+	uint32_t at = MACV_MISS;
+
+	if (policy_get(d->m->policy, OBJECT_RECORD, &rec, &origin) == 0) {
+		format_mac(&rec.mac, mac);
+		at = policy_mac_lookup(d->m->policy, rec.vsid, mac_load(&rec.mac));
+	}
+	snprintf(vsid, sizeof(vsid), "%u", key->vsid);
+	manager_emit(d->m, EVENT_CUSTOMER_ADDRESS, "change", learn_change_names[LEARN_MISMATCH], "vsid", vsid, "ca",
+		     format_ip(&key->ca, ca), "mac", mac, "host", d->m->settings.host_id, "port",
+		     at != MACV_MISS && MACV_KIND(at) == MACV_LOCAL ? manager_port_id(d->m, MACV_INDEX(at)) : "",
+		     "reason", why, "rival", "", NULL);
+}
+
+bool distribution_refusal(struct distribution *d, struct remote *remote, const char *why)
+{
+	union object_spec spec;
+	enum object_kind kind;
+	char key[KV_KEY_MAX];
+	struct claim *c;
+
+	if (strncmp(remote->entry.key, "refused/", 8) != 0)
+		return false;
+	if (!record_key(remote->entry.key, key) || pm_key_read(key, &kind, &spec) < 0 || kind != OBJECT_RECORD ||
+	    (remote->said && strcmp(remote->said, why) == 0))
+		return true;
+	free(remote->said);
+	remote->said = strdup(why);
+	tell(d, &spec.record, why);
+	c = map_find(&d->claims, key);
+	if (c)
+		end(d, c); /* what was put by counts */
+	return true;
+}
+
+const char *distribution_refused(const struct distribution *d, const struct record_spec *rec)
+{
+	const struct remote *remote;
+	char ca[IP_STR], key[KV_KEY_MAX];
+
+	if (!d || !ip_is_set(&rec->ca) || strcmp(rec->host, d->m->settings.host_id) != 0)
+		return NULL;
+	snprintf(key, sizeof(key), "refused/%s/%u/%s", rec->host, rec->vsid, format_ip(&rec->ca, ca));
+	remote = map_find(&d->remote, key);
+	return remote ? remote->said : NULL;
+}
+
+/* ---- late words ---- */
 
 bool distribution_is_late(struct distribution *d, const char *key, const char *text, int64_t revision)
 {

@@ -12,7 +12,7 @@ struct remote {
 	struct map_entry entry; /* first */
 	uint64_t generation;	/* of the subscription when it came last */
 	char *members;		/* of a virtual subnet, that policy knows: "h1 h2" */
-	char *said;		/* the list that they are of; NULL: not all of it is done */
+	char *said;		/* the list that they are of; NULL: not all of it is done. A refusal: why */
 	bool kept;		/* a member that the local store has */
 	char *refused;		/* value that policy did not take; it may when others have gone */
 	bool gone;		/* from the store, but policy could not let go of it yet */
@@ -68,6 +68,8 @@ void distribution_claim_made(struct distribution *d, const char *key);
 void distribution_claim_taken_back(struct distribution *d, const char *key);
 /* It is in the store; the key is the one that was published. */
 void distribution_claim_said(struct distribution *d, const char *learned, int64_t revision);
+/* The manager says that a claim does not count. @return false: another key. */
+bool distribution_refusal(struct distribution *d, struct remote *remote, const char *why);
 /* Is what the store says older than our claim? Then it is put by. @param text NULL: the record is gone. */
 bool distribution_is_late(struct distribution *d, const char *key, const char *text, int64_t revision);
 /* What was put by and counts now, by distribution_late(). */

@@ -68,6 +68,7 @@ void manager_distribution_info(const struct manager *m, struct distribution_info
 /* Where an object comes from. `file` is NULL unless origin is config; valid until the next turn of the loop. */
 struct object_info {
 	enum origin origin;
+	const char *refused; /* a record of this host: why central policy does not take it. NULL: it may */
 	const char *file;
 	unsigned int line;
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "daemon/distribution.h"
 #include "daemon/manager_private.h"
 
 #define NEAREST_OF 4096
@@ -29,6 +30,8 @@ static void fill_origin(const struct manager *m, enum object_kind kind, const vo
 	if (!info)
 		return;
 	*info = (struct object_info){ .origin = origin };
+	if (kind == OBJECT_RECORD)
+		info->refused = distribution_refused(m->distribution, spec);
 	if (origin == ORIGIN_CONFIG)
 		config_index_find(m->index, kind, spec, &info->file, &info->line);
 }

@@ -180,8 +180,28 @@ int objects_apply_remove(struct manager *manager, enum object_kind kind, const v
 	return policy_remove(m.policy, kind, spec, origin, err);
 }
 
+static char told[256]; /* the last event of an address */
+
 void manager_emit(struct manager *manager, enum event_id id, ...)
 {
+	va_list ap;
+	const char *key;
+
+	if (id != EVENT_CUSTOMER_ADDRESS)
+		return;
+	told[0] = '\0';
+	va_start(ap, id);
+	while ((key = va_arg(ap, const char *))) {
+		size_t n = strlen(told);
+
+		snprintf(told + n, sizeof(told) - n, "%s=%s ", key, va_arg(ap, const char *));
+	}
+	va_end(ap);
+}
+
+const char *manager_port_id(const struct manager *manager, uint16_t index)
+{
+	return "p1";
 }
 
 static manager_event_fn on_event; /* something happened on this host */
@@ -365,7 +385,7 @@ static void test_hosts_are_given_up(void **state)
 	m.ports[0] = NULL;
 	on_event(&(struct event){ 0 }, on_event_arg);
 	turn();
-	assert_int_equal(net.n_followed, 0);
+	assert_int_equal(net.n_followed, 1); /* what it is refused */
 	assert_false(knows_host("h3"));
 }
 
@@ -452,6 +472,37 @@ static void test_late_words_count(void **state)
 	assert_string_equal(host_of("10.0.0.9"), "");
 }
 
+#define REFUSED "refused/h1/"
+
+/* The host says so once, shows it with the record, and believes what it had put by. */
+static void test_refused(void **state)
+{
+	struct record_spec rec = { .vsid = 5001, .host = "h1" };
+
+	assert_int_equal(parse_ip("10.0.0.9", &rec.ca), 0);
+	load_subnet();
+	news(LINK_END, SUBNET, NULL, NULL);
+	claim(false);
+	at = 8;
+	news(LINK_PUT, SUBNET, RECORD_KEY, RECORD("h4"));
+	said(10);
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	assert_null(distribution_refused(d, &rec));
+	at = 11;
+	news(LINK_PUT, REFUSED, "refused/h1/5001/10.0.0.9", "too many");
+	assert_string_equal(told, "change=policy-mismatch vsid=5001 ca=10.0.0.9 mac=02:00:00:00:00:09 host=h1 port= "
+				  "reason=too many rival= ");
+	assert_string_equal(distribution_refused(d, &rec), "too many");
+	assert_string_equal(host_of("10.0.0.9"), "h4");
+	told[0] = '\0';
+	news(LINK_PUT, REFUSED, "refused/h1/5001/10.0.0.9", "too many");
+	news(LINK_PUT, REFUSED, "refused/h1/nonsense", "x");
+	news(LINK_PUT, REFUSED, "refused/h1/5001/x", "x");
+	assert_string_equal(told, "");
+	news(LINK_DELETE, REFUSED, "refused/h1/5001/10.0.0.9", NULL);
+	assert_null(distribution_refused(d, &rec));
+}
+
 static int group_setup(void **state)
 {
 	log_set_level(LOG_ERR - 1);
@@ -472,6 +523,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hosts_are_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_words_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

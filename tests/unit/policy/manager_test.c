@@ -43,8 +43,6 @@ static void on_event(void *arg, unsigned int watch, enum kv_event what, const ch
 	unsigned int i = 0;
 
 	h->ends += what == KV_END;
-	if (what == KV_BEGIN)
-		h->n = 0;
 	if (!key)
 		return;
 	h->changes++;
@@ -159,7 +157,8 @@ static void start_host(unsigned int i)
 	if (kv_open(&c, &handlers, &hosts[i], &hosts[i].kv, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_true(kv_watch(hosts[i].kv, "vsid/", true) >= 0);
-	await(hosts[i].leases == 1 && hosts[i].ends == 1);
+	assert_true(kv_watch(hosts[i].kv, "refused/", true) >= 0);
+	await(hosts[i].leases == 1 && hosts[i].ends == 2);
 }
 
 static void say(unsigned int i, const char *key, const char *value)
@@ -357,6 +356,17 @@ static void test_refused(void **state)
 	assert_non_null(strstr(value_of(&hosts[0], "vsid/5001/ca/10.0.0.7"), "host=h9"));
 	assert_true(info_of(0).refused_quota >= 1);
 	assert_true(info_of(0).conflicts >= 1);
+	assert_string_equal(value_of(&hosts[0], "refused/h0/5001/10.0.0.1"), "it is a gateway's");
+	assert_string_equal(value_of(&hosts[0], "refused/h0/5001/10.0.0.7"), "a static record names another MAC");
+	assert_string_equal(value_of(&hosts[0], "refused/h0/5001/10.0.0.21"),
+			    "a static record of the MAC names another host");
+	assert_string_equal(value_of(&hosts[0], "refused/h0/5001/10.0.0.13"),
+			    "the MAC has as many addresses as it may");
+	assert_string_equal(value_of(&hosts[0], "refused/h0/5001/10.0.0.20"), "");
+	forget(0, "10.0.0.1");
+	forget(0, "10.0.0.10"); /* now there is room */
+	await(!*value_of(&hosts[0], "refused/h0/5001/10.0.0.1") && !*value_of(&hosts[0], "refused/h0/5001/10.0.0.13"));
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.13"));
 }
 
 static unsigned int addresses_of(const char *mac)
