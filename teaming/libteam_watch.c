@@ -251,9 +251,9 @@ static void join(struct tw_libteam *l)
 {
 	struct timespec at;
 
-	clock_gettime(CLOCK_REALTIME, &at);
+	clock_gettime(CLOCK_MONOTONIC, &at);
 	at.tv_sec += STOP_WAIT;
-	if (pthread_timedjoin_np(l->thread, NULL, &at) == 0)
+	if (pthread_clockjoin_np(l->thread, NULL, CLOCK_MONOTONIC, &at) == 0)
 		return;
 	pthread_cancel(l->thread);
 	pthread_join(l->thread, NULL);

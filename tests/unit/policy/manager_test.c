@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "etcd_server.h"
 #include "policy/manager/manager_private.h"
+#include "wall_clock.h"
 
 #define WAIT_MS 60000
 
@@ -21,6 +22,7 @@ static struct etcd_server server;
 static bool with_etcd;
 static char dir[64];
 static unsigned int roots;
+static uint32_t lease_s = 2;
 
 /* A host, or anybody who watches: the last value of every key. */
 struct host {
@@ -121,7 +123,7 @@ static void turn(void)
 		}                                                                      \
 	} while (0)
 
-static void configure(struct kv_config *c, uint32_t lease_s)
+static void configure(struct kv_config *c, uint32_t lease)
 {
 	memset(c, 0, sizeof(*c));
 	c->backend = with_etcd ? KV_ETCD : KV_SQLITE;
@@ -129,7 +131,7 @@ static void configure(struct kv_config *c, uint32_t lease_s)
 	str_copy(c->endpoints[0], sizeof(c->endpoints[0]), server.url);
 	snprintf(c->path, sizeof(c->path), "%s/m-%u.sqlite", dir, roots);
 	snprintf(c->root, sizeof(c->root), "/test/%u", roots);
-	c->lease_s = lease_s;
+	c->lease_s = lease;
 }
 
 static void start_manager(unsigned int i, uint32_t grace_ms)
@@ -138,7 +140,7 @@ static void start_manager(unsigned int i, uint32_t grace_ms)
 	struct pm_config c;
 
 	pm_defaults(&c);
-	configure(&c.store, 2);
+	configure(&c.store, lease_s);
 	snprintf(c.id, sizeof(c.id), "m%u", i);
 	c.grace_ms = grace_ms;
 	c.mac_quota = 3;
@@ -153,7 +155,7 @@ static void start_host(unsigned int i)
 	struct kv_config c;
 
 	memset(&hosts[i], 0, sizeof(hosts[i]));
-	configure(&c, 2);
+	configure(&c, lease_s);
 	if (kv_open(&c, &handlers, &hosts[i], &hosts[i].kv, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_true(kv_watch(hosts[i].kv, "vsid/", true) >= 0);
@@ -580,6 +582,56 @@ static void test_sleeping_manager(void **state)
 	assert_string_equal(value_of(&hosts[0], "vsid/6000/subnet"), "");
 }
 
+static int setup_patient(void **state)
+{
+	lease_s = 5;
+	return setup(state);
+}
+
+static int teardown_patient(void **state)
+{
+	lease_s = 2;
+	wall_clock_jump(0);
+	return teardown(state);
+}
+
+/*
+ * The wall clock of a host and of its manager jumps by an hour, forwards and backwards: no lease ends by it, no time of
+ * grace, no office, and nothing that was acknowledged is lost.
+ */
+static void test_clock_jumps(void **state)
+{
+	static const long jumps[] = { 3600, -3600, 0, -86400, 86400 };
+	char ca[IP_STR], key[64];
+
+	appear(1);
+	learn(1, "10.0.0.2", MAC_B);
+	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.2"));
+	say(1, "host/h1", NULL); /* as if its lease had ended */
+	say(1, "host/h1/attached/5001", NULL);
+	say(1, "learned/h1/5001/10.0.0.2", NULL);
+	await(info_of(0).attached == 1 && info_of(0).hosts == 1 && info_of(0).learned == 0);
+	for (unsigned int i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		wall_clock_jump(jumps[i]);
+		snprintf(ca, sizeof(ca), "10.0.0.%u", 30 + i);
+		snprintf(key, sizeof(key), "vsid/5001/ca/%s", ca);
+		learn(0, ca, i % 2 ? MAC_A : MAC_C); /* acknowledged */
+		await(*value_of(&hosts[0], key));
+		/* All look at what runs out; etcd would end a lease for which nothing is done any more. */
+		for (uint64_t until = now_ms() + (with_etcd && jumps[i] == -3600 ? 8000 : 300); now_ms() < until;)
+			turn();
+	}
+	wall_clock_jump(0);
+	for (unsigned int i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
+		snprintf(key, sizeof(key), "vsid/5001/ca/10.0.0.%u", 30 + i);
+		assert_true(*value_of(&hosts[0], key));
+	}
+	assert_true(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.2")); /* in its time of grace */
+	assert_int_equal(info_of(0).expired, 0);
+	assert_int_equal(info_of(0).elections, 1);
+	assert_int_equal(hosts[0].leases, 1);
+}
+
 static void test_administrators(void **state)
 {
 	assert_int_equal(set(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.1/24] learning=true"), 1);
@@ -750,6 +802,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_grace_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_managers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sleeping_manager, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clock_jumps, setup_patient, teardown_patient),
 		cmocka_unit_test_setup_teardown(test_administrators, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_renumbered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_diff, setup, teardown),
