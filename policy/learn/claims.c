@@ -3,7 +3,7 @@
 #include "base/str.h"
 #include "policy/learn/entries.h"
 
-#define QUIET_MS      5000   /* after an owner has answered, claims of others are not looked into */
+#define QUIET_MS      5000   /* after an owner has answered, claims of others wait */
 #define MOVES_MAX     5	     /* so many moves of an address ... */
 #define MOVES_MS      60000  /* ... in this time are flapping: then it stays where it is ... */
 #define HOLD_MS	      30000  /* ... for this long */
@@ -181,7 +181,7 @@ static void move(struct learn *l, struct entry *e, struct record_spec *rec, enum
 
 static void contest_end(struct learn *l, struct entry *e, uint64_t now)
 {
-	e->contested = false;
+	e->contested = e->waits = false;
 	l->n_claims[e->rival_port]--;
 	if (e->state == ENTRY_HERE)
 		entry_settle(l, e, now);
@@ -224,6 +224,20 @@ static bool may_claim(struct learn *l, const struct sighting *s, uint64_t now)
 	return !why;
 }
 
+/* Of the claims that come in the meantime the last one counts: a cluster's new master says it once. */
+static void put_off(struct learn *l, struct entry *e, const struct mac *owner, const struct sighting *s)
+{
+	if (e->waits)
+		l->n_claims[e->rival_port]--;
+	e->contested = e->waits = true;
+	e->owner = *owner;
+	e->rival = s->mac;
+	e->rival_port = s->port;
+	e->rival_due = e->quiet_until;
+	l->n_claims[s->port]++;
+	entry_activate(l, e);
+}
+
 /* Somebody else wants an address that has an owner. */
 static void contest(struct learn *l, struct record_spec *rec, enum origin origin, const struct sighting *s,
 		    uint64_t now)
@@ -231,8 +245,13 @@ static void contest(struct learn *l, struct record_spec *rec, enum origin origin
 	const struct policy_port *port = policy_port(l->policy, s->port);
 	struct entry *e = entry_find(l, s->vsid, &s->ca);
 
-	if ((e && (e->contested || now < e->quiet_until)) || !may_claim(l, s, now))
+	if ((e && e->contested && !e->waits) || !may_claim(l, s, now))
 		return;
+	if (e && (e->waits || now < e->quiet_until)) {
+		if (movable(rec, origin))
+			put_off(l, e, &rec->mac, s);
+		return;
+	}
 	e = entry_get(l, s->vsid, &s->ca);
 	if (!e)
 		return;
@@ -272,6 +291,12 @@ void claim_due(struct learn *l, struct entry *e, uint64_t now)
 	struct record_spec rec = { .vsid = e->vsid, .ca = e->ca };
 	enum origin origin;
 
+	if (e->waits) {
+		contest_end(l, e, now);
+		if (learn_stands(l, &s))
+			claim_see(l, &s, now);
+		return;
+	}
 	look_for_lost(l, e);
 	if (e->rival_tries < e->rival_needs && e->rival_missed < MISSED_MAX &&
 	    ask_owner(l, e, &e->owner, &e->rival, now))
@@ -292,6 +317,10 @@ void claim_answered(struct learn *l, struct entry *e, const struct mac *mac, uin
 
 	if (!e->contested || !mac_equal(mac, &e->owner))
 		return;
+	if (e->waits) {
+		contest_end(l, e, now);
+		return;
+	}
 	e->quiet_until = now + QUIET_MS;
 	e->defended_until = now + DEFENDED_MS;
 	contest_end(l, e, now);

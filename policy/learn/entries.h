@@ -36,6 +36,7 @@ struct entry {
 	uint64_t due; /* WANTED, HERE and asked: the next step; HERE: when it is to be asked; past: its end */
 	/* a contest */
 	bool contested;
+	bool waits; /* ... as soon as claims are looked into again: nobody was asked yet */
 	struct mac owner, rival;
 	uint16_t rival_port;
 	uint8_t rival_tries, rival_needs; /* questions asked; without an answer to so many the address moves */
@@ -45,7 +46,7 @@ struct entry {
 	uint64_t owner_lost;		  /* ops->lost() at the last question */
 	uint64_t rival_due;
 	/* its past */
-	uint64_t quiet_until; /* claims are not looked into */
+	uint64_t quiet_until; /* claims wait; those of an address that cannot move are not told again */
 	uint64_t defended_until; /* the owner has answered lately: its silence has to be a long one */
 	uint64_t moves_since;
 	uint8_t moves;

@@ -332,7 +332,7 @@ static uint64_t next_due(const struct learn *l, struct policy_awaited *ret_await
 
 		t = e->contested ? e->rival_due : e->due;
 		next = t < next ? t : next;
-		if (e->contested)
+		if (e->contested && !e->waits)
 			policy_awaited_add(l->policy, ret_awaited, e->vsid, &e->ca, &e->owner);
 		if (e->tries)
 			policy_awaited_add(l->policy, ret_awaited, e->vsid, &e->ca, &e->mac);

@@ -223,9 +223,11 @@ static void test_owner_defends(void **state)
 	assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
 	assert_int_equal(w.news[LEARN_CONFLICTED], 1);
 	assert_int_equal(w.news[LEARN_MOVED], 0);
-	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10"); /* at once again: not looked into */
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10"); /* at once again: waits, and ends when the owner speaks */
 	assert_int_equal(w.asked, 1);
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
 	pass(10000);
+	assert_int_equal(w.asked, 1);
 	assert_false(policy_awaits(w.p));
 }
 
@@ -319,6 +321,51 @@ static void test_question_that_is_lost(void **state)
 	w.full = false;
 	pass(200);
 	assert_string_equal(record("10.0.0.10"), MAC_B " h1 learned!");
+}
+
+/*
+ * Row 54: two masters of a cluster for a moment, as they start. The real one dies while claims wait, and the other one
+ * announces itself once.
+ */
+static void test_row54_claim_waits(void **state)
+{
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	see(SIGHT_USES, "b", MAC_B, "10.0.0.10");
+	pass(1000);
+	see(SIGHT_ANNOUNCES, "l", MAC_L, "10.0.0.10"); /* the last one counts */
+	see(SIGHT_ANNOUNCES, "a", MAC_A, "10.0.0.10");
+	assert_false(policy_awaits(w.p));
+	pass(3900);
+	assert_int_equal(w.asked, 1);
+	pass(200);
+	assert_int_equal(w.asked, 2);
+	assert_true(policy_awaits(w.p));
+	pass(4000);
+	assert_string_equal(record("10.0.0.10"), MAC_A " h1 learned!");
+	assert_int_equal(w.news[LEARN_CONFLICTED], 1);
+	assert_int_equal(w.announced, 1);
+}
+
+/* Nobody has the address any more when the claim's time comes; or the claimant has gone. */
+static void test_waiting_claim_finds_nobody(void **state)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		const char *ca = i ? "10.0.0.11" : "10.0.0.10";
+
+		see(SIGHT_USES, "b", MAC_B, ca);
+		see(SIGHT_ANNOUNCES, "a", MAC_A, ca);
+		see(SIGHT_USES, "b", MAC_B, ca);
+		see(SIGHT_ANNOUNCES, "a", MAC_A, ca);
+	}
+	set(ORIGIN_ADMIN, "port id=b vsid=5001 macs=[" MAC_B "] addresses=[10.0.0.11/32]");
+	learn_port_changed(w.l, policy_port_index(w.p, "b"), w.now);
+	assert_string_equal(record("10.0.0.10"), "");
+	pass(6000);
+	assert_string_equal(record("10.0.0.10"), MAC_A " h1 learned!");
+	set(ORIGIN_ADMIN, "port id=a vsid=5001 macs=[02:00:00:00:00:1a]");
+	pass(6000);
+	assert_string_equal(record("10.0.0.11"), MAC_B " h1 learned!");
 }
 
 /* A port's MAC may change while an address is contested. */
@@ -503,6 +550,7 @@ int main(void)
 		T(test_flapping_is_held_down), T(test_row28_guest_comes), T(test_silent_guest_is_asked_and_forgotten),
 		T(test_port_removed), T(test_row43_restore), T(test_row29_mismatch), T(test_defender_may_be_slow),
 		T(test_question_that_cannot_be_sent), T(test_question_that_is_lost),
+		T(test_row54_claim_waits), T(test_waiting_claim_finds_nobody),
 		T(test_claimant_changes), T(test_many_claims), T(test_static_of_manager_stays),
 	};
 
