@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scapy.layers.inet import ICMP, IP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet6 import ICMPv6ND_RA, IPv6
 from scapy.layers.l2 import ARP
 
 from lab.capture import Capture
@@ -18,12 +19,13 @@ from lab.frames import Frame
 from lab.host import Host
 from lab.peer import TapGuest
 from lab.run import Run
-from lab.services import keepalived, lacks
+from lab.services import Dhclient, dnsmasq, keepalived, lacks, radvd
 from lab.store import Manager, Store, installed
 from lab.wait import until
 
 MAKE = Callable[..., Fabric]
 VSID = 5001
+SLAAC = re.compile(r"inet6 (\S+)/64 scope global dynamic")
 VIP, VIP6 = "10.0.0.50", "fd00::50"
 
 
@@ -128,3 +130,90 @@ def test_row54_keepalived_moves_a_clusters_address(new_fabric: MAKE, run: Run) -
     assert c.neighbour(VIP) == a.mac
     assert ping.stop().ok
     manager.stop()
+
+
+def leased(frame: Frame) -> bool:
+    """Only a DHCP server sends it: for v4 from its port, for v6 ADVERTISE and REPLY."""
+    packet = frame.packet
+    return bool(packet.haslayer(UDP) and packet[UDP].sport in (67, 547))
+
+
+@pytest.mark.skipif(bool(lacks("dnsmasq", "dhclient")) or not installed(), reason="a program is missing")
+def test_row46_39_dhcp_server_is_a_guest(new_fabric: MAKE, run: Run) -> None:
+    """dnsmasq in a guest at h1 leases to dhclient in one at h2, v4 and v6; the client says nothing of its addresses
+    itself: the leases alone teach h2, and h1 hears of them from central policy. What another server says, at a port
+    with dhcp-guard, reaches nobody, and is counted. With the addresses set, names and echoes get through.
+    """
+    fabric = new_fabric(nics=1)
+    fabric.subnet(VSID, "tenant-a", "10.0.0.1/24", "fd00::1/64")
+    guarded = {"dhcp-guard": True}
+    server = fabric.tap_guest("h1", "s", VSID, "10.0.0.2/24", "fd00::2/64")
+    rogue = fabric.tap_guest("h2", "rogue", VSID, "10.0.0.3/24", "fd00::3/64", port=guarded)
+    client = fabric.tap_guest("h2", "c", VSID, record=False, port=guarded)
+    fabric.record(VSID, "h2", client.mac, type="l2only")
+    manager = central(fabric, run)
+    drops, at_client, at_rogue = fabric.hosts["h2"].watch_drops(), client.capture(), rogue.capture(outgoing=True)
+    dnsmasq(rogue, "10.0.0.200,10.0.0.220,255.255.255.0,1h", "fd00::200,fd00::220,64,1h")
+    dnsmasq(
+        server,
+        "10.0.0.100,10.0.0.120,255.255.255.0,1h",
+        "fd00::100,fd00::120,64,1h",
+        names={"dc.tenant.test": "10.0.0.2"},
+    )
+    events = fabric.hosts["h2"].follow()
+    asks = [Dhclient(client, family) for family in (4, 6)]
+    addresses = [until(lambda each=each: each.address, "a lease", 20.0) for each in asks]
+    for ca in addresses:
+        events.wait("customer-address", change="added", ca=ca, reason="dhcp")
+        until(lambda ca=ca: everywhere(fabric, ca, client, "h2"), f"all hosts know {ca}", 20.0)
+    assert addresses[0].startswith("10.0.0.1") and addresses[1].startswith("fd00::1"), addresses
+
+    said = until(
+        lambda: {f.ethertype for f in at_rogue.frames(lambda f: f.outgoing and leased(f))} == {0x0800, 0x86DD}
+        and len(at_rogue.frames(lambda f: f.outgoing and leased(f))),
+        "the other server speaks, too",
+    )
+    drops.wait("dhcp-guard", said)
+    assert {f.source for f in at_client.frames(leased)} == {server.mac}
+
+    client.configure(f"{addresses[0]}/24", f"{addresses[1]}/64")
+    server.reaches(addresses[0])
+    server.reaches(addresses[1])
+    answer = client.run("busybox nslookup -type=a dc.tenant.test 10.0.0.2").output
+    assert "Address: 10.0.0.2\n" in answer.partition("Name:")[2], answer
+    manager.stop()
+
+
+@pytest.mark.skipif(bool(lacks("radvd")), reason="radvd is not installed")
+def test_row47_39_radvd_router_is_a_guest(new_fabric: MAKE) -> None:
+    """radvd in a guest at h1 is the subnet's router: one at h2 makes itself an address of its prefix, which h2 learns,
+    by which both reach each other. A second one, at a port with ra-guard, announces another prefix to nobody, and is
+    counted.
+    """
+    fabric = new_fabric(nics=1)
+    fabric.subnet(VSID, "tenant-a", "fd00::1/64")
+    router = fabric.tap_guest("h1", "r", VSID, "fd00::2/64")
+    rogue = fabric.tap_guest("h2", "rogue", VSID, "fd00::3/64", port={"ra-guard": True})
+    client = fabric.tap_guest("h2", "c", VSID, record=False, gateway=False, port={"ra-guard": True})
+    fabric.record(VSID, "h2", client.mac, type="l2only")
+    fabric.start()
+    host = fabric.hosts["h2"]
+    drops, at_client, at_rogue = host.watch_drops(), client.capture(), rogue.capture(outgoing=True)
+    radvd(rogue, "fd00:bad::/64")
+    radvd(router, "fd00::/64")
+
+    def announces(capture: Capture) -> list[Frame]:
+        return capture.frames(lambda f: f.packet.haslayer(ICMPv6ND_RA))
+
+    until(lambda: announces(at_rogue), "the other router speaks, too")
+    drops.wait("ra-guard", len(announces(at_rogue)))
+    until(lambda: announces(at_client), "the router is heard")
+    found = until(lambda: SLAAC.findall(client.run("ip -6 addr show dev eth0 scope global -tentative").output), "SLAAC")
+    learned = until(lambda: record(host, found[0]), f"{found[0]} is learned")
+    assert (learned["mac"], learned["type"], learned["host"]) == (client.mac, "dynamic", "h2")
+    router.reaches(found[0])
+    drops.wait("ra-guard", len([f for f in announces(at_rogue) if f.outgoing]))
+    assert {f.source for f in announces(at_client)} == {router.mac}
+    assert len(found) == 1 and found[0].startswith("fd00::"), found
+    routes = client.run("ip -6 route show default").output
+    assert routes.count("via") == 1, routes

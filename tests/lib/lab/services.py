@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .netns_guest import NetnsGuest
 from .process import Process
+from .wait import until
 
 
 def lacks(*names: str) -> list[str]:
@@ -62,6 +63,11 @@ def dnsmasq(guest: NetnsGuest, *ranges: str, names: dict[str, str] | None = None
     )  # fmt: skip
 
 
+def _link_local(guest: NetnsGuest) -> bool:
+    output = guest.run("ip -6 addr show dev eth0 scope link").output
+    return "fe80:" in output and "tentative" not in output
+
+
 class Dhclient:
     """Asks for a lease, and does nothing with it: the guest's kernel never says a word about the address."""
 
@@ -75,6 +81,8 @@ class Dhclient:
             "esac\n"
         )
         script.chmod(0o755)
+        if family == 6:  # it gives up if it cannot bind its link-local address yet
+            until(lambda: _link_local(guest), f"{guest.name} has its link-local address")
         (directory / "config").write_text("initial-interval 1; backoff-cutoff 2; retry 2; timeout 30;\n")
         self.process = guest.netns.start(
             f"{guest.name}-dhclient{family}",
