@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from scapy.layers.inet import IP
+from scapy.layers.inet6 import ICMPv6MLQuery2, ICMPv6MLReport2, IPv6, IPv6ExtHdrHopByHop, RouterAlert
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import checksum
@@ -200,4 +201,45 @@ def test_row57_multicast_group(new_fabric: MAKE) -> None:
     packet = IP(src="192.0.2.99", dst="224.0.0.1", ttl=1, proto=2) / Raw(query)
     querier.send_raw(Ether(src=querier.mac, dst="01:00:5e:00:00:01") / packet)
     answers = wire.wait(lambda f: igmp(f) == 0x22, "answers to the query", 2)
+    assert {f.interface for f in answers} == joined
+
+
+def test_row57_multicast_group_v6(new_fabric: MAKE) -> None:
+    """The same over an IPv6 underlay, with MLD: on one NIC of each host with ports of the subnet."""
+    group = "ff15::1:2:3"
+    fabric = new_fabric(hosts=3, family=6)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24", group=group)
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    guests = [fabric.tap_guest("h2", f"b{number}", 5001, f"10.0.0.{20 + number}/24") for number in range(2)]
+    wire = fabric.underlay.capture()
+    fabric.start()
+
+    def reports(frame: Frame) -> bool:
+        report = frame.packet.getlayer(ICMPv6MLReport2)
+        return bool(report and any(each.dst == group for each in report.records))
+
+    until(lambda: len({f.interface for f in wire.frames(reports)}) == 2, "h1 and h2 report")
+    joined = {f.interface for f in wire.frames(reports)}
+    assert {name[:2] for name in joined} == {"h1", "h2"}, joined
+    for frame in wire.frames(reports):
+        packet = frame.packet
+        assert (frame.destination, packet[IPv6].dst, packet[IPv6].hlim) == ("33:33:00:00:00:16", "ff02::16", 1)
+        assert packet[IPv6].src.startswith("fe80::") and packet.haslayer(RouterAlert)
+        again = packet.copy()
+        del again[ICMPv6MLReport2].cksum
+        assert bytes(again) == frame.data
+    captures = [guest.capture() for guest in guests]
+    flood(a, BROADCAST, "to the group")
+    for capture in captures:
+        capture.wait(marked("to the group"), "the flooded frame")
+    copies = wire.frames(marked("to the group"))
+    assert len(copies) == 1 and copies[0].destination == "33:33:00:02:00:03", copies
+    assert copies[0].nvgre and copies[0].nvgre.outer_destination == group
+    assert [len(capture.frames(marked("to the group"))) for capture in captures] == [1, 1]
+    wire.wait(reports, "both reports of each join", 4)
+    wire.clear()
+    querier = WireHost(fabric.run, fabric.underlay, "querier", "2001:db8::99/64")
+    packet = IPv6(src="fe80::99", dst="ff02::1", hlim=1) / IPv6ExtHdrHopByHop(options=[RouterAlert()])
+    querier.send_raw(Ether(src=querier.mac, dst="33:33:00:00:00:01") / packet / ICMPv6MLQuery2(mrd=1))
+    answers = wire.wait(reports, "answers to the query", 2)
     assert {f.interface for f in answers} == joined
