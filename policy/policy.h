@@ -78,6 +78,12 @@ int policy_remove(struct policy *p, enum object_kind kind, const void *spec, enu
 
 /* Read one object by the key fields of *spec, which is completed. @return 0, -ENOENT. */
 int policy_get(const struct policy *p, enum object_kind kind, void *spec, enum origin *ret_origin);
+/*
+ * Are packets to the record's MAC or CA delivered as things stand: by a port of this host, or to a host that is there
+ * and has provider addresses (HNV row 43)? By the key fields of rec. Main thread. @return true if there is no such
+ * record, too.
+ */
+bool policy_record_usable(const struct policy *p, const struct record_spec *rec);
 
 /*
  * Visit objects of a kind in a stable order. *cursor starts at 0 and is advanced, so that a long listing can

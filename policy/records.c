@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "policy/records.h"
+#include "policy/router.h"
 
 int records_init(struct policy *p)
 {
@@ -54,6 +55,13 @@ static void fill_spec(const struct policy *p, const struct policy_record *r, str
 	s->provider_address = host_pin_address(p, r->host, r->pa);
 	s->unusable = r->flags & RECORD_F_UNUSABLE;
 	s->unsynchronized = r->flags & RECORD_F_UNSYNCHRONIZED;
+}
+
+bool policy_record_usable(const struct policy *p, const struct record_spec *rec)
+{
+	uint32_t i = find(p, rec);
+
+	return i == REC_NONE || record_usable(p, record_place(&p->records[i]));
 }
 
 static bool same(const struct policy *p, const struct record_set *a)

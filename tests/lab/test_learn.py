@@ -155,6 +155,35 @@ def test_row29_48_forged_tunnel_frames(unknown: Fabric) -> None:
     assert not known(unknown, "h1", "10.0.0.66")
 
 
+def test_row43_unusable_without_provider_address(new_fabric: MAKE) -> None:
+    """A record is unusable as long as its host has no provider address, as one that is nowhere here; a packet to it is
+    a drop of that name.
+    """
+    fabric = new_fabric(hosts=1, nics=1)
+    fabric.subnet(VSID, "tenant-a", "10.0.0.1/24")
+    a = fabric.tap_guest("h1", "a", VSID, "10.0.0.11/24")
+    fabric.record(VSID, "h9", "02:00:00:00:09:09", "10.0.0.99")
+    fabric.record(VSID, "h1", "02:00:00:00:09:08", "10.0.0.98")
+    fabric.start()
+    host = fabric.hosts["h1"]
+
+    def unusable() -> set[str]:
+        by_list = {r["ca"] for r in host.objects("lookup-record") if r["unusable"]}
+        for ca in ("10.0.0.11", "10.0.0.98", "10.0.0.99"):
+            got = host.call("Get", kind="lookup-record", key={"vsid": VSID, "ca": ca})["object"]
+            assert got["unusable"] == (ca in by_list), ca
+        return by_list
+
+    assert unusable() == {"10.0.0.98", "10.0.0.99"}
+    drops = host.watch_drops()
+    a.send(Ether(src=a.mac, dst="02:00:00:00:09:09") / IP(src="10.0.0.11", dst="10.0.0.99") / ICMP())
+    drops.wait("record-unusable")
+    host.call("Set", kind="host", object={"id": "h9", "pas": [{"address": "192.0.2.91"}]})
+    assert unusable() == {"10.0.0.98"}
+    host.call("Remove", kind="host", key={"id": "h9"})
+    assert unusable() == {"10.0.0.98", "10.0.0.99"}
+
+
 def arrivals(capture: Capture, ca: str, since: float) -> list[Frame]:
     """Echo requests to an address, delivered later than that."""
     return capture.frames(

@@ -103,7 +103,8 @@ static const struct field record_fields[] = {
 	{ "type", FIELD_ENUM, AT(record_spec, type), .names = record_type_names, .def = "static",
 	  .text = "Where the record comes from and what it may be used for." },
 	{ "unusable", FIELD_BOOL, AT(record_spec, unusable), .flags = FIELD_STATE,
-	  .text = "The host or provider address of the record is not there." },
+	  .text = "Nothing gets there now: no port of this host has the MAC, or the record's host is not known or has "
+		  "no provider address." },
 	{ "unsynchronized", FIELD_BOOL, AT(record_spec, unsynchronized), .flags = FIELD_STATE,
 	  .text = "Learned here, not yet confirmed by the policy manager." },
 	{ NULL },

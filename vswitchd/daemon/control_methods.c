@@ -202,14 +202,24 @@ static struct json_object *object_reply(enum object_kind kind, const void *spec,
 	return o;
 }
 
+/* What no object says of itself. */
+static void complete(const struct manager *m, enum object_kind kind, union object_spec *spec)
+{
+	if (kind == OBJECT_RECORD && !policy_record_usable(manager_policy(m), &spec->record))
+		spec->record.unusable = true;
+}
+
 static int list_next(struct call *c, struct json_object **ret)
 {
 	union object_spec spec;
 	struct object_info info = { 0 };
-	int r = manager_object_next(c->conn->control->m, c->kind, &c->cursor, &spec, &info);
+	struct manager *m = c->conn->control->m;
+	int r = manager_object_next(m, c->kind, &c->cursor, &spec, &info);
 
-	if (r > 0)
+	if (r > 0) {
+		complete(m, c->kind, &spec);
 		*ret = object_reply(c->kind, &spec, &info);
+	}
 	return r;
 }
 
@@ -237,6 +247,7 @@ static int do_get(struct manager *m, struct call *c, struct errbuf *err)
 	r = manager_object_get(m, kind, &spec, &info);
 	if (r < 0)
 		return manager_object_missing(m, kind, &spec, err);
+	complete(m, kind, &spec);
 	call_reply(c, object_reply(kind, &spec, &info));
 	return 0;
 }
