@@ -143,7 +143,9 @@ def test_row46_39_dhcp(unknown: Fabric) -> None:
 
 
 def test_row29_48_forged_tunnel_frames(unknown: Fabric) -> None:
-    """ARP by NVGRE from an address that is not the host's teaches nothing, and raises an event with VSID, CA and PA."""
+    """ARP by NVGRE from an address that is nobody's, or of a host where the MAC is not, teaches nothing, and raises an
+    event with VSID, CA and PA. Hundreds of them are all counted, and not all told.
+    """
     stranger = WireHost(unknown.run, unknown.underlay, "stranger", "192.0.2.99/24")
     a = unknown.guest("a")
     host = unknown.hosts["h1"]
@@ -153,6 +155,16 @@ def test_row29_48_forged_tunnel_frames(unknown: Fabric) -> None:
     event = events.wait("customer-address", change="policy-mismatch", vsid=str(VSID))
     assert (event["ca"], event["rival"], event["reason"]) == ("10.0.0.66", "192.0.2.99", "src-pa-unknown")
     assert not known(unknown, "h1", "10.0.0.66")
+    a2 = unknown.guest("a2")
+    drops = host.watch_drops()
+    lie = ARP(op=2, hwsrc=a2.mac, psrc="10.0.0.67", hwdst=a.mac, pdst="10.0.0.11")
+    forged = Ether(src=a2.mac, dst=a.mac) / lie
+    stranger.send_nvgre("192.0.2.11", VSID, forged, source="192.0.2.21", count=300)
+    drops.wait("src-pa-mismatch", 300)
+    event = events.wait("customer-address", change="policy-mismatch", ca="10.0.0.67")
+    assert (event["vsid"], event["rival"], event["reason"]) == (str(VSID), "192.0.2.21", "src-pa-mismatch")
+    assert len(events.seen("customer-address", ca="10.0.0.67")) < 150
+    assert not known(unknown, "h1", "10.0.0.67")
 
 
 def test_row43_unusable_without_provider_address(new_fabric: MAKE) -> None:
