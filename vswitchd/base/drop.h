@@ -72,6 +72,14 @@
 	X(SRC_PA_MISMATCH, "src-pa-mismatch", "outer source is not of the host of the inner source") \
 	X(SRC_RECORD, "src-record", "no lookup record for the inner source") \
 	X(NOT_LOCAL, "not-local", "inner destination has no port on this host") \
+	X(REDIRECT_AGAIN, "redirect-again", "its guest has moved, but it was redirected once already, or came from " \
+	  "there: hosts contradict each other") \
+	X(REDIRECT_FAMILY, "redirect-family", "its guest has moved; sender and new host have no provider addresses " \
+	  "of one family") \
+	X(REDIRECT_TAKEN, "redirect-taken", "REDIRECT or UNREACHABLE of another host: taken, not lost") \
+	X(REDIRECT_BAD, "redirect-bad", "REDIRECT or UNREACHABLE malformed, or without the packet it is about") \
+	X(REDIRECT_REFUSED, "redirect-refused", "REDIRECT or UNREACHABLE that policy contradicts: forged, or late") \
+	X(REDIRECT_LIMIT, "redirect-limit", "rate limit of REDIRECT and UNREACHABLE exceeded") \
 	X(WORKER_FULL, "worker-full", "the worker that the flow chose did not take the frame in time (software-rss)") \
 	/* to the guest */ \
 	X(PORT_DOWN, "port-down", "destination port is not active") \
