@@ -56,7 +56,8 @@ struct mac_ctl *mac_open(struct policy *p, uint32_t vsid, uint64_t mac)
 		c = &p->macs[p->mac_fresh++];
 	}
 	*c = (struct mac_ctl){
-		.head = REC_NONE, .l2 = REC_NONE, .port = PORT_NONE, .host = HOST_NONE, .pin = PIN_ANY
+		.head = REC_NONE, .l2 = REC_NONE, .port = PORT_NONE, .host = HOST_NONE, .hint = HOST_NONE,
+		.pin = PIN_ANY
 	};
 	return c;
 }
@@ -73,6 +74,8 @@ static uint32_t value_of(const struct policy *p, const struct mac_ctl *c)
 		return MACV_LOCAL << 30 | wild | c->port;
 	if (c->host == p->self || c->n_unusable == c->n_records)
 		return MACV_DEAD << 30 | wild | c->host;
+	if (c->hint != HOST_NONE)
+		return MACV_REMOTE << 30 | PIN_ANY << 25 | wild | c->hint;
 	return MACV_REMOTE << 30 | (uint32_t)c->pin << 25 | wild | c->host;
 }
 
@@ -109,6 +112,7 @@ void mac_publish(struct policy *p, uint32_t vsid, uint64_t mac, struct mac_ctl *
 			publish_local(p, key, tag, TABLE_MISS);
 			table_remove(&p->mac, slot);
 		}
+		away_publish(p, vsid, mac, NULL);
 		c->head = p->mac_free;
 		p->mac_free = (uint32_t)(c - p->macs);
 		return;
@@ -121,12 +125,17 @@ void mac_publish(struct policy *p, uint32_t vsid, uint64_t mac, struct mac_ctl *
 		put(&p->mac, key, tag, slot, value);
 	}
 	publish_local(p, key, tag, value);
+	away_publish(p, vsid, mac, c);
 }
 
 void mac_set_port(struct policy *p, uint32_t vsid, uint64_t mac, uint16_t port)
 {
-	struct mac_ctl *c = mac_open(p, vsid, mac);
+	struct mac_ctl *c;
 
+	hint_clear(p, vsid, mac);
+	c = mac_open(p, vsid, mac);
+	if (c->port != PORT_NONE && port == PORT_NONE)
+		away_left(p, vsid, mac);
 	c->port = port;
 	for (uint32_t i = c->head; i != REC_NONE; i = p->records[i].next) {
 		union record_place place = record_place(&p->records[i]);

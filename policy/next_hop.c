@@ -19,7 +19,7 @@ static void to_record(const struct policy *p, uint32_t record, uint32_t macv, st
 
 	ret->record = record;
 	ret->dst_mac = r->mac;
-	ret->host = record_place(r).host;
+	ret->host = record_place_now(p, r).host;
 	if (macv != MACV_MISS && MACV_KIND(macv) == MACV_LOCAL) {
 		ret->verdict = VERDICT_LOCAL;
 		ret->port = MACV_INDEX(macv);

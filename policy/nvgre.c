@@ -167,6 +167,51 @@ static enum drop_reason nvgre_parse(const uint8_t *data, uint32_t len, uint32_t 
 	return parse_other(data, len, total, csum_good, l, n, hint, ret);
 }
 
+static void nvgre_pass_on(uint8_t *outer, const struct encap_template *t, const struct ip_addr *src, uint8_t hops,
+			  uint8_t flow_id)
+{
+	uint8_t *l3 = outer + t->l3_off;
+	uint16_t sum;
+
+	outer[t->len - 1] = flow_id;
+	if (t->family == 6) {
+		l3[7] = hops;
+		memcpy(l3 + 8, src->b, 16);
+		return;
+	}
+	l3[8] = hops;
+	memset(l3 + 10, 0, 2);
+	memcpy(l3 + 12, src->b, 4);
+	sum = csum_fold(csum_partial(l3, sizeof(struct ipv4_hdr), 0));
+	memcpy(l3 + 10, &sum, 2);
+}
+
+bool nvgre_outer(const uint8_t *outer, uint32_t len, struct nvgre_outer *ret)
+{
+	bool tagged = len >= 18 && load_be16(outer + 12) == ETHERTYPE_VLAN_;
+	uint32_t l3 = tagged ? 18 : ETH_HLEN_, gre;
+	const uint8_t *ip = outer + l3;
+
+	if (len < l3 + NVGRE_L4)
+		return false;
+	if (ip[0] >> 4 == 4 && ip[9] == IPPROTO_GRE_) {
+		gre = l3 + (ip[0] & 0xfu) * 4;
+		*ret = (struct nvgre_outer){ .src = ip4_from(ip + 12), .dst = ip4_from(ip + 16), .hops = ip[8] };
+	} else if (ip[0] >> 4 == 6 && len >= l3 + NVGRE_L6) {
+		/* Behind extension headers GRE ends where the outer part does. */
+		gre = ip[6] == IPPROTO_GRE_ ? l3 + (uint32_t)sizeof(struct ipv6_hdr) : len - 8;
+		*ret = (struct nvgre_outer){ .src = ip6_from(ip + 8), .dst = ip6_from(ip + 24), .hops = ip[7] };
+	} else {
+		return false;
+	}
+	if (gre + sizeof(struct gre_hdr) > len)
+		return false;
+	ret->l3_off = (uint8_t)l3;
+	ret->flow_id = outer[gre + 7];
+	ret->adjoins = gre + sizeof(struct gre_hdr) == len;
+	return true;
+}
+
 const struct encap_ops nvgre_ops = {
 	.name = "nvgre",
 	.ip_proto = IPPROTO_GRE_,
@@ -174,5 +219,6 @@ const struct encap_ops nvgre_ops = {
 	.overhead6 = sizeof(struct ipv6_hdr) + sizeof(struct gre_hdr) + ETH_HLEN_,
 	.template_build = nvgre_template_build,
 	.encap = nvgre_encap,
+	.pass_on = nvgre_pass_on,
 	.parse = nvgre_parse,
 };

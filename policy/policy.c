@@ -22,7 +22,7 @@ static const struct kind_ops *ops_of(enum object_kind kind)
 static int create_parts(struct policy *p)
 {
 	const struct policy_params *a = &p->params;
-	int (*const inits[])(struct policy *) = { macs_init,  records_init, floods_init,
+	int (*const inits[])(struct policy *) = { macs_init,  away_init,  records_init, floods_init,
 						  hosts_init, ports_init,   routes_init };
 	int r = table_init(&p->ca, a->max_records, true, a->socket);
 
@@ -83,6 +83,7 @@ void policy_free(struct policy *p)
 	floods_fini(p);
 	records_fini(p);
 	macs_fini(p);
+	away_fini(p);
 	table_fini(&p->ca);
 	mem = p->mem;
 	mem_free(&mem);

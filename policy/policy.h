@@ -118,6 +118,23 @@ int policy_mac_records(const struct policy *p, uint32_t vsid, const struct mac *
  */
 int policy_host_usable(struct policy *p, const char *id, bool usable);
 
+/*
+ * How long a MAC that had a port here is remembered when the port is gone (policy_away()), in ms; 0: not at all. What
+ * is remembered and too old by that is forgotten. Main thread.
+ */
+void policy_set_departed(struct policy *p, uint32_t ms);
+
+/*
+ * The guest with this MAC has moved from host `from` to `to` (indices), says `from` (MS-NVGREE 2.2.1). Believed until
+ * `until_ms` (tick_ms()) at most: what is set or removed of the MAC's records or ports ends it. Main thread.
+ * @return 0; -ENOENT (no usable record of a remote guest), -ESTALE (`from` is not where the guest is), -EINVAL (`to` is
+ * this host, `from`, or has no provider address), -ENOSPC (too many hints).
+ */
+int policy_hint(struct policy *p, uint32_t vsid, const struct mac *mac, uint16_t from, uint16_t to, uint64_t until_ms);
+
+/* Forget MACs and hints whose time is over. Main thread, a few times per second. */
+void policy_expire(struct policy *p, uint64_t now_ms);
+
 /* Default gateway MAC of a VSID when the subnet names none: locally administered, the same on every host. */
 struct mac policy_gateway_mac(uint32_t vsid);
 
@@ -204,6 +221,7 @@ struct policy_record {
 
 #define RECORD_F_UNUSABLE	0x01
 #define RECORD_F_UNSYNCHRONIZED 0x02
+#define RECORD_F_HINTED		0x04 /* private to policy/: the MAC is said to be elsewhere */
 
 const struct policy_port *policy_port(const struct policy *p, uint16_t index); /* NULL: none */
 const struct policy_host *policy_host(const struct policy *p, uint16_t index); /* NULL: none */
@@ -231,6 +249,16 @@ uint32_t policy_ca_lookup(const struct policy *p, uint32_t vsid, const struct ip
 #define MACV_WILDCARD (1u << 24) /* gateway-wildcard: may receive and send foreign addresses */
 #define MACV_INDEX(v) ((v) & 0xffffu)
 uint32_t policy_mac_lookup(const struct policy *p, uint32_t vsid, uint64_t mac);
+
+/*
+ * Is (vsid, MAC), which is not served here, a guest's that has gone from here? MACV_REMOTE with the host where records
+ * have it; AWAY_UNKNOWN: no record says where it is; MACV_MISS: it was never here, or that is too long ago. Also for
+ * MACs of ports whose records name another host. Any thread in a read section.
+ */
+#define AWAY_UNKNOWN (MACV_DEAD << 30 | HOST_NONE)
+uint32_t policy_away(const struct policy *p, uint32_t vsid, uint64_t mac);
+/* The provider address that a MACV_REMOTE value names, as meta.dst_pa. Worker. */
+uint8_t policy_pin_pa(const struct policy *p, uint32_t macv);
 
 /*
  * The stages below handle those packets of a burst whose verdict is still VERDICT_NONE and leave the others
@@ -318,6 +346,7 @@ enum sight_kind {
 	SIGHT_ASKS,	 /* it asked a DHCP server for an address */
 	SIGHT_LEASE,	 /* a DHCP server has given it the address */
 	SIGHT_MAC,	 /* reverse ARP: the MAC is here now */
+	SIGHT_REDIRECT,	 /* not the learner's: host of `pa` says that MAC is at the host of `ca` now; unset: nowhere */
 	SIGHT_MISMATCH,	 /* a packet contradicts policy and was dropped */
 };
 
@@ -400,6 +429,20 @@ bool policy_may_have(const struct policy_port *port, const struct policy_subnet 
 /* ---- NVGRE (policy/nvgre.c) ---- */
 
 extern const struct encap_ops nvgre_ops; /* RFC 7637 over IPv4 and IPv6 */
+
+/* What is left to know of an outer header that was accepted. */
+struct nvgre_outer {
+	struct ip_addr src, dst;
+	uint8_t l3_off; /* outer IP header */
+	uint8_t hops, flow_id;
+	bool adjoins; /* nothing was taken out between it and the inner frame */
+};
+
+/*
+ * Read the outer header of a packet that parse has accepted, when its inner frame has been uncovered; nothing else is
+ * checked. @param outer first byte of the outer frame, @param len of it up to the inner one. @return false: it is none.
+ */
+bool nvgre_outer(const uint8_t *outer, uint32_t len, struct nvgre_outer *ret);
 
 /*
  * Accept inner frames with a priority tag, 802.1Q with VID 0, as early drafts of NVGRE allowed. Off at start:

@@ -85,8 +85,26 @@ struct mac_ctl {
 	uint32_t l2;   /* the record without CA, or REC_NONE */
 	uint32_t n_records, n_unusable;
 	uint16_t port, host; /* host of all its records */
+	uint16_t hint;	     /* host that it is said to have moved to; HOST_NONE: as records say */
 	uint8_t pin;	     /* of the record set last, or of another one that is there */
 	bool gateway;
+};
+
+/* ---- guests that have moved (away.c, hint.c) ---- */
+
+#define DEPARTED_MAX 4096u /* MACs that left lately; one more, and the first is forgotten */
+#define HINTS	     256u
+
+/* A MAC that had a port here. */
+struct departed {
+	uint32_t vsid; /* 0: it came back */
+	uint64_t mac, since; /* ms */
+};
+
+struct hint {
+	uint32_t vsid;
+	uint16_t to;
+	uint64_t mac, until; /* ms */
 };
 
 /* ---- routes (routes.c, router.c) ---- */
@@ -123,7 +141,7 @@ struct rdid_ctl {
 
 struct policy {
 	/* Readers */
-	struct table mac, local, ca, route, pa;
+	struct table mac, local, ca, route, pa, away;
 	struct policy_record *records;
 	struct route *routes;
 	struct rdid_lens *lens;
@@ -153,6 +171,11 @@ struct policy {
 	struct mem mem_macs;
 	struct mac_ctl *macs;
 	uint32_t mac_free, mac_fresh;
+
+	struct departed departed[DEPARTED_MAX]; /* oldest first, in a ring */
+	uint32_t departed_first, n_departed, departed_ms;
+	struct hint hints[HINTS];
+	uint32_t n_hints;
 
 	struct mem mem_hosts, mem_host_link;
 	struct host_ctl *host_ctl;
@@ -266,6 +289,32 @@ struct mac_ctl *mac_open(struct policy *p, uint32_t vsid, uint64_t mac);
 void mac_publish(struct policy *p, uint32_t vsid, uint64_t mac, struct mac_ctl *c);
 /* The MAC has moved to this port (or, PORT_NONE, away): its records learn of it. */
 void mac_set_port(struct policy *p, uint32_t vsid, uint64_t mac, uint16_t port);
+
+/* ---- away.c ---- */
+
+int away_init(struct policy *p);
+void away_fini(struct policy *p);
+/* What is known of a MAC has changed; NULL: nothing is, any more. */
+void away_publish(struct policy *p, uint32_t vsid, uint64_t mac, const struct mac_ctl *c);
+/* The MAC had a port here till now. */
+void away_left(struct policy *p, uint32_t vsid, uint64_t mac);
+void away_expire(struct policy *p, uint64_t now_ms);
+
+/* ---- hint.c ---- */
+
+/* Policy says something about the MAC: that holds. */
+void hint_clear(struct policy *p, uint32_t vsid, uint64_t mac);
+void hints_expire(struct policy *p, uint64_t now_ms);
+/* Place of a record with RECORD_F_HINTED. Worker, or main. */
+union record_place hinted_place(const struct policy *p, const struct policy_record *r, union record_place place);
+
+/* Where a record is to be found. */
+static inline union record_place record_place_now(const struct policy *p, const struct policy_record *r)
+{
+	union record_place place = record_place(r);
+
+	return __builtin_expect(place.flags & RECORD_F_HINTED, 0) ? hinted_place(p, r, place) : place;
+}
 
 /* ---- hosts.c ---- */
 

@@ -237,6 +237,9 @@ static int record_set(struct policy *p, const void *spec, enum origin origin, st
 
 	a.mac = mac_load(&a.spec->mac);
 	a.old = find(p, spec);
+	hint_clear(p, a.spec->vsid, a.mac);
+	if (a.old != REC_NONE)
+		hint_clear(p, a.spec->vsid, mac_load(&p->records[a.old].mac));
 	a.ctl = mac_find(p, a.spec->vsid, a.mac);
 	if (a.old != REC_NONE) {
 		r = origin_may_set(p->records[a.old].origin, origin, err);
@@ -269,6 +272,7 @@ static int record_remove(struct policy *p, const void *spec_, enum origin origin
 	ret = origin_may_remove(r->origin, origin, err);
 	if (ret < 0)
 		return ret;
+	hint_clear(p, r->vsid, mac_load(&r->mac));
 	s = segment_find(p, r->vsid);
 	if (host_is_remote(p, r->host) && member_count(p, r->vsid, r->host) == 1)
 		c.del_host = r->host;

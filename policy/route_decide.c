@@ -123,7 +123,7 @@ static enum drop_reason try_route(const struct policy *p, const struct policy_su
 	if (v == TABLE_MISS || v == CA_GATEWAY)
 		return DROP_NO_RECORD;
 	h->record = v;
-	h->place = record_place(&p->records[v]);
+	h->place = record_place_now(p, &p->records[v]);
 	if (wild && h->foreign) {
 		uint32_t mac = policy_mac_lookup(p, r->vsid, mac_load(&p->records[v].mac));
 

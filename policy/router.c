@@ -200,7 +200,7 @@ static bool usual(const struct policy *p, const struct policy_subnet *s, const s
 		return false;
 	r = &p->records[a->value];
 	direct = route->flags & ROUTE_ON_LINK;
-	h->place = record_place(r);
+	h->place = record_place_now(p, r);
 	h->out = policy_subnet(p, route->vsid);
 	if (!record_usable(p, h->place) || !h->out || h->out->rdid != s->rdid)
 		return false;

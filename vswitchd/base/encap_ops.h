@@ -92,6 +92,14 @@ struct encap_ops {
 		      uint16_t *ip_id, bool flow_id);
 
 	/*
+	 * A packet that encap() has just put behind this template is another host's and is passed on: its
+	 * source, of the template's family, the hop limit and the flow's bits (FlowID) become those given.
+	 * @param outer first byte of the frame. NULL: packets are not passed on. Worker.
+	 */
+	void (*pass_on)(uint8_t *outer, const struct encap_template *t, const struct ip_addr *src,
+			uint8_t hops, uint8_t flow_id);
+
+	/*
 	 * Validate the outer headers of one frame and find the inner one. No change to the packet. Worker.
 	 * @param data   first byte of the frame, `len` contiguous bytes of it; all headers up to the inner
 	 *               EtherType have to be among them. @param total whole frame over all segments, >= len.

@@ -116,6 +116,10 @@ static const struct field policy_rows[] = {
 	  .flags = FIELD_RELOAD,
 	  .text = "When a guest claims a learned address of another one, that one has this long to answer; its silence "
 		  "moves the address." },
+	{ .name = "redirect-s", .type = FIELD_UINT, PLACE(redirect_s), .max = 3600, .def = "30",
+	  .flags = FIELD_RELOAD,
+	  .text = "So many seconds after a port is gone, packets for its guest are put back on the wire to the host "
+		  "that records name meanwhile, once. 0: they are dropped." },
 	{ 0 },
 };
 
@@ -126,6 +130,9 @@ static const struct field nvgre_rows[] = {
 	  .flags = FIELD_RELOAD,
 	  .text = "Take a priority tag (VID 0) off a received inner frame, for peers of before RFC 7637; false: drop "
 		  "inner-vlan." },
+	{ .name = "redirect", .type = FIELD_BOOL, PLACE(redirect), .def = "false", .flags = FIELD_RELOAD,
+	  .text = "Speak REDIRECT and UNREACHABLE of MS-NVGREE: tell senders that a guest has gone from here, and "
+		  "believe other hosts that say so of theirs, for 10 seconds or until policy says more." },
 	{ 0 },
 };
 

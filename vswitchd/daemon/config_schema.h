@@ -48,9 +48,9 @@ struct settings {
 	/* policy */
 	uint32_t max_records;
 	bool use_external_router, routed_ttl;
-	uint32_t verify_s, claim_wait_ms;
+	uint32_t verify_s, claim_wait_ms, redirect_s;
 	/* nvgre */
-	bool flow_id, accept_inner_vid0;
+	bool flow_id, accept_inner_vid0, redirect;
 	/* offload */
 	uint8_t offload_trust; /* enum offload_trust */
 	bool offload_vmq;

@@ -184,6 +184,8 @@ struct event {
 	X(PA_STATE, "pa-state", "address state member text", "a provider address changed state or member")             \
 	X(CUSTOMER_ADDRESS, "customer-address", "change vsid ca mac host port reason rival",                           \
 	  "an address of a guest was added, moved, conflicted or deleted, or a policy-mismatch was seen")              \
+	X(REDIRECT, "redirect", "vsid mac host pa new-host new-pa",                                                    \
+	  "a host says that a guest has gone from it, to new-host or (empty) nobody knows where")                      \
 	X(OBJECT, "object", "kind key change origin", "an object was set or removed at run time")                      \
 	X(RELOAD, "reload", "result added changed removed text", "the configuration was read again")                   \
 	X(STORE, "store", "result text", "the policy store failed or works again")                                     \

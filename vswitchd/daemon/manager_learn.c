@@ -137,7 +137,10 @@ static int on_sights(sd_event_source *s, int fd, uint32_t revents, void *userdat
 	if (n)
 		eventfd_write(fd, 1); /* there may be more */
 	for (unsigned int i = 0; i < n; i++)
-		learn_see(m->learn, &sights[i], now);
+		if (sights[i].kind == SIGHT_REDIRECT)
+			redirect_see(m, &sights[i]);
+		else
+			learn_see(m->learn, &sights[i], now);
 	tick(m);
 	return 0;
 }

@@ -60,6 +60,8 @@ struct member_ctl {
 #define LATER_GROUPS  0x80 /* teaming: multicast groups of the subnets that have ports here */
 #define LATER_STEER   0x100 /* offload: flow rules of ports */
 
+#define UNREACHABLE_TOLD 64
+
 struct manager {
 	struct settings settings;
 	char config_file[4096];
@@ -107,6 +109,9 @@ struct manager {
 	} member_base[TEAM_MEMBERS];
 	struct team_change *team_change; /* on its way */
 	struct host_spec self;		 /* this host as policy has it, unless an administrator said what it is */
+	struct {
+		uint64_t key, at;
+	} unreachable[UNREACHABLE_TOLD]; /* guests of whom hosts know nothing, by hash; ms */
 	struct reload *reload;
 	uint64_t changes; /* of objects at run time: what a thread has judged may be out of date */
 	uint64_t reloads, reload_failures, last_reload_us;
@@ -192,6 +197,11 @@ void learn_port(struct manager *m, uint16_t index);
 void learn_port_active(struct manager *m, uint16_t index);
 /* A record was set or removed by config, admin or manager. */
 void learn_record(struct manager *m, const struct record_spec *rec);
+
+/* ---- manager_redirect.c ---- */
+
+/* A worker has taken a REDIRECT or UNREACHABLE (SIGHT_REDIRECT). */
+void redirect_see(struct manager *m, const struct sighting *s);
 
 /* ---- manager_learned.c ---- */
 

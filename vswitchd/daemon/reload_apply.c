@@ -75,6 +75,8 @@ static void apply_settings(struct reload *rl)
 	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);
 	m->knobs.flow_id = m->settings.flow_id;
 	m->knobs.mss_clamp = m->settings.mss_clamp;
+	m->knobs.redirect = m->settings.redirect;
+	policy_set_departed(m->policy, m->settings.redirect_s * 1000);
 	m->knobs.rss = m->settings.offload_rss;
 	datapath_set_knobs(m->datapath, &m->knobs);
 	offloads_reload(m);

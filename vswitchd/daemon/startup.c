@@ -275,10 +275,12 @@ static int make_datapath(struct manager *m, struct errbuf *err)
 		.flow_id = m->settings.flow_id,
 		.plain_uplink = m->settings.plain_uplink,
 		.mss_clamp = m->settings.mss_clamp,
+		.redirect = m->settings.redirect,
 		.rss = m->settings.offload_rss,
 		.provider_mtu = m->settings.provider_mtu,
 	};
 	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);
+	policy_set_departed(m->policy, m->settings.redirect_s * 1000);
 	m->provider_mtu = m->settings.provider_mtu;
 	return datapath_create(&m->knobs, &m->datapath, err);
 }
@@ -398,10 +400,13 @@ static int on_hup(sd_event_source *s, const struct signalfd_siginfo *si, void *u
 	return 0;
 }
 
-/* Freed memory of the packet path waits here for its grace period. */
+/* Freed memory of the packet path waits here for its grace period, guests that have moved for being forgotten. */
 static int on_reclaim(sd_event_source *s, uint64_t usec, void *userdata)
 {
+	struct manager *m = userdata;
+
 	rcu_reclaim(0);
+	policy_expire(m->policy, tick_ms());
 	sd_event_source_set_time_relative(s, RECLAIM_US);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }

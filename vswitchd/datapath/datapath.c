@@ -25,6 +25,7 @@ static int knobs_publish(struct datapath *dp, const struct datapath_params *para
 		.flow_id = params->flow_id,
 		.plain_uplink = params->plain_uplink,
 		.mss_clamp = params->mss_clamp,
+		.redirect = params->redirect,
 		.rss = params->rss,
 	};
 	rcu_assign(dp->knobs, k);
@@ -44,6 +45,7 @@ static struct worker *worker_new(struct datapath *dp, unsigned int id)
 	w->dp = dp;
 	w->id = id;
 	w->last_host = HOST_NONE;
+	redirect_init(w);
 	w->out = calloc(POLICY_MAX_PORTS, sizeof(w->out[0]));
 	if (!w->out || inject_init(w) < 0 || sights_init(w) < 0) {
 		inject_free(w);

@@ -43,6 +43,7 @@ struct datapath_params {
 	bool flow_id;		   /* false: FlowID always 0 */
 	bool plain_uplink;	   /* VSID-0 ports reach the team */
 	bool mss_clamp;		   /* lower the MSS option of SYNs to what fits the tunnel */
+	bool redirect;		   /* tell senders of packets for guests that have moved, and heed others that do */
 	uint8_t rss;		   /* enum offload_rss */
 	uint16_t provider_mtu;	   /* underlay IP MTU where no member says better */
 };
@@ -59,7 +60,8 @@ int datapath_start(struct datapath *dp, struct errbuf *err);
 /* Stop the workers (they finish their turn), free everything. Main thread. */
 void datapath_free(struct datapath *dp);
 
-/* Change the knobs that may change at run time: sleep, rates, flow_id, mss_clamp, rss. Main thread. */
+/* Change the knobs that may change at run time: sleep, rates, flow_id, mss_clamp, redirect, rss.
+ * Main thread. */
 void datapath_set_knobs(struct datapath *dp, const struct datapath_params *params);
 
 /*

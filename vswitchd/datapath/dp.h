@@ -107,7 +107,20 @@ struct out {
 struct knobs {
 	uint32_t gen, max_sleep_us, flood_pps, neigh_pps, learn_pps, learn_burst;
 	bool flow_id, plain_uplink, mss_clamp;
+	bool redirect;
 	uint8_t rss; /* enum offload_rss */
+};
+
+#define REDIRECT_TELLS 64
+
+/* Packets for guests that have moved; a worker's own. */
+struct redirect_state {
+	bool late; /* something was sent while ports were flushed */
+	struct rate tell, messages;
+	struct redirect_rate {
+		uint16_t host;
+		struct rate rate;
+	} tells[REDIRECT_TELLS]; /* by host */
 };
 
 /* Frames from one worker to another. */
@@ -165,6 +178,7 @@ struct worker {
 	struct out wire[TEAM_MEMBERS];
 	struct rte_mbuf *free[2 * OUT_MAX];
 	struct out *out;		   /* [POLICY_MAX_PORTS] */
+	struct redirect_state redirect;
 
 	/* counters: one writer (this worker), read by control threads */
 	struct drop_counters drops __attribute__((aligned(64)));
@@ -245,6 +259,8 @@ bool fragment_may(const struct pkt_meta *meta);
 void fragment_packet(struct worker *w, struct rte_mbuf *m, uint16_t mtu);
 /* give gathered packets of every member to its device */
 void egress_flush(struct worker *w);
+/* Encapsulated frames, to be sent by the member of their metadata. */
+void egress_emit(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 /* gather one frame for a member */
 void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m);
 
@@ -283,6 +299,23 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 void ingress_carry(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
 /* Outer headers of a frame. @return DROP_NONE, or why it is no tunnel packet for this host. */
 enum drop_reason ingress_outer(struct worker *w, uint8_t member, const struct rte_mbuf *m, struct encap_rx *ret);
+
+/* redirect.c */
+void redirect_init(struct worker *w);
+/*
+ * A decapsulated unicast packet of which nobody is here to take it: on to the host that has its guest now, its sender
+ * is told. @return true: it was taken, be it for a drop of its own name.
+ */
+bool redirect_packet(struct worker *w, struct rte_mbuf *m);
+/* The same for a packet to a port without a guest, from the wire or not, while ports are flushed. */
+bool redirect_from_port(struct worker *w, struct rte_mbuf *m);
+/*
+ * With the knob on, a decapsulated packet that is about to be dropped: a message of its host about a guest that has
+ * moved? @return DROP_NONE: none; else what becomes of it: TAKEN (main has it), BAD, REFUSED, LIMIT.
+ */
+enum drop_reason redirect_heed(struct worker *w, struct rte_mbuf *m);
+/* A guest's frame that another host might take for such a message of ours? */
+bool redirect_forged(struct worker *w, const struct rte_mbuf *m);
 
 /*
  * ring.c: n (a power of two) elements of so many bytes, one writer and one reader, in no memzone: there are several
@@ -323,6 +356,8 @@ void sights_leases(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 void sights_flooded(struct worker *w, struct rxq *rxq, const struct policy_port *port, struct rte_mbuf *m);
 /* ARP and ND among decapsulated frames, while answers are awaited: those answers. */
 void sights_answers(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
+/* For main as it is; the caller has a rate. */
+void sights_put(struct worker *w, const struct sighting *s);
 /* At the end of a turn with w->sighted. */
 void sights_wake(struct worker *w);
 

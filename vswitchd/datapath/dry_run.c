@@ -33,6 +33,7 @@ static struct worker *dry_worker(struct datapath *dp, const struct watch_table *
 	w->dp = dp;
 	w->id = dp->n_workers; /* the place of dry runs where workers have one each */
 	w->last_host = HOST_NONE;
+	redirect_init(w);
 	w->watch = table;
 	w->view = teaming_view(dp->params.teaming);
 	w->view_gen = w->view->gen;

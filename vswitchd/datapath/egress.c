@@ -181,6 +181,10 @@ static void flood(struct worker *w, struct rxq *rxq, const struct policy_subnet 
 {
 	const struct policy_port *port = policy_port(w->dp->params.policy, pkt_meta(m)->src);
 
+	if (unlikely(redirect_forged(w, m))) {
+		worker_drop(w, pkt_meta(m)->src, m, DROP_REDIRECT_REFUSED);
+		return;
+	}
 	if (!rate_take(&rxq->flood, frames_of(pkt_meta(m)), w->now)) {
 		worker_drop(w, pkt_meta(m)->src, m, DROP_FLOOD_LIMIT);
 		return;
@@ -234,16 +238,18 @@ void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
 	o->pkts[o->n++] = m;
 }
 
-/* Encapsulated frames, to be sent by the member of their metadata. */
-static void emit(void *arg, struct rte_mbuf **pkts, uint16_t n)
+void egress_emit(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct worker *w = arg;
-
 	stat_add(&w->stage[STAGE_ENCAP], n);
 	watch_stage(w, STAGE_ENCAP, pkts, n);
 	n = hooks(w, HOOK_WIRE_TX, pkts, n);
 	for (uint16_t i = 0; i < n; i++)
 		egress_wire(w, pkt_meta(pkts[i])->member, pkts[i]);
+}
+
+static void emit(void *arg, struct rte_mbuf **pkts, uint16_t n)
+{
+	egress_emit(arg, pkts, n);
 }
 
 static struct offload_out out_by(struct worker *w, uint8_t member)
@@ -302,7 +308,7 @@ static inline void encapsulate(struct worker *w, struct rte_mbuf **pkts, const s
 	}
 	if (unlikely(left))
 		leave_sums(w, pkts, tmpl, n);
-	emit(w, pkts, n);
+	egress_emit(w, pkts, n);
 }
 
 /* A packet of more than one segment, by offload/: cut, or left to the NIC. */

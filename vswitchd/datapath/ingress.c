@@ -41,6 +41,13 @@ static inline uint16_t source_host(struct worker *w, const struct ip_addr *src)
  */
 static void not_tunnel(struct worker *w, uint8_t member, struct rte_mbuf *m, enum drop_reason why)
 {
+	enum drop_reason said;
+
+	/* A REDIRECT over IPv6 is no sound neighbour discovery. */
+	if (why == DROP_BAD_ND && w->knobs->redirect) {
+		said = redirect_heed(w, m);
+		why = said ? said : why;
+	}
 	if (why == DROP_WIRE_OTHER) {
 		if (w->view->members[member].punt && teaming_punt_rx(w->dp->params.teaming, member, &m, 1))
 			return;
@@ -143,11 +150,25 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	return why;
 }
 
+/* Nobody here takes it. Is it for us, or for a guest that has moved? @return true: gone. */
+static bool kept(struct worker *w, struct rte_mbuf *m)
+{
+	enum drop_reason why = w->knobs->redirect ? redirect_heed(w, m) : DROP_NONE;
+
+	if (why) {
+		worker_drop(w, PORT_WIRE, m, why);
+		return true;
+	}
+	return pkt_meta(m)->drop == DROP_NOT_LOCAL && redirect_packet(w, m);
+}
+
 /* The inner source is not of the host that sent it: HNV row 29. */
 static void dropped(struct worker *w, struct rte_mbuf *m)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
 
+	if ((meta->drop == DROP_NOT_LOCAL || meta->drop == DROP_SRC_RECORD) && kept(w, m))
+		return;
 	if (meta->drop == DROP_SRC_PA_MISMATCH || meta->drop == DROP_SRC_RECORD)
 		sights_mismatch(w, m, 0, meta->vsid_in, meta->drop);
 	worker_drop(w, PORT_WIRE, m, meta->drop);

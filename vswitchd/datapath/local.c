@@ -247,7 +247,8 @@ static void flush_port(struct worker *w, uint16_t index)
 		x.n = usable_queues(w, x.port, x.queues);
 	if (unlikely(!x.n)) {
 		for (uint16_t i = 0; i < n; i++)
-			worker_drop(w, index, o->pkts[i], DROP_PORT_DOWN);
+			if (!redirect_from_port(w, o->pkts[i]))
+				worker_drop(w, index, o->pkts[i], DROP_PORT_DOWN);
 		return;
 	}
 	n = isolate(w, index, o->pkts, n, &unfinished);
@@ -271,4 +272,8 @@ void local_flush(struct worker *w)
 		w->out[port].listed = false;
 	}
 	w->n_active = 0;
+	if (unlikely(w->redirect.late)) {
+		w->redirect.late = false;
+		egress_flush(w);
+	}
 }

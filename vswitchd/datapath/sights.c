@@ -33,7 +33,7 @@ void sights_free(struct worker *w)
 	free(w->sights);
 }
 
-static void put(struct worker *w, const struct sighting *s)
+void sights_put(struct worker *w, const struct sighting *s)
 {
 	if (unlikely(!w->sights)) /* a dry run's, which teaches nobody */
 		return;
@@ -59,13 +59,13 @@ void sights_tell(struct worker *w, struct rxq *rxq, const struct sighting *s)
 	rxq->told[rxq->told_next] = *s;
 	rxq->told_at[rxq->told_next] = w->now;
 	rxq->told_next = (uint8_t)((rxq->told_next + 1) % LEARN_TOLD);
-	put(w, s);
+	sights_put(w, s);
 }
 
 static void tell_at(struct worker *w, struct rate *rate, const struct sighting *s)
 {
 	if (rate_take(rate, 1, w->now))
-		put(w, s);
+		sights_put(w, s);
 	else
 		stat_add(&w->sights_suppressed, 1);
 }

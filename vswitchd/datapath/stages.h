@@ -21,6 +21,8 @@
 	X(WIRE_TX, "wire-tx", "handed to a team member")                                       \
 	X(WIRE_RX, "wire-rx", "burst from a team member; outer headers validated")             \
 	X(INGRESS, "ingress", "decapsulated; destination port by (VSID, MAC), source host compared") \
+	X(REDIRECT, "redirect", "its guest has moved: on to the guest's host, once")           \
+	X(REDIRECT_TELL, "redirect-tell", "REDIRECT or UNREACHABLE to the sender of such a packet") \
 	X(GUEST_TX, "guest-tx", "copied into a guest's ring")
 
 enum stage {

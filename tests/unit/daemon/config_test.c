@@ -356,7 +356,7 @@ static void test_include(void **state)
 	/* A number of lines behind each include, and relative names. */
 	check_load(dir, "main",
 		   "main:3: log: unknown key 'levle', did you mean 'level'?\n"
-		   "sub/a:3: nvgre: unknown key 'flow', allowed: flow-id accept-inner-vid0\n"
+		   "sub/a:3: nvgre: unknown key 'flow', allowed: flow-id accept-inner-vid0 redirect\n"
 		   "sub/../b:1: workers: unknown key 'cout', did you mean 'count'?");
 	write_file(dir, "loop", "\n@include \"loop\"\n");
 	check_load(dir, "loop", "loop:2: loop: files include each other in a circle, or more than 10 deep");
