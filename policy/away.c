@@ -106,10 +106,28 @@ void policy_set_departed(struct policy *p, uint32_t ms)
 	away_expire(p, tick_ms());
 }
 
-void policy_expire(struct policy *p, uint64_t now_ms)
+bool policy_expire(struct policy *p, uint64_t now_ms)
 {
+	uint32_t before = p->n_departed;
+
 	away_expire(p, now_ms);
 	hints_expire(p, now_ms);
+	return p->n_departed != before;
+}
+
+bool policy_departed_next(const struct policy *p, uint32_t *cursor, uint32_t *ret_vsid)
+{
+	uint32_t last = *cursor ? *ret_vsid : 0;
+
+	while (*cursor < p->n_departed) {
+		const struct departed *d = &p->departed[(p->departed_first + (*cursor)++) % DEPARTED_MAX];
+
+		if (!d->vsid || d->vsid == last)
+			continue;
+		*ret_vsid = d->vsid;
+		return true;
+	}
+	return false;
 }
 
 /* ---- packet path ---- */

@@ -132,8 +132,14 @@ void policy_set_departed(struct policy *p, uint32_t ms);
  */
 int policy_hint(struct policy *p, uint32_t vsid, const struct mac *mac, uint16_t from, uint16_t to, uint64_t until_ms);
 
-/* Forget MACs and hints whose time is over. Main thread, a few times per second. */
-void policy_expire(struct policy *p, uint64_t now_ms);
+/* Forget MACs and hints whose time is over. Main thread, a few times per second. @return were there such MACs? */
+bool policy_expire(struct policy *p, uint64_t now_ms);
+
+/*
+ * Virtual subnets of remembered MACs, whose records are still wanted; one may come more than once. *cursor starts at 0;
+ * *ret_vsid is left alone between calls. Main thread. @return false: no more.
+ */
+bool policy_departed_next(const struct policy *p, uint32_t *cursor, uint32_t *ret_vsid);
 
 /* Default gateway MAC of a VSID when the subnet names none: locally administered, the same on every host. */
 struct mac policy_gateway_mac(uint32_t vsid);

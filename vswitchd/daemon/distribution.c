@@ -472,6 +472,9 @@ static void look(struct distribution *d)
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
 		if (d->m->ports[i] && d->m->ports[i]->spec.vsid)
 			want_subnet(d, d->m->ports[i]->spec.vsid);
+	/* Guests that have moved: the old host has to know where they are. */
+	for (uint32_t cursor = 0, vsid = 0; policy_departed_next(d->m->policy, &cursor, &vsid);)
+		want_subnet(d, vsid);
 	while ((domain = map_next(&d->domains, domain)))
 		want_sibling(d, domain->key);
 	for (s = map_next(&d->subscriptions, NULL); s; s = next) {

@@ -33,6 +33,8 @@ int distribution_learned(struct distribution *d, const struct record_spec *rec, 
 
 /* Why central policy does not take a record of this host; NULL: nothing is known against it. */
 const char *distribution_refused(const struct distribution *d, const struct record_spec *rec);
+/* Look at the end of this turn who has to be followed and what has to be said. */
+void distribution_look(struct distribution *d);
 
 void distribution_info(struct distribution *d, struct distribution_info *ret);
 

@@ -59,8 +59,6 @@ void distribution_want(struct distribution *d, const char *key, bool prefix);
  * -EAGAIN: there was no room for all of it, and it has to be tried again.
  */
 int distribution_members(struct distribution *d, struct remote *remote, const char *text);
-/* Look at the end of this turn who has to be followed and what has to be said. */
-void distribution_look(struct distribution *d);
 /* A learned record. @param held of an earlier run. @return 0, -errno. */
 int distribution_claim(struct distribution *d, const struct record_spec *rec, bool removed, bool held);
 /* A claim is new, or has ceased to be; the key is the record's. */

@@ -406,7 +406,8 @@ static int on_reclaim(sd_event_source *s, uint64_t usec, void *userdata)
 	struct manager *m = userdata;
 
 	rcu_reclaim(0);
-	policy_expire(m->policy, tick_ms());
+	if (policy_expire(m->policy, tick_ms()) && m->distribution)
+		distribution_look(m->distribution); /* their subnets need not be followed any more */
 	sd_event_source_set_time_relative(s, RECLAIM_US);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }

@@ -3,9 +3,10 @@
  * Guests that have moved (HNV row 28): b, 10.0.0.3 in 5001, goes from this host to host "new" with PA 192.0.2.31; "far"
  * still sends to us. And the messages of MS-NVGREE, in both directions.
  */
-#include "world.h"
+#include <stdlib.h>
 
 #include "base/pkt_redirect.h"
+#include "world.h"
 
 #define IP_NEW FRAME_IPV4(10, 0, 0, 31)
 #define NEW_PA "\xc0\x00\x02\x1f"
@@ -33,6 +34,16 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup_two(void **state)
+{
+	int r;
+
+	world_workers = 2;
+	r = setup(state);
+	world_workers = 1;
+	return r;
+}
+
 static void drop_port(const char *id)
 {
 	struct port_spec spec = { 0 };
@@ -51,8 +62,8 @@ static void b_moves(void)
 	world_set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.3 mac=02:00:00:00:00:0b host=new");
 }
 
-static struct frame *tunnel(uint8_t *buf, unsigned int from_pa, uint8_t ttl, const void *dst, const void *src,
-			    uint32_t from, uint32_t to)
+static struct frame *tunnel_flow(uint8_t *buf, unsigned int from_pa, uint8_t ttl, const void *dst, const void *src,
+				 uint32_t from, uint32_t to, uint16_t port)
 {
 	static struct frame f;
 
@@ -62,9 +73,15 @@ static struct frame *tunnel(uint8_t *buf, unsigned int from_pa, uint8_t ttl, con
 	frame_nvgre(&f, 5001, 0xa7);
 	frame_eth(&f, dst, src, FRAME_AUTO);
 	frame_ip4(&f, from, to, FRAME_AUTO);
-	frame_udp(&f, 1000, 2000);
+	frame_udp(&f, port, 2000);
 	frame_fill(&f, 30, 1);
 	return &f;
+}
+
+static struct frame *tunnel(uint8_t *buf, unsigned int from_pa, uint8_t ttl, const void *dst, const void *src,
+			    uint32_t from, uint32_t to)
+{
+	return tunnel_flow(buf, from_pa, ttl, dst, src, from, to, 1000);
 }
 
 static struct frame *to_b(uint8_t *buf, uint8_t ttl)
@@ -168,6 +185,7 @@ static void no_loop_between_hosts_that_contradict(void **state)
 
 static void only_those_that_were_here(void **state)
 {
+	uint32_t cursor = 0, vsid = 0;
 	uint8_t buf[SIZE];
 
 	wire_brings(0, tunnel(buf, 21, 64, mac_new, mac_far, IP_FAR, IP_NEW));
@@ -176,11 +194,14 @@ static void only_those_that_were_here(void **state)
 	assert_int_equal(drops_of(DROP_NOT_LOCAL), 1);
 	/* here, and gone, but for too long */
 	b_moves();
-	policy_expire(world.policy, tick_ms() + 29000);
+	assert_false(policy_expire(world.policy, tick_ms() + 29000));
+	assert_true(policy_departed_next(world.policy, &cursor, &vsid));
+	assert_int_equal(vsid, 5001);
+	assert_false(policy_departed_next(world.policy, &cursor, &vsid));
 	wire_brings(0, to_b(buf, 64));
 	world_turn();
 	assert_int_equal(sent(), 1);
-	policy_expire(world.policy, tick_ms() + 31000);
+	assert_true(policy_expire(world.policy, tick_ms() + 31000));
 	wire_brings(0, to_b(buf, 64));
 	world_turn();
 	assert_int_equal(sent(), 0);
@@ -294,6 +315,71 @@ static void another_family(void **state)
 	assert_memory_equal(p + 22, far6, 16);
 	assert_memory_equal(p + 38, new6, 16);
 	assert_memory_equal(p + 54, buf + 34, f->len - 34u); /* GRE and inner frame */
+}
+
+/* Carried by the worker that the inner flow chooses, to its own member queue. */
+static void with_two_workers(void **state)
+{
+	struct datapath_params p = world.dp->params;
+	unsigned int by0, n[2];
+	uint8_t buf[SIZE];
+	uint64_t offload[OFFLOAD_COUNTERS];
+
+	b_moves();
+	p.rss = OFFLOAD_RSS_ALWAYS;
+	datapath_set_knobs(world.dp, &p);
+	for (unsigned int i = 0; i < 32; i++) {
+		wire_brings(0, tunnel_flow(buf, 21, 64, mac_b, mac_far, IP_FAR, IP_B, (uint16_t)(1000 + i)));
+	}
+	world_turn_of(0);
+	by0 = sent();
+	world_turn_of(1);
+	n[0] = by0;
+	n[1] = sent() - by0;
+	assert_true(n[0] && n[1]);
+	assert_int_equal(n[0] + n[1], 32);
+	datapath_offload(world.dp, offload);
+	assert_int_equal(offload[OFFLOAD_RSS_SW], n[1]);
+	assert_int_equal(stage(STAGE_REDIRECT), 32);
+}
+
+/* A trace tells it: redirect with the host, then encap, then the wire. */
+static void traced(void **state)
+{
+	static const struct {
+		enum watch_point point;
+		enum stage stage;
+	} want[] = { { WATCH_STAGE, STAGE_WIRE_RX }, { WATCH_STAGE, STAGE_INGRESS }, { WATCH_STAGE, STAGE_REDIRECT },
+		     { WATCH_STAGE, STAGE_ENCAP }, { WATCH_WIRE_TX, 0 } };
+	size_t size = watch_memory_bytes(1, WATCH_RING_MIN);
+	struct watch_spec spec = { .kind = WATCH_TRACE, .snap = 2048, .ring_size = WATCH_RING_MIN,
+				   .filter = { .points = ~0u, .port = PORT_NONE, .member = TEAM_NO_MEMBER } };
+	struct watch_reader reader;
+	struct watch_record rec;
+	struct watch *watch;
+	uint8_t buf[SIZE];
+
+	assert_int_equal(posix_memalign((void **)&spec.memory, 64, size), 0);
+	memset(spec.memory, 0, size);
+	reader = (struct watch_reader){ .ring = watch_ring_of(spec.memory, 0, WATCH_RING_MIN), .size = WATCH_RING_MIN };
+	b_moves();
+	assert_int_equal(datapath_watch_start(world.dp, &spec, &watch, NULL), 0);
+	wire_brings(0, to_b(buf, 64));
+	world_turn();
+	for (unsigned int i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		assert_non_null(watch_next(&reader, &rec));
+		assert_int_equal(rec.point, want[i].point);
+		if (want[i].point == WATCH_STAGE)
+			assert_int_equal(rec.stage, want[i].stage);
+		if (rec.stage == STAGE_REDIRECT && rec.point == WATCH_STAGE) {
+			assert_int_equal(rec.verdict, VERDICT_REMOTE);
+			assert_int_equal(rec.dst, policy_host_index(world.policy, "new"));
+		}
+		watch_done(&reader, &rec);
+	}
+	assert_null(watch_next(&reader, &rec));
+	datapath_watch_stop(world.dp, watch);
+	free(spec.memory);
 }
 
 /* ---- telling ---- */
@@ -688,6 +774,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(port_without_guest, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_go_has_a_name, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(another_family, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(with_two_workers, setup_two, world_teardown),
+		cmocka_unit_test_setup_teardown(traced, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(sender_is_told, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(told_at_a_rate, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(unreachable_where_nothing_is_known, setup, world_teardown),
