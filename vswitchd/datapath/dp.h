@@ -304,9 +304,9 @@ enum drop_reason ingress_outer(struct worker *w, uint8_t member, const struct rt
 void redirect_init(struct worker *w);
 /*
  * A decapsulated unicast packet of which nobody is here to take it: on to the host that has its guest now, its sender
- * is told. @return true: it was taken, be it for a drop of its own name.
+ * is told. @param has_port the guest's port is here. @return true: it was taken, be it for a drop of its own name.
  */
-bool redirect_packet(struct worker *w, struct rte_mbuf *m);
+bool redirect_packet(struct worker *w, struct rte_mbuf *m, bool has_port);
 /* The same for a packet to a port without a guest, from the wire or not, while ports are flushed. */
 bool redirect_from_port(struct worker *w, struct rte_mbuf *m);
 /*

@@ -159,7 +159,7 @@ static bool kept(struct worker *w, struct rte_mbuf *m)
 		worker_drop(w, PORT_WIRE, m, why);
 		return true;
 	}
-	return pkt_meta(m)->drop == DROP_NOT_LOCAL && redirect_packet(w, m);
+	return pkt_meta(m)->drop == DROP_NOT_LOCAL && redirect_packet(w, m, false);
 }
 
 /* The inner source is not of the host that sent it: HNV row 29. */

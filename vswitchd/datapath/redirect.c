@@ -201,8 +201,6 @@ static enum drop_reason pass_on(struct worker *w, struct rte_mbuf *m, const stru
 		return DROP_REDIRECT_AGAIN;
 	if (rte_mbuf_refcnt_read(m) != 1)
 		return DROP_NO_HEADROOM; /* others read it: no header can be written */
-	if (egress_too_big(w, m, meta->dst))
-		return DROP_TOO_BIG;
 	hash(w, m);
 	t = choose(w, meta, o, &src, &why);
 	if (!t)
@@ -219,25 +217,31 @@ static enum drop_reason pass_on(struct worker *w, struct rte_mbuf *m, const stru
 	return DROP_NONE;
 }
 
-bool redirect_packet(struct worker *w, struct rte_mbuf *m)
+/* Nobody has the MAC. Where MACs are learned an unknown one may have been flooded to us: then nobody was wrong. */
+static void nowhere(struct worker *w, struct rte_mbuf *m, bool was_here, const struct nvgre_outer *o)
+{
+	const struct policy_subnet *s = policy_subnet(w->dp->params.policy, pkt_meta(m)->vsid_in);
+
+	if (was_here || (s && !s->learning))
+		tell(w, m, o, HOST_NONE);
+}
+
+bool redirect_packet(struct worker *w, struct rte_mbuf *m, bool has_port)
 {
 	const struct policy *p = w->dp->params.policy;
 	struct pkt_meta *meta = pkt_meta(m);
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint32_t to = policy_away(p, meta->vsid_in, mac_load(data));
-	const struct policy_subnet *s;
+	bool known = to != MACV_MISS && MACV_KIND(to) == MACV_REMOTE;
 	enum drop_reason why;
 	struct nvgre_outer o;
 
-	if (to == MACV_MISS && !w->knobs->redirect)
+	if (!known && (has_port || !w->knobs->redirect))
 		return false;
 	if (mac_is_group(data) || !read_outer(w, m, &o))
 		return false;
-	if (to == MACV_MISS || MACV_KIND(to) != MACV_REMOTE) {
-		/* Where MACs are learned an unknown one may have been flooded to us: nobody was wrong. */
-		s = policy_subnet(p, meta->vsid_in);
-		if (to != MACV_MISS || (s && !s->learning))
-			tell(w, m, &o, HOST_NONE);
+	if (!known) {
+		nowhere(w, m, to != MACV_MISS, &o);
 		return false;
 	}
 	meta->verdict = VERDICT_REMOTE;
@@ -280,7 +284,7 @@ bool redirect_from_port(struct worker *w, struct rte_mbuf *m)
 	/* Flooded ones are shared, and their other receivers have them from their sender. */
 	if (meta->verdict != VERDICT_LOCAL || rte_mbuf_refcnt_read(m) != 1 || !meta->vsid_out)
 		return false;
-	if (!(meta->src == PORT_WIRE ? redirect_packet(w, m) : redirect_own(w, m)))
+	if (!(meta->src == PORT_WIRE ? redirect_packet(w, m, true) : redirect_own(w, m)))
 		return false;
 	w->redirect.late = true;
 	return true;

@@ -226,6 +226,39 @@ static void back_again(void **state)
 	wire_brings(0, to_b(buf, 64));
 	world_turn();
 	assert_int_equal(world.ports[B].n_got, 1);
+	assert_int_equal(policy_away(world.policy, 5001, mac_load(mac_b)), MACV_MISS);
+	/* gone again, which is remembered anew */
+	drop_port("b2");
+	assert_int_equal(policy_away(world.policy, 5001, mac_load(mac_b)), AWAY_UNKNOWN);
+}
+
+/* More than are remembered: the first are forgotten, and nothing of them stays. */
+static void many(void **state)
+{
+	enum { MACS = 4200, KEPT = 4096 };
+	char line[128];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < MACS; i++) {
+		snprintf(line, sizeof(line), "id=many vsid=5001 macs=[02:77:00:00:%02x:%02x]", i >> 8, i & 255);
+		world_set(OBJECT_PORT, line);
+		if (i % 64 == 0)
+			rcu_reclaim(1);
+	}
+	drop_port("many");
+	for (unsigned int i = 0; i < MACS; i++) {
+		uint8_t mac[6] = { 2, 0x77, 0, 0, (uint8_t)(i >> 8), (uint8_t)i };
+
+		n += policy_away(world.policy, 5001, mac_load(mac)) == AWAY_UNKNOWN;
+		assert_true(i >= MACS - KEPT || policy_away(world.policy, 5001, mac_load(mac)) == MACV_MISS);
+	}
+	assert_int_equal(n, KEPT);
+	assert_true(policy_expire(world.policy, tick_ms() + 31000));
+	for (unsigned int i = 0; i < MACS; i++) {
+		uint8_t mac[6] = { 2, 0x77, 0, 0, (uint8_t)(i >> 8), (uint8_t)i };
+
+		assert_int_equal(policy_away(world.policy, 5001, mac_load(mac)), MACV_MISS);
+	}
 }
 
 /* The port is still configured, but its guest runs elsewhere: from the wire, and from a guest beside it. */
@@ -236,12 +269,18 @@ static void port_without_guest(void **state)
 	struct frame *f;
 	uint16_t len;
 
-	world.ports[B].q.tx_ready = 0;
+	world.ports[B].q.tx_ready = world.ports[C].q.tx_ready = 0;
+	knob(true);
+	f = tunnel(buf, 21, 64, mac_c, mac_far_c, IP_FAR_C, IP_C); /* which does not learn */
+	frame_finish(f);
+	store_be32(buf + 38, 5002u << 8);
+	wire_brings(0, f);
 	f = to_b(buf, 64);
 	wire_brings(0, f);
 	world_turn();
 	assert_int_equal(sent(), 0);
-	assert_int_equal(drops_of(DROP_PORT_DOWN), 1); /* policy still has it here */
+	assert_int_equal(drops_of(DROP_PORT_DOWN), 2); /* policy still has them here: nobody was wrong */
+	knob(false);
 	world_set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.3 mac=02:00:00:00:00:0b host=new");
 	wire_brings(0, to_b(buf, 64));
 	world_turn();
@@ -255,7 +294,7 @@ static void port_without_guest(void **state)
 	assert_memory_equal(p + 30, NEW_PA, 4);
 	assert_int_equal(p[22], 64);
 	assert_true(p[29] == 11 || p[29] == 12);
-	assert_int_equal(drops_of(DROP_PORT_DOWN), 1);
+	assert_int_equal(drops_of(DROP_PORT_DOWN), 2);
 	assert_int_equal(stage(STAGE_REDIRECT), 2);
 }
 
@@ -338,6 +377,7 @@ static void with_two_workers(void **state)
 	n[1] = sent() - by0;
 	assert_true(n[0] && n[1]);
 	assert_int_equal(n[0] + n[1], 32);
+	assert_true(world.members[0].n_sent && world.members[1].n_sent); /* by flow */
 	datapath_offload(world.dp, offload);
 	assert_int_equal(offload[OFFLOAD_RSS_SW], n[1]);
 	assert_int_equal(stage(STAGE_REDIRECT), 32);
@@ -756,6 +796,14 @@ static void hint_holds_until_policy_speaks(void **state)
 	assert_int_equal(policy_hint(world.policy, 5001, &mac, far, new, soon), 0);
 	assert_int_equal(policy_hint(world.policy, 5001, &mac, new, far, soon), 0);
 	assert_int_not_equal(goes_to(mac_far, IP_FAR)[3], 31);
+	/* another record of the MAC, and the end of that one */
+	assert_int_equal(policy_hint(world.policy, 5001, &mac, far, new, soon), 0);
+	world_set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.10 mac=02:00:00:00:09:01 host=far");
+	assert_int_not_equal(goes_to(mac_far, IP_FAR)[3], 31);
+	assert_int_equal(policy_hint(world.policy, 5001, &mac, far, new, soon), 0);
+	rec = (struct record_spec){ .vsid = 5001, .ca = ip4_from("\x0a\0\0\x0a") };
+	assert_int_equal(policy_remove(world.policy, OBJECT_RECORD, &rec, ORIGIN_CONFIG, NULL), 0);
+	assert_int_not_equal(goes_to(mac_far, IP_FAR)[3], 31);
 	/* and gone with its record */
 	assert_int_equal(policy_hint(world.policy, 5001, &mac, far, new, soon), 0);
 	rec = (struct record_spec){ .vsid = 5001, .ca = ip4_from("\x0a\0\0\x09") };
@@ -771,6 +819,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_loop_between_hosts_that_contradict, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(only_those_that_were_here, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(back_again, setup, world_teardown),
+		cmocka_unit_test_setup_teardown(many, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(port_without_guest, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_go_has_a_name, setup, world_teardown),
 		cmocka_unit_test_setup_teardown(another_family, setup, world_teardown),
