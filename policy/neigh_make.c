@@ -63,10 +63,11 @@ static uint16_t nd_checksum(const struct ipv6_hdr *ip, const uint8_t *msg, uint3
 	return csum_fold(csum_partial(msg, len, csum_partial(tail, 8, csum_partial(ip->src, 32, 0))));
 }
 
+static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
+static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+
 static void na_answer(uint8_t *d, const struct neigh_msg *msg, uint64_t mac, bool router)
 {
-	static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
-	static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 	bool probe = neigh_is_probe(msg);
 	struct ipv6_hdr ip = { .next = IPPROTO_ICMP6_, .hlim = 255 };
 	struct nd_hdr na = { .type = ND_NA };
@@ -112,7 +113,7 @@ static void describe(struct rte_mbuf *m, bool v6)
 		meta->pkt.flags |= PKT_F_L4 | PKT_F_DF;
 		meta->pkt.proto = IPPROTO_ICMP6_;
 		meta->pkt.l4_off = ETH_HLEN_ + sizeof(struct ipv6_hdr);
-		meta->pkt.l3_end = NA_FRAME_LEN;
+		meta->pkt.l3_end = (uint16_t)m->pkt_len;
 	}
 	meta->gso_type = 0;
 	meta->gso_size = 0;
@@ -202,6 +203,31 @@ bool neigh_make_question(struct rte_mbuf *m, const struct neigh_msg *msg)
 	else
 		arp_question(d, msg);
 	describe(m, msg->v6);
+	pkt_meta(m)->flags |= META_INJECT;
+	return true;
+}
+
+bool neigh_make_nd(struct rte_mbuf *m, uint64_t mac, const struct ip_addr *from, uint8_t *body, uint32_t len)
+{
+	struct ipv6_hdr ip = { .next = IPPROTO_ICMP6_, .hlim = 255 };
+	uint8_t *d = rewrite(m, ETH_HLEN_ + (uint32_t)sizeof(ip) + len);
+	uint16_t csum;
+
+	if (!d)
+		return false;
+	store_be32(&ip.vtf, 0x60000000);
+	store_be16(&ip.plen, (uint16_t)len);
+	memcpy(ip.src, from->b, 16);
+	memcpy(ip.dst, all_nodes, 16);
+	csum = nd_checksum(&ip, body, len);
+	memcpy(body + 2, &csum, sizeof(csum));
+
+	memcpy(d, all_nodes_mac, ETH_ALEN_);
+	mac_store(d + 6, mac);
+	store_be16(d + 12, ETHERTYPE_IPV6_);
+	memcpy(d + ETH_HLEN_, &ip, sizeof(ip));
+	memcpy(d + ETH_HLEN_ + sizeof(ip), body, len);
+	describe(m, true);
 	pkt_meta(m)->flags |= META_INJECT;
 	return true;
 }

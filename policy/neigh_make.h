@@ -18,4 +18,10 @@ void neigh_make_answer(struct rte_mbuf *m, const struct neigh_msg *msg, uint64_t
  */
 bool neigh_make_question(struct rte_mbuf *m, const struct neigh_msg *msg);
 
+/*
+ * The packet becomes an ND message to all nodes. @param mac Ethernet source. @param body from the type on, with a
+ * checksum of 0, which is filled in. @return false: as above. Same threads.
+ */
+bool neigh_make_nd(struct rte_mbuf *m, uint64_t mac, const struct ip_addr *from, uint8_t *body, uint32_t len);
+
 #endif

@@ -334,6 +334,12 @@ bool policy_neigh_tell(const struct policy *p, const struct policy_port *port, c
 		       struct rte_mbuf *m);
 
 /*
+ * Make m the router advertisement of the port's subnet for that port (RFC 4861 4.2), where the subnet wants them and
+ * its gateway has a link-local address. @param mtu of the guest; 0: not said. Threads as above. @return false: none.
+ */
+bool policy_neigh_advertise(const struct policy *p, const struct policy_port *port, uint16_t mtu, struct rte_mbuf *m);
+
+/*
  * Judge one ARP or ND packet (meta->pkt.kind PKT_ARP or PKT_ND) that a local port sent: proxy answer for
  * known CAs and gateways (the mbuf becomes the answer, VERDICT_REPLY), unicast probes go to the real VM, own
  * addresses and DAD by HNV 3.2, unknown targets flood or drop, spoofed senders drop SPOOF_ARP. Otherwise the
@@ -353,6 +359,7 @@ enum sight_kind {
 	SIGHT_LEASE,	 /* a DHCP server has given it the address */
 	SIGHT_MAC,	 /* reverse ARP: the MAC is here now */
 	SIGHT_REDIRECT,	 /* not the learner's: host of `pa` says that MAC is at the host of `ca` now; unset: nowhere */
+	SIGHT_SOLICITS,	 /* it asks for routers, where the subnet's gateway advertises itself; for no learner */
 	SIGHT_MISMATCH,	 /* a packet contradicts policy and was dropped */
 };
 

@@ -41,11 +41,15 @@ unsigned int policy_sight_neigh(const struct policy *p, const struct policy_port
 	unsigned int n, k = 0;
 	struct neigh_msg msg;
 
-	if (s->external || !s->learning)
+	if (s->external || (!s->learning && !s->ra))
 		return 0;
 	neigh_read(rte_pktmbuf_mtod(m, const uint8_t *), &pkt_meta(m)->pkt, &msg);
 	if (msg.foreign || msg.op == NEIGH_REDIRECT || !port_has_mac(port, msg.eth_src))
 		return 0;
+	if (msg.op == NEIGH_RS && s->ra)
+		fill(&ret[k++], SIGHT_SOLICITS, port->index, s->vsid, &(struct neigh_claim){ .mac = msg.eth_src });
+	if (!s->learning)
+		return k;
 	n = neigh_claims(&msg, claims);
 	for (unsigned int i = 0; i < n; i++) {
 		if (!policy_may_have(port, s, &claims[i].ca) ||

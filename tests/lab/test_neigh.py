@@ -244,3 +244,25 @@ def test_claiming_anothers_address_is_refused(fabric: Fabric) -> None:
     drops.wait("src-mac", 1)
     assert not at_c.frames(lambda f: f.source in (a.mac, b.mac) and f.destination != MLD_REPORTS)
     assert c.neighbour("10.0.0.12") == b.mac
+
+
+def test_gateway_advertises_itself(new_fabric: MAKE) -> None:
+    """A guest of a subnet with `ra` that knows nothing of IPv6: it asks for routers, makes an address, has a way out
+    and the MTU of its port. Another subnet's guest gets nothing.
+    """
+    fabric = new_fabric(hosts=1, nics=1, mtu=1500)
+    fabric.subnet(5001, "tenant-a", "fd00:1::1/64", "fe80::1/64", ra=True)
+    fabric.subnet(5002, "tenant-a", "fd00:2::1/64", "fe80::1/64")
+    a, b = (fabric.tap_guest("h1", name, vsid, record=False) for name, vsid in (("a", 5001), ("b", 5002)))
+    fabric.start(configure=False)
+
+    def shown(guest: TapGuest, what: str) -> str:
+        return guest.netns.sh(f"ip -6 {what}").output
+
+    until(lambda: "fd00:1::" in shown(a, "address show"), "a has an address of its own making")
+    assert "via fe80::1 " in shown(a, "route show default")
+    told = fabric.hosts["h1"].ports()["a"]["host-mtu"]
+    assert a.netns.sh("cat /proc/sys/net/ipv6/conf/eth0/mtu").output.strip() == str(told)
+    away = "ping -6 -c1 -W1 fd00:2::1"
+    until(lambda: a.netns.sh(away, check=False).status == 0, "a reaches the other subnet's gateway")
+    assert "default" not in shown(b, "route show default") and "fd00:2::" not in shown(b, "address show")

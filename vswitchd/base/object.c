@@ -86,7 +86,7 @@ static const struct field subnet_fields[] = {
 	{ "external", FIELD_BOOL, AT(subnet_spec, external), .def = "false",
 	  .text = "The subnet is virtualized by somebody else and its frames are left alone." },
 	{ "ra", FIELD_BOOL, AT(subnet_spec, ra), .def = "false",
-	  .text = "Send IPv6 router advertisements to the guests." },
+	  .text = "Advertise gateway, prefixes and MTU to the guests (IPv6); takes a link-local gateway." },
 	{ NULL },
 };
 

@@ -136,11 +136,14 @@ static int check_gateway(const struct ip_prefix *g, struct errbuf *err)
 static int check_subnet(const struct subnet_spec *s, struct errbuf *err)
 {
 	char a[PREFIX_STR], b[PREFIX_STR];
+	bool link_local = false;
 	unsigned int i, j;
 
 	for (i = 0; i < s->n_gateways; i++) {
 		const struct ip_prefix *g = &s->gateways[i];
 
+		if (g->addr.family == 6 && g->addr.b[0] == 0xfe && (g->addr.b[1] & 0xc0) == 0x80)
+			link_local = true;
 		CHECK(check_gateway(g, err));
 		for (j = 0; j < i; j++) {
 			const struct ip_prefix *o = &s->gateways[j];
@@ -154,6 +157,8 @@ static int check_subnet(const struct subnet_spec *s, struct errbuf *err)
 	if (ip_is_set(&s->group) &&
 	    (s->group.family == 4 ? (s->group.b[0] & 0xf0) != 0xe0 : s->group.b[0] != 0xff))
 		return err_set(err, EINVAL, "group: %s is not a multicast address", format_ip(&s->group, a));
+	if (s->ra && !link_local)
+		return err_set(err, EINVAL, "ra: takes a link-local address among the gateways, as fe80::1/64");
 	return 0;
 }
 

@@ -84,21 +84,12 @@ static int member_supported(const struct settings *s, const struct member_spec *
 	return 0;
 }
 
-static int subnet_supported(const struct subnet_spec *s, struct errbuf *err)
-{
-	if (s->ra)
-		return err_set(err, EINVAL, "ra: router advertisements are not available in this version");
-	return 0;
-}
-
 int config_supported(const struct settings *s, enum object_kind kind, const void *spec, struct errbuf *err)
 {
 	if (kind == OBJECT_PORT)
 		return port_supported(s, spec, err);
 	if (kind == OBJECT_MEMBER)
 		return member_supported(s, spec, err);
-	if (kind == OBJECT_SUBNET)
-		return subnet_supported(spec, err);
 	return 0;
 }
 

@@ -139,6 +139,8 @@ static int on_sights(sd_event_source *s, int fd, uint32_t revents, void *userdat
 	for (unsigned int i = 0; i < n; i++)
 		if (sights[i].kind == SIGHT_REDIRECT)
 			redirect_see(m, &sights[i]);
+		else if (sights[i].kind == SIGHT_SOLICITS)
+			ports_advertise(m, sights[i].port);
 		else
 			learn_see(m->learn, &sights[i], now);
 	tick(m);

@@ -7,6 +7,9 @@
 
 #include "daemon/manager_private.h"
 
+#define RA_S	     600   /* between router advertisements; a guest believes one for three times as long */
+#define RA_TURN	     64	   /* ports in one turn */
+#define RA_TURN_US   20000 /* until the next ones */
 #define TELL_MAX     64	   /* addresses: gateways, then the first ones of the subnet */
 #define RECORDS_MAX  4096  /* beyond that many in all, finding the subnet's takes the loop too long: gateways only */
 
@@ -32,6 +35,58 @@ static bool tell(struct manager *m, const struct policy_port *port, const struct
 	return true;
 }
 
+/* ---- router advertisements ---- */
+
+/* @return false: no buffer, or no room. */
+bool ports_advertise(struct manager *m, uint16_t index)
+{
+	const struct policy_port *port = policy_port(m->policy, index);
+	const struct policy_subnet *s = port ? policy_subnet(m->policy, port->vsid) : NULL;
+	struct rte_mbuf *buf;
+
+	if (!s || !s->ra || !m->ports[index] || m->ports[index]->state != PORT_ACTIVE)
+		return true;
+	buf = rte_pktmbuf_alloc(m->pool);
+	if (!buf)
+		return false;
+	if (policy_neigh_advertise(m->policy, port, ports_mtu(m, &m->ports[index]->spec), buf) &&
+	    datapath_inject(m->datapath, buf) == 0)
+		return true;
+	rte_pktmbuf_free(buf);
+	return false;
+}
+
+/* Some ports per turn, all of them every RA_S. */
+static int on_advertise(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+	unsigned int n = 0;
+
+	for (; m->ra_next < POLICY_MAX_PORTS && n < RA_TURN; m->ra_next++)
+		if (m->ports[m->ra_next]) {
+			ports_advertise(m, (uint16_t)m->ra_next);
+			n++;
+		}
+	if (m->ra_next == POLICY_MAX_PORTS)
+		m->ra_next = 0;
+	sd_event_source_set_time_relative(source, m->ra_next ? RA_TURN_US : RA_S * UINT64_C(1000000));
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+int ports_advertise_start(struct manager *m)
+{
+	return sd_event_add_time_relative(m->loop, &m->ra_source, CLOCK_MONOTONIC, RA_S * UINT64_C(1000000), 1000000,
+					  on_advertise, m);
+}
+
+void ports_advertise_all(struct manager *m)
+{
+	m->ra_next = 0;
+	sd_event_source_set_time_relative(m->ra_source, 0);
+}
+
+/* ---- neighbours ---- */
+
 void ports_tell_neighbours(struct manager *m, uint16_t index)
 {
 	const struct policy_port *port = policy_port(m->policy, index);
@@ -44,6 +99,7 @@ void ports_tell_neighbours(struct manager *m, uint16_t index)
 
 	if (!subnet.vsid || policy_get(m->policy, OBJECT_SUBNET, &subnet, &origin) < 0)
 		return;
+	ports_advertise(m, index);
 	for (unsigned int i = 0; i < subnet.n_gateways && more; i++)
 		more = tell(m, port, &subnet.gateways[i].addr, &told);
 	if (policy_count(m->policy, OBJECT_RECORD) > RECORDS_MAX)

@@ -49,6 +49,8 @@ int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec
 		learn_record(m, spec);
 	if (r == 0 && kind == OBJECT_SUBNET)
 		manager_later(m, LATER_GROUPS);
+	if (r == 0 && kind == OBJECT_SUBNET && ((const struct subnet_spec *)spec)->ra)
+		ports_advertise_all(m);
 	return r;
 }
 

@@ -90,6 +90,8 @@ struct manager {
 	struct learn *learn;
 	int learn_fd; /* eventfd: workers have seen something */
 	sd_event_source *learn_source, *learn_timer;
+	sd_event_source *ra_source;
+	unsigned int ra_next; /* port that is told next */
 	bool learn_soon; /* the timer is due at the end of this turn */
 	struct rte_mempool *pool;
 	struct mailbox *mailbox;
@@ -182,6 +184,10 @@ struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
 
 /* Tell a guest its gateways and neighbours unasked: when its port has become active. */
 void ports_tell_neighbours(struct manager *m, uint16_t index);
+/* The router advertisement of its subnet, if that wants them: asked for by the guest, and from time to time. */
+bool ports_advertise(struct manager *m, uint16_t index);
+int ports_advertise_start(struct manager *m); /* 0 or -errno */
+void ports_advertise_all(struct manager *m);   /* soon: a subnet has changed */
 
 /* ---- manager_learn.c ---- */
 

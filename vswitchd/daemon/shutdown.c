@@ -20,6 +20,7 @@ static void stop_sources(struct manager *m)
 	m->term_source = sd_event_source_disable_unref(m->term_source);
 	m->int_source = sd_event_source_disable_unref(m->int_source);
 	m->hup_source = sd_event_source_disable_unref(m->hup_source);
+	m->ra_source = sd_event_source_disable_unref(m->ra_source);
 	m->reclaim_source = sd_event_source_disable_unref(m->reclaim_source);
 	balance_stop(m);
 	learn_stop(m);

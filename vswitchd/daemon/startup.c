@@ -431,6 +431,8 @@ static int add_sources(struct manager *m, struct errbuf *err)
 		r = sd_event_add_time_relative(m->loop, &m->reclaim_source, CLOCK_MONOTONIC, RECLAIM_US, RECLAIM_US,
 					       on_reclaim, m);
 	if (r >= 0)
+		r = ports_advertise_start(m);
+	if (r >= 0)
 		r = balance_start(m);
 	if (r >= 0)
 		r = notify_watchdog(m->loop, workers_alive, m, &m->watchdog_source);
