@@ -52,6 +52,21 @@ struct distribution {
 	struct distribution_info info;
 };
 
+/* ---- distribution_objects.c ---- */
+/* A key of what is followed says so now. @param revision of the store. */
+void distribution_put(struct distribution *d, struct subscription_entry *s, const char *key, const char *text,
+		      int64_t revision);
+/* It is gone. */
+void distribution_drop(struct distribution *d, struct remote *remote);
+/* What was there before and did not come again. @param revision of what did come; 0: all of it goes. */
+void distribution_sweep(struct distribution *d, const struct subscription_entry *s, int64_t revision);
+/* What policy did not take, or not let go of, once more. */
+void distribution_retry(struct distribution *d);
+/* What the local store kept of the last run; and, when the store has answered everything, what nobody asks for now. */
+void distribution_remember(struct distribution *d);
+void distribution_prune(struct distribution *d);
+
+/* ---- distribution.c ---- */
 /* Follow a key. */
 void distribution_want(struct distribution *d, const char *key, bool prefix);
 /*
