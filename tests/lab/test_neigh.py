@@ -259,10 +259,11 @@ def test_gateway_advertises_itself(new_fabric: MAKE) -> None:
     def shown(guest: TapGuest, what: str) -> str:
         return guest.netns.sh(f"ip -6 {what}").output
 
-    until(lambda: "fd00:1::" in shown(a, "address show"), "a has an address of its own making")
-    assert "via fe80::1 " in shown(a, "route show default")
     told = fabric.hosts["h1"].ports()["a"]["host-mtu"]
-    assert a.netns.sh("cat /proc/sys/net/ipv6/conf/eth0/mtu").output.strip() == str(told)
+    mtu = "cat /proc/sys/net/ipv6/conf/eth0/mtu"
+    until(lambda: "fd00:1::" in shown(a, "address show"), "a has an address of its own making")
+    until(lambda: "via fe80::1 " in shown(a, "route show default"), "a has a way out")
+    until(lambda: a.netns.sh(mtu).output.strip() == str(told), "a has the MTU of its port")
     away = "ping -6 -c1 -W1 fd00:2::1"
     until(lambda: a.netns.sh(away, check=False).status == 0, "a reaches the other subnet's gateway")
     assert "default" not in shown(b, "route show default") and "fd00:2::" not in shown(b, "address show")
