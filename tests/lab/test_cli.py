@@ -48,6 +48,7 @@ CASES: dict[str, Case] = {
     "team show": ("", "members usable", lambda o: len(o["members"]) == 2),
     "neighbour list": ("", "", lambda o: isinstance(o, list)),
     "stats": ("", "guest-rx", lambda o: "guest-rx" in o["stages"]),
+    "traffic list": ("", "rx-bytes", lambda o: any(each["vsid"] == 5001 and each["ports"] >= 2 for each in o)),
     "drops": ("--all", "no-record", lambda o: any(each["name"] == "no-record" for each in o)),
     "top": ("--count 1 --interval 50", "load%", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),
     "offload show": ("", "tso-software", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),

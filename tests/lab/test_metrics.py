@@ -22,6 +22,13 @@ from lab.wait import until
 SOURCE = Path(__file__).resolve().parents[2]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CONNECTIONS = 16
+FOREIGN_MAC = """
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+s.send(bytes.fromhex("ffffffffffff" "020000000bad" "0800") + bytes(50))
+"""
+TRAFFIC = ("receive_packets", "receive_bytes", "transmit_packets", "transmit_bytes")
 
 
 def connect(host: Host) -> socket.socket:
@@ -106,6 +113,8 @@ def test_metrics_tell_what_happened(new_fabric: Callable[..., Fabric]) -> None:
     host = fabric.hosts["h1"]
     a.reaches("10.0.0.12")
     sh(["ping", "-c", "1", "-W", "1", "10.0.0.77"], a.netns.name, check=False)  # nobody has that
+    sh(["/usr/bin/python3", "-c", FOREIGN_MAC], a.netns.name)
+    until(lambda: host.ports()["a"]["dropped"], "what another's MAC sends is dropped")
 
     def agree() -> Scrape | None:
         """Counters stand still around the scrape."""
@@ -126,6 +135,15 @@ def test_metrics_tell_what_happened(new_fabric: Callable[..., Fabric]) -> None:
         return now if before == after == mine else None
 
     now: Scrape = until(agree, "metrics and port list agree")
+    members = [each["name"] for each in host.team()["members"]]
+    for name in TRAFFIC:
+        whole = {id_: now.value(f"port_{name}_total", port=id_, vsid="5001") or 0 for id_ in ("a", "b")}
+        assert whole == {id_: now.value(f"port_queue_{name}_total", port=id_, vsid="5001", queue="0") for id_ in whole}
+        assert now.value(f"vsid_{name}_total", vsid="5001") == sum(whole.values()) > 0, name
+        each = {member: queues(now, f"member_queue_{name}_total", member) for member in members}
+        assert each == {member: now.value(f"member_{name}_total", member=member) for member in each}, name
+    lost = sum(v for key, v in now.samples.items() if key[0] == "vswitchd_port_drops_total")
+    assert now.value("vsid_drops_total", vsid="5001") == lost > 0 and now.value("vsid_ports", vsid="5001") == 2
     assert now.value("port_active", port="a", vsid="5001") == 1
     assert (now.value("port_receive_packets_total", port="a", vsid="5001") or 0) > 3
     assert now.value("member_usable", member="a0") == 1 and now.value("members_usable") == 2
@@ -147,6 +165,50 @@ def test_metrics_tell_what_happened(new_fabric: Callable[..., Fabric]) -> None:
     talk = "exec 3<>/dev/tcp/127.0.0.1/9477; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
     status, _, body = parsed(sh(["bash", "-c", talk], host.netns.name).output.replace("\n", "\r\n", 12))
     assert status == 200 and "vswitchd_ready 1" in body
+
+
+def queues(now: Scrape, name: str, member: str) -> float:
+    """Sum of all queues of a member."""
+    return sum(v for key, v in now.samples.items() if key[0] == f"vswitchd_{name}" and ("member", member) in key)
+
+
+def test_subnets_keep_what_ports_counted(new_fabric: Callable[..., Fabric]) -> None:
+    """A port that leaves its subnet, or the switch, leaves there what it has counted, and takes nothing along."""
+    fabric = new_fabric(hosts=1)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    fabric.subnet(5002, "tenant-a", "10.0.1.1/24")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24")
+    fabric.start()
+    host = fabric.hosts["h1"]
+    a.reaches("10.0.0.12")
+
+    def total(vsid: int) -> tuple[int, int]:
+        """Ports, packets both ways."""
+        for each in (reply["traffic"] for reply in host.stream("Traffic") if reply):
+            if each["vsid"] == vsid:
+                return each["ports"], each["rx"]["packets"] + each["tx"]["packets"]
+        return 0, 0
+
+    before = total(5001)
+    mine = host.ports()["a"]
+    assert before[0] == 2 and before[1] > mine["rx"]["packets"] > 0 and total(5002) == (0, 0)
+    host.config["ports"][0]["vsid"] = 5002
+    assert host.reload().ok
+    moved = total(5001)
+    assert moved[0] == 1 and moved[1] >= before[1]
+    ports, packets = total(5002)
+    assert ports == 1 and packets < mine["rx"]["packets"], "its history stays"
+    del host.config["ports"][1]
+    assert host.reload().ok
+    assert total(5001)[0] == 0 and total(5001)[1] >= moved[1]
+    now = scrape(host)
+    assert now.value("vsid_ports", vsid="5001") == 0
+    assert (now.value("vsid_receive_packets_total", vsid="5001") or 0) >= mine["rx"]["packets"]
+    assert now.value("port_receive_packets_total", port="b", vsid="5001") is None
+    host.config["subnets"] = [each for each in host.config["subnets"] if each["vsid"] != 5001]
+    assert host.reload().ok
+    assert total(5001) == (0, 0) and total(5002)[0] == 1, "the end of a subnet is the end of its totals"
 
 
 @pytest.mark.asan

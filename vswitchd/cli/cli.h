@@ -123,6 +123,7 @@ int cmd_neighbours(const struct cli *cli, const struct command *cmd, int argc, c
 int cmd_stats(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_drops(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_offload(const struct cli *cli, const struct command *cmd, int argc, char **argv);
+int cmd_traffic(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 int cmd_workers(const struct cli *cli, const struct command *cmd, int argc, char **argv);
 /* top.c */
 int cmd_top(const struct cli *cli, const struct command *cmd, int argc, char **argv);

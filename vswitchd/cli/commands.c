@@ -30,6 +30,8 @@ const struct command commands[] = {
 	{"team", "show", "", "Members, provider addresses, buckets, traffic both ways", -1, cmd_team},
 	{"neighbour", "list", "", "Resolution of remote provider addresses and next hops", -1, cmd_neighbours},
 	{"stats", NULL, "", "Counts of objects, packets by stage, drops", -1, cmd_stats},
+	{"traffic", "list", "", "Packets of each virtual subnet's guests, also by ports that have left", -1,
+	 cmd_traffic},
 	{"drops", NULL, "[--port ID] [--all]", "Lost packets by reason", -1, cmd_drops},
 	{"top", NULL, "[--count N] [--interval MS]",
 	 "Rates of ports, members, workers and drops, live; once when not on a terminal", -1, cmd_top},

@@ -34,6 +34,13 @@ static const struct column pa_columns[] = {
 	{ "weight", "weight", 6 },     { "state", "state", -9 },    { NULL, NULL, 0 },
 };
 
+static const struct column traffic_columns[] = {
+	{ "vsid", "vsid", 8 }, { "ports", "ports", 5 },
+	{ "rx-packets", "rx.packets", 12 }, { "rx-bytes", "rx.bytes", 14 },
+	{ "tx-packets", "tx.packets", 12 }, { "tx-bytes", "tx.bytes", 14 },
+	{ "dropped", "dropped", 9 }, { NULL, NULL, 0 },
+};
+
 static const struct column drop_columns[] = {
 	{ "reason", "name", -18 }, { "packets", "packets", 12 }, { "meaning", "text", -20 }, { NULL, NULL, 0 },
 };
@@ -313,6 +320,30 @@ int cmd_offload(const struct cli *cli, const struct command *cmd, int argc, char
 	int r = no_arguments(cmd, argc);
 
 	return r < 0 ? r : simple(cli, METHOD_OFFLOAD, NULL, "offload", text_offload);
+}
+
+static int on_traffic(struct json_object *reply, void *arg)
+{
+	const struct cli *cli = arg;
+	struct json_object *o = object_member(reply, "traffic");
+
+	if (o && cli->json)
+		print_json(o);
+	else if (o)
+		print_row(traffic_columns, o);
+	return 0;
+}
+
+int cmd_traffic(const struct cli *cli, const struct command *cmd, int argc, char **argv)
+{
+	int r = no_arguments(cmd, argc);
+	struct cli copy = *cli;
+
+	if (r < 0)
+		return r;
+	if (!cli->json)
+		print_header(traffic_columns);
+	return cli_stream(cli, METHOD_TRAFFIC, json_object_new_object(), on_traffic, &copy);
 }
 
 int cmd_workers(const struct cli *cli, const struct command *cmd, int argc, char **argv)

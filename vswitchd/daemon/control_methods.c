@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon/control_private.h"
 #include "daemon/diag.h"
+#include "daemon/vsid_totals.h"
 
 int parameter_string(struct json_object *parameters, const char *name, bool wanted, const char **ret,
 		     struct errbuf *err)
@@ -295,6 +296,29 @@ static int do_ports(struct manager *m, struct call *c, struct errbuf *err)
 	return 0;
 }
 
+/* By VSID and not by place: totals may come and go between replies. */
+static int traffic_next(struct call *c, struct json_object **ret)
+{
+	const struct vsid_totals *t = manager_vsid_totals(c->conn->control->m, c->cursor == 0);
+
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->v[i].vsid < c->cursor)
+			continue;
+		c->cursor = t->v[i].vsid + 1ull;
+		*ret = wrap("traffic", show_traffic(&t->v[i]));
+		return 1;
+	}
+	return 0;
+}
+
+static int do_traffic(struct manager *m, struct call *c, struct errbuf *err)
+{
+	if (!c->more)
+		return err_set(err, EINVAL, "Traffic streams: the call needs \"more\": true");
+	c->next = traffic_next;
+	return 0;
+}
+
 static int do_neighbours(struct manager *m, struct call *c, struct errbuf *err)
 {
 	static const char *const states[] = { "incomplete", "reachable", "stale", "probe", "failed" };
@@ -418,7 +442,7 @@ const method_fn method_handlers[METHOD_COUNT] = {
 	[METHOD_GET] = do_get,		     [METHOD_SET] = do_set,	    [METHOD_REMOVE] = do_remove,
 	[METHOD_IMPORT] = do_import,	     [METHOD_PORTS] = do_ports,	    [METHOD_TEAM] = do_team,
 	[METHOD_NEIGHBOURS] = do_neighbours, [METHOD_DROPS] = do_drops,	    [METHOD_STATS] = do_stats,
-	[METHOD_OFFLOAD] = do_offload,
+	[METHOD_OFFLOAD] = do_offload,	     [METHOD_TRAFFIC] = do_traffic,
 	[METHOD_WORKERS] = do_workers,	     [METHOD_NEXT_HOP] = do_next_hop, [METHOD_EVENTS] = do_events,
 	[METHOD_RELOAD] = do_reload,	     [METHOD_PING] = do_ping,	    [METHOD_TEST_PORT] = do_test_port,
 	[METHOD_DRY_RUN] = do_dry_run,	     [METHOD_TRACE] = do_trace,	    [METHOD_CAPTURE] = do_capture,

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "daemon/control_private.h"
+#include "daemon/vsid_totals.h"
 
 static void add_str(struct json_object *o, const char *name, const char *value)
 {
@@ -30,6 +31,22 @@ static void add_traffic(struct json_object *o, const char *name, const struct tr
 	add_int(v, "packets", t->packets);
 	add_int(v, "bytes", t->bytes);
 	json_object_object_add(o, name, v);
+}
+
+/* By queue pair. */
+static void add_queues(struct json_object *o, const struct datapath_queue_stats *st, unsigned int n)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct json_object *q = json_object_new_object();
+
+		add_int(q, "queue", i);
+		add_traffic(q, "rx", &st[i].rx);
+		add_traffic(q, "tx", &st[i].tx);
+		json_object_array_add(a, q);
+	}
+	json_object_object_add(o, "queue-traffic", a);
 }
 
 static struct json_object *drop_list(const uint64_t drops[DROP_COUNT], bool all)
@@ -78,6 +95,7 @@ static bool may_use_socket(const struct port_info *p)
 struct json_object *show_port(struct manager *m, const struct port_info *p)
 {
 	struct json_object *o = fields_to_json(object_types[OBJECT_PORT].fields, &p->spec, true);
+	struct datapath_queue_stats queues[DATAPATH_PORT_QUEUES];
 	struct datapath_port_stats st;
 	uint64_t dropped = 0;
 
@@ -100,6 +118,7 @@ struct json_object *show_port(struct manager *m, const struct port_info *p)
 		memset(&st, 0, sizeof(st));
 	add_traffic(o, "rx", &st.rx);
 	add_traffic(o, "tx", &st.tx);
+	add_queues(o, queues, datapath_port_queues(manager_datapath(m), p->index, queues, DATAPATH_PORT_QUEUES));
 	for (unsigned int r = 0; r < DROP_COUNT; r++)
 		dropped += st.drops[r];
 	add_int(o, "dropped", dropped);
@@ -154,6 +173,7 @@ static struct json_object *show_member(struct manager *m, const struct teaming_m
 				       const struct teaming_pa_status *pas, unsigned int n_pas)
 {
 	struct json_object *o = fields_to_json(object_types[OBJECT_MEMBER].fields, &s->spec, true);
+	struct datapath_queue_stats queues[DATAPATH_MEMBER_QUEUES];
 	struct datapath_member_stats st;
 	char mac[MAC_STR];
 
@@ -179,6 +199,7 @@ static struct json_object *show_member(struct manager *m, const struct teaming_m
 	add_traffic(o, "rx", &st.rx);
 	add_traffic(o, "tx", &st.tx);
 	add_int(o, "tx-dropped", st.tx_dropped);
+	add_queues(o, queues, manager_member_queues(m, index, queues));
 	return o;
 }
 
@@ -289,6 +310,18 @@ struct json_object *show_stats(struct manager *m)
 		sum += drops[r];
 	add_int(o, "dropped", sum);
 	json_object_object_add(o, "drops", drop_list(drops, false));
+	return o;
+}
+
+struct json_object *show_traffic(const struct vsid_total *t)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_int(o, "vsid", t->vsid);
+	add_int(o, "ports", t->ports);
+	add_traffic(o, "rx", &t->counts.rx);
+	add_traffic(o, "tx", &t->counts.tx);
+	add_int(o, "dropped", t->counts.drops);
 	return o;
 }
 

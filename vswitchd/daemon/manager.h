@@ -23,6 +23,8 @@ struct distribution_info;
 struct config;
 struct datapath;
 struct datapath_member_stats;
+struct datapath_queue_stats;
+struct vsid_totals;
 struct policy;
 struct rte_mempool;
 struct teaming;
@@ -39,6 +41,14 @@ struct datapath *manager_datapath(const struct manager *m);
 struct rte_mempool *manager_pool(const struct manager *m);
 /* Counters of the member in a slot of the team, since it came. */
 void manager_member_stats(const struct manager *m, unsigned int index, struct datapath_member_stats *ret);
+/* The same by queue pair: [DATAPATH_MEMBER_QUEUES]. @return how many its device has, 0: it has none now. */
+unsigned int manager_member_queues(const struct manager *m, unsigned int index, struct datapath_queue_stats *ret);
+/*
+ * Of each virtual subnet that has, or had, ports here, by VSID. What ports that have left had counted stays as long as
+ * the subnet. @param fresh as of now, which looks at all ports; else as of the last time. The manager's; holds until
+ * the next turn of the loop.
+ */
+const struct vsid_totals *manager_vsid_totals(struct manager *m, bool fresh);
 /* What the devices of members do for us, as offload_status(). */
 struct offload_member_status;
 unsigned int manager_offloads(const struct manager *m, struct offload_member_status *ret, unsigned int max);

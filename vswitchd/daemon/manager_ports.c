@@ -168,8 +168,12 @@ static int attach(struct port *p, struct errbuf *err)
 
 static void detach(struct port *p)
 {
-	if (p->attached)
-		datapath_port_detach(p->m->datapath, p->index);
+	struct datapath_port_stats last;
+
+	if (!p->attached)
+		return;
+	datapath_port_detach(p->m->datapath, p->index, &last);
+	counts_port_ends(p, &last);
 	p->attached = false;
 }
 
@@ -382,6 +386,8 @@ int ports_change(struct manager *m, struct port *p, const struct port_spec *spec
 		free(c);
 		return r;
 	}
+	if (p->spec.vsid != spec->vsid)
+		counts_port(p); /* what it has counted is the old subnet's */
 	p->spec = *spec;
 	p->origin = origin;
 	macs_changed(m);

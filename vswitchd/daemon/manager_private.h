@@ -15,6 +15,7 @@
 #include "daemon/manager.h"
 #include "daemon/objects.h"
 #include "daemon/storectl.h"
+#include "daemon/vsid_totals.h"
 #include "datapath/datapath.h"
 #include "policy/learn/learn.h"
 #include "offload/offload.h"
@@ -36,6 +37,7 @@ struct port {
 	uint16_t guest_mtu;    /* last told as a mismatch; 0: none */
 	bool attached;	       /* workers serve it */
 	bool busy;	       /* portctl works on it */
+	struct vsid_counts counted; /* what its subnet's totals have of the port as it is attached now */
 	char error[256];
 };
 
@@ -103,11 +105,13 @@ struct manager {
 	bool vhost_up;
 
 	struct port *ports[POLICY_MAX_PORTS];
+	struct vsid_totals vsid_totals;
 	struct object_list members, pas, provider_routes; /* the team, with origins */
 	struct member_ctl member_ctl[TEAM_MEMBERS];
 	struct member_base {	/* by slot: counters when its member came, for they go on counting */
 		char name[ID_SIZE];
 		struct datapath_member_stats stats;
+		struct datapath_queue_stats queues[DATAPATH_MEMBER_QUEUES];
 	} member_base[TEAM_MEMBERS];
 	struct team_change *team_change; /* on its way */
 	struct host_spec self;		 /* this host as policy has it, unless an administrator said what it is */
@@ -179,6 +183,13 @@ bool team_failed(const struct manager *m, const char *name);
 void team_stop(struct manager *m); /* at the end: close all */
 /* What is known of a member's device by name; made if wanted. NULL: none. */
 struct member_ctl *team_ctl(struct manager *m, const char *name, bool make);
+
+/* ---- manager_counts.c ---- */
+
+/* Let the port's subnet have what it has counted: before it goes to another subnet. */
+void counts_port(struct port *p);
+/* It is attached no more. */
+void counts_port_ends(struct port *p, const struct datapath_port_stats *last);
 
 /* ---- manager_neigh.c ---- */
 

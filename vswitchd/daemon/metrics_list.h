@@ -25,7 +25,10 @@
 	X(PA, metric_named, "state", "a state of provider addresses") \
 	X(PORT, metric_port, "port,vsid", "a port") \
 	X(PORT_DROP, metric_port_drop, "port,vsid,reason", "a reason by which the port lost packets") \
+	X(PORT_QUEUE, metric_queue, "port,vsid,queue", "a queue pair of a port") \
+	X(VSID, metric_vsid, "vsid", "a virtual subnet that has or had ports here, 0: the plain segment") \
 	X(MEMBER, metric_member, "member", "a member of the team") \
+	X(MEMBER_QUEUE, metric_queue, "member,queue", "a queue pair of a member's device") \
 	X(WORKER, metric_worker, "worker", "a worker")
 
 struct metric_switch {
@@ -49,6 +52,16 @@ struct metric_port_drop {
 	uint32_t port; /* index into the ports of the snapshot */
 	const char *reason;
 	uint64_t n;
+};
+
+struct metric_queue {
+	uint32_t owner, queue; /* owner: index into the ports or members of the snapshot */
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+};
+
+struct metric_vsid {
+	uint64_t vsid; /* the label */
+	uint64_t ports, rx_packets, rx_bytes, tx_packets, tx_bytes, drops;
 };
 
 struct metric_member {
@@ -94,6 +107,17 @@ struct metric_worker {
 	X(PORT, tx_bytes, "port_transmit_bytes", COUNTER, "bytes", "Bytes to the guest") \
 	X(PORT_DROP, n, "port_drops", COUNTER, "", \
 	  "Packets lost from or to the guest; reasons that never happened are left out") \
+	X(PORT_QUEUE, rx_packets, "port_queue_receive_packets", COUNTER, "", "Packets from the guest by the queue") \
+	X(PORT_QUEUE, rx_bytes, "port_queue_receive_bytes", COUNTER, "bytes", "Bytes from the guest by the queue") \
+	X(PORT_QUEUE, tx_packets, "port_queue_transmit_packets", COUNTER, "", "Packets to the guest by the queue") \
+	X(PORT_QUEUE, tx_bytes, "port_queue_transmit_bytes", COUNTER, "bytes", "Bytes to the guest by the queue") \
+	X(VSID, ports, "vsid_ports", GAUGE, "", "Ports that are in the virtual subnet") \
+	X(VSID, rx_packets, "vsid_receive_packets", COUNTER, "", \
+	  "Packets from guests, also by ports that have left or were removed") \
+	X(VSID, rx_bytes, "vsid_receive_bytes", COUNTER, "bytes", "Bytes from guests, the same") \
+	X(VSID, tx_packets, "vsid_transmit_packets", COUNTER, "", "Packets to guests, the same") \
+	X(VSID, tx_bytes, "vsid_transmit_bytes", COUNTER, "bytes", "Bytes to guests, the same") \
+	X(VSID, drops, "vsid_drops", COUNTER, "", "Packets lost from or to guests, the same") \
 	X(MEMBER, usable, "member_usable", GAUGE, "", "1 when the member carries traffic") \
 	X(MEMBER, link, "member_link", GAUGE, "", "1 when the member's link is up") \
 	X(MEMBER, speed, "member_speed_mbps", GAUGE, "", "Speed of the link in Mbit/s, 0: not known") \
@@ -103,6 +127,10 @@ struct metric_worker {
 	X(MEMBER, tx_packets, "member_transmit_packets", COUNTER, "", "Packets to the wire") \
 	X(MEMBER, tx_bytes, "member_transmit_bytes", COUNTER, "bytes", "Bytes to the wire") \
 	X(MEMBER, tx_dropped, "member_transmit_drops", COUNTER, "", "Packets that the member did not take") \
+	X(MEMBER_QUEUE, rx_packets, "member_queue_receive_packets", COUNTER, "", "Packets from the wire by the queue") \
+	X(MEMBER_QUEUE, rx_bytes, "member_queue_receive_bytes", COUNTER, "bytes", "Bytes from the wire by the queue") \
+	X(MEMBER_QUEUE, tx_packets, "member_queue_transmit_packets", COUNTER, "", "Packets to the wire by the queue") \
+	X(MEMBER_QUEUE, tx_bytes, "member_queue_transmit_bytes", COUNTER, "bytes", "Bytes to the wire by the queue") \
 	X(WORKER, packets, "worker_packets", COUNTER, "", "Packets that the worker has received") \
 	X(WORKER, busy_cycles, "worker_busy_cycles", COUNTER, "", "TSC cycles of turns that found packets") \
 	X(WORKER, busy_ns, "worker_busy_seconds", COUNTER, "seconds", \

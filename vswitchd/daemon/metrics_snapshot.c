@@ -106,9 +106,31 @@ static int take_pas(struct manager *m, struct metrics_snapshot *s)
 	return r;
 }
 
+/* @param scope of queues; their owner is the last of `owners`. */
+static int add_queues(struct metrics_snapshot *s, enum metric_scope scope, enum metric_scope owners,
+		      const struct datapath_queue_stats *st, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct metric_queue *q = metrics_add(s, scope);
+
+		if (!q)
+			return -ENOMEM;
+		*q = (struct metric_queue){
+			.owner = (uint32_t)s->of[owners].n - 1,
+			.queue = i,
+			.rx_packets = st[i].rx.packets,
+			.rx_bytes = st[i].rx.bytes,
+			.tx_packets = st[i].tx.packets,
+			.tx_bytes = st[i].tx.bytes,
+		};
+	}
+	return 0;
+}
+
 static int take_port(struct manager *m, const struct port_info *p, struct metrics_snapshot *s)
 {
 	struct metric_port *v = metrics_add(s, METRIC_SCOPE_PORT);
+	struct datapath_queue_stats queues[DATAPATH_PORT_QUEUES];
 	struct metric_port_drop *d;
 	struct datapath_port_stats st;
 
@@ -137,7 +159,8 @@ static int take_port(struct manager *m, const struct port_info *p, struct metric
 		*d = (struct metric_port_drop){ (uint32_t)s->of[METRIC_SCOPE_PORT].n - 1,
 						drop_name((enum drop_reason)i), st.drops[i] };
 	}
-	return 0;
+	return add_queues(s, METRIC_SCOPE_PORT_QUEUE, METRIC_SCOPE_PORT, queues,
+			  datapath_port_queues(m->datapath, p->index, queues, DATAPATH_PORT_QUEUES));
 }
 
 static int take_ports(struct manager *m, struct metrics_snapshot *s)
@@ -151,8 +174,32 @@ static int take_ports(struct manager *m, struct metrics_snapshot *s)
 	return r;
 }
 
+static int take_vsids(struct manager *m, struct metrics_snapshot *s)
+{
+	const struct vsid_totals *totals = manager_vsid_totals(m, true);
+
+	for (size_t i = 0; i < totals->n; i++) {
+		const struct vsid_total *t = &totals->v[i];
+		struct metric_vsid *v = metrics_add(s, METRIC_SCOPE_VSID);
+
+		if (!v)
+			return -ENOMEM;
+		*v = (struct metric_vsid){
+			.vsid = t->vsid,
+			.ports = t->ports,
+			.rx_packets = t->counts.rx.packets,
+			.rx_bytes = t->counts.rx.bytes,
+			.tx_packets = t->counts.tx.packets,
+			.tx_bytes = t->counts.tx.bytes,
+			.drops = t->counts.drops,
+		};
+	}
+	return 0;
+}
+
 static int take_members(struct manager *m, struct metrics_snapshot *s)
 {
+	struct datapath_queue_stats queues[DATAPATH_MEMBER_QUEUES];
 	struct metric_switch *total = s->of[METRIC_SCOPE_SWITCH].v;
 	struct teaming_member_status members[TEAM_MEMBERS];
 	unsigned int n = teaming_members(m->teaming, members, TEAM_MEMBERS);
@@ -178,6 +225,9 @@ static int take_members(struct manager *m, struct metrics_snapshot *s)
 		v->tx_packets = st.tx.packets;
 		v->tx_bytes = st.tx.bytes;
 		total->members_usable += v->usable;
+		if (add_queues(s, METRIC_SCOPE_MEMBER_QUEUE, METRIC_SCOPE_MEMBER, queues,
+			       manager_member_queues(m, i, queues)) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -211,7 +261,7 @@ static int take_workers(struct manager *m, struct metrics_snapshot *s)
 int metrics_take(struct manager *m, struct metrics_snapshot *ret)
 {
 	static int (*const parts[])(struct manager *m, struct metrics_snapshot *s) = {
-		take_switch, take_lists, take_neighbours, take_pas, take_ports, take_members, take_workers,
+		take_switch, take_lists, take_neighbours, take_pas, take_ports, take_vsids, take_members, take_workers,
 	};
 	int r = 0;
 

@@ -84,9 +84,17 @@ static void put_port(const struct metric_port *p, FILE *out)
 	fprintf(out, "\",vsid=\"%" PRIu32 "\"", p->vsid);
 }
 
+static void put_member(const struct metric_member *m, FILE *out)
+{
+	fputs_unlocked("{member=\"", out);
+	put_value(m->name, out);
+	putc_unlocked('"', out);
+}
+
 static void put_labels(const struct metrics_snapshot *s, enum metric_scope scope, const void *v, FILE *out)
 {
 	const struct metric_port_drop *drop = v;
+	const struct metric_queue *q = v;
 
 	switch (scope) {
 	case METRIC_SCOPE_PORT:
@@ -97,9 +105,18 @@ static void put_labels(const struct metrics_snapshot *s, enum metric_scope scope
 		fprintf(out, ",reason=\"%s\"", drop->reason);
 		break;
 	case METRIC_SCOPE_MEMBER:
-		fputs_unlocked("{member=\"", out);
-		put_value(((const struct metric_member *)v)->name, out);
-		putc_unlocked('"', out);
+		put_member(v, out);
+		break;
+	case METRIC_SCOPE_PORT_QUEUE:
+		put_port((const struct metric_port *)s->of[METRIC_SCOPE_PORT].v + q->owner, out);
+		fprintf(out, ",queue=\"%" PRIu32 "\"", q->queue);
+		break;
+	case METRIC_SCOPE_MEMBER_QUEUE:
+		put_member((const struct metric_member *)s->of[METRIC_SCOPE_MEMBER].v + q->owner, out);
+		fprintf(out, ",queue=\"%" PRIu32 "\"", q->queue);
+		break;
+	case METRIC_SCOPE_VSID:
+		fprintf(out, "{vsid=\"%" PRIu64 "\"", ((const struct metric_vsid *)v)->vsid);
 		break;
 	case METRIC_SCOPE_WORKER:
 		fprintf(out, "{worker=\"%" PRIu64 "\"", ((const struct metric_worker *)v)->index);

@@ -80,6 +80,7 @@ struct manager *manager_free(struct manager *m)
 	m->control = control_free(m->control);
 	stop_sources(m);
 	event_bus_done(&m->bus);
+	vsid_totals_free(&m->vsid_totals);
 	policy_free(m->policy);
 	free_pool(m->pool);
 	object_list_done(&m->members);

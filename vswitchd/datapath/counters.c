@@ -34,20 +34,43 @@ void datapath_offload(const struct datapath *dp, uint64_t *ret)
 			ret[c] += stat_read(&dp->workers[i]->offload.n[c]);
 }
 
+void port_stats(const struct datapath *dp, const struct dp_port *p, struct datapath_port_stats *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned int q = 0; q < p->n_queues; q++)
+		add_traffic(&ret->rx, &p->rxqs[q].rx);
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		add_traffic(&ret->rx, &p->counters[i].injected);
+		for (unsigned int q = 0; q < p->n_queues; q++)
+			add_traffic(&ret->tx, &p->counters[i].tx[q]);
+		for (unsigned int r = 0; r < DROP_COUNT; r++)
+			ret->drops[r] += stat_read(&p->counters[i].drops[r]);
+	}
+}
+
 int datapath_port_stats(const struct datapath *dp, uint16_t port, struct datapath_port_stats *ret)
 {
 	const struct dp_port *p = port < POLICY_MAX_PORTS ? dp->ports[port] : NULL;
 
 	if (!p)
 		return -ENOENT;
-	memset(ret, 0, sizeof(*ret));
-	for (unsigned int i = 0; i < dp->n_workers; i++) {
-		add_traffic(&ret->rx, &p->counters[i].rx);
-		add_traffic(&ret->tx, &p->counters[i].tx);
-		for (unsigned int r = 0; r < DROP_COUNT; r++)
-			ret->drops[r] += stat_read(&p->counters[i].drops[r]);
-	}
+	port_stats(dp, p, ret);
 	return 0;
+}
+
+unsigned int datapath_port_queues(const struct datapath *dp, uint16_t port, struct datapath_queue_stats *ret,
+				  unsigned int max)
+{
+	const struct dp_port *p = port < POLICY_MAX_PORTS ? dp->ports[port] : NULL;
+	unsigned int n = p ? RTE_MIN(p->n_queues, max) : 0;
+
+	memset(ret, 0, n * sizeof(*ret));
+	for (unsigned int q = 0; q < n; q++) {
+		add_traffic(&ret[q].rx, &p->rxqs[q].rx);
+		for (unsigned int i = 0; i < dp->n_workers; i++)
+			add_traffic(&ret[q].tx, &p->counters[i].tx[q]);
+	}
+	return n;
 }
 
 int datapath_member_stats(const struct datapath *dp, unsigned int member, struct datapath_member_stats *ret)
@@ -55,12 +78,30 @@ int datapath_member_stats(const struct datapath *dp, unsigned int member, struct
 	if (member >= TEAM_MEMBERS)
 		return -ENOENT;
 	memset(ret, 0, sizeof(*ret));
-	for (unsigned int i = 0; i < dp->n_workers; i++) {
-		add_traffic(&ret->rx, &dp->workers[i]->member_rx[member]);
-		add_traffic(&ret->tx, &dp->workers[i]->member_tx[member]);
-		ret->tx_dropped += stat_read(&dp->workers[i]->member_tx_dropped[member]);
+	for (unsigned int q = 0; q < DATAPATH_MEMBER_QUEUES; q++) {
+		add_traffic(&ret->rx, &dp->member_queues[member][q].rx);
+		add_traffic(&ret->tx, &dp->member_queues[member][q].tx);
 	}
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		ret->tx_dropped += stat_read(&dp->workers[i]->member_tx_dropped[member]);
 	return 0;
+}
+
+void datapath_member_queues_all(const struct datapath *dp, unsigned int member, struct datapath_queue_stats *ret)
+{
+	memset(ret, 0, DATAPATH_MEMBER_QUEUES * sizeof(*ret));
+	for (unsigned int q = 0; member < TEAM_MEMBERS && q < DATAPATH_MEMBER_QUEUES; q++) {
+		add_traffic(&ret[q].rx, &dp->member_queues[member][q].rx);
+		add_traffic(&ret[q].tx, &dp->member_queues[member][q].tx);
+	}
+}
+
+unsigned int datapath_member_queues(const struct datapath *dp, unsigned int member)
+{
+	const struct team_view *v = teaming_view(dp->params.teaming);
+	const struct member_dev *dev = member < v->n_members ? v->members[member].dev : NULL;
+
+	return dev ? RTE_MIN(RTE_MAX(dev->rxq, dev->txq), (uint16_t)DATAPATH_MEMBER_QUEUES) : 0;
 }
 
 int datapath_worker_stats(const struct datapath *dp, unsigned int worker, struct datapath_worker_stats *ret)

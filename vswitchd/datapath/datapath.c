@@ -185,21 +185,34 @@ static unsigned int choose_worker(struct datapath *dp, const struct dp_port *new
 	return best;
 }
 
+/* A worker's lines are its own. */
+static struct port_counters *counters_new(unsigned int n, unsigned int n_queues)
+{
+	size_t row = RTE_ALIGN_CEIL(n_queues * sizeof(struct traffic), (size_t)RTE_CACHE_LINE_SIZE);
+	size_t size = n * (sizeof(struct port_counters) + row);
+	struct port_counters *c;
+
+	if (posix_memalign((void **)&c, 64, size))
+		return NULL;
+	memset(c, 0, size);
+	for (unsigned int i = 0; i < n; i++)
+		c[i].tx = (struct traffic *)((uint8_t *)(c + n) + i * row);
+	return c;
+}
+
 static struct dp_port *port_new(struct datapath *dp, uint16_t index, struct port_queue *const *queues, unsigned int n)
 {
 	struct dp_port *p = calloc(1, sizeof(*p) + n * sizeof(p->queues[0]));
-	size_t size = (dp->n_workers + 1) * sizeof(struct port_counters);
 
 	if (!p)
 		return NULL;
 	p->index = index;
 	p->rxqs = calloc(n, sizeof(p->rxqs[0]));
-	if (!p->rxqs || posix_memalign((void **)&p->counters, 64, size)) {
-		p->counters = NULL;
+	p->counters = counters_new(dp->n_workers + 1, n);
+	if (!p->rxqs || !p->counters) {
 		port_free(p);
 		return NULL;
 	}
-	memset(p->counters, 0, size);
 	for (unsigned int q = 0; q < n; q++) {
 		p->queues[q] = queues[q];
 		p->rxqs[q].q = queues[q];
@@ -216,8 +229,11 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
 	struct dp_port *p;
 	int r;
 
-	if (port >= POLICY_MAX_PORTS || !n || n > PORT_QUEUES_MAX || dp->ports[port])
+	if (port >= POLICY_MAX_PORTS || !n || n > DATAPATH_PORT_QUEUES || dp->ports[port])
 		return -EINVAL;
+	for (unsigned int q = 0; q < n; q++)
+		if (queues[q]->index != q)
+			return -EINVAL;
 	p = port_new(dp, port, queues, n);
 	if (!p)
 		return -ENOMEM;
@@ -232,14 +248,18 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
 	return r;
 }
 
-void datapath_port_detach(struct datapath *dp, uint16_t port)
+void datapath_port_detach(struct datapath *dp, uint16_t port, struct datapath_port_stats *ret_last)
 {
 	struct dp_port *p = port < POLICY_MAX_PORTS ? dp->ports[port] : NULL;
+	bool planned;
 
+	if (ret_last)
+		memset(ret_last, 0, sizeof(*ret_last));
 	if (!p)
 		return;
 	rcu_assign(dp->ports[port], NULL);
-	if (plan_publish(dp) < 0) {
+	planned = plan_publish(dp) >= 0;
+	if (!planned) {
 		/*
 		 * No memory for new plans. The old ones still name the queues, and they must not be polled after this
 		 * call: make them queueless in place. Ready flags belong to the port's control side, which is about to
@@ -250,9 +270,11 @@ void datapath_port_detach(struct datapath *dp, uint16_t port)
 			__atomic_store_n(&p->queues[q]->tx_ready, 0, __ATOMIC_RELEASE);
 		}
 		rcu_synchronize();
-		return; /* p leaks on purpose: a plan points to it */
 	}
-	port_free(p);
+	if (ret_last)
+		port_stats(dp, p, ret_last);
+	if (planned) /* else it leaks on purpose: a plan points to it */
+		port_free(p);
 }
 
 int datapath_members_update(struct datapath *dp)

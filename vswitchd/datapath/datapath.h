@@ -26,7 +26,9 @@ struct rte_mempool;
 struct rte_mbuf;
 struct sighting;
 
-#define DATAPATH_MAX_WORKERS 64
+#define DATAPATH_MAX_WORKERS   64
+#define DATAPATH_PORT_QUEUES   64  /* queue pairs of one port */
+#define DATAPATH_MEMBER_QUEUES 128 /* of one member; a power of two */
 
 struct datapath_params {
 	struct policy *policy;
@@ -76,8 +78,16 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
  */
 int datapath_queue_of_port(const struct datapath *dp, uint16_t port, unsigned int member);
 
-/* No worker touches the port's queues any more when this returns (one grace period). Main thread. */
-void datapath_port_detach(struct datapath *dp, uint16_t port);
+struct datapath_port_stats {
+	struct traffic rx, tx; /* from and to the guest */
+	uint64_t drops[DROP_COUNT];
+};
+
+/*
+ * No worker touches the port's queues any more when this returns (one grace period). Its counters end.
+ * @param ret_last what they were; zeroes if it was not attached; NULL: nobody cares. Main thread.
+ */
+void datapath_port_detach(struct datapath *dp, uint16_t port, struct datapath_port_stats *ret_last);
 
 /*
  * Send a frame of our own where its metadata say: LOCAL (meta->dst; vsid_out must be the port's), REMOTE (meta->dst,
@@ -124,9 +134,8 @@ unsigned int datapath_paths(const struct datapath *dp, uint16_t host, struct dat
 
 /* ---- counters: main thread, which alone changes ports and plans; sums over workers ---- */
 
-struct datapath_port_stats {
-	struct traffic rx, tx; /* from and to the guest */
-	uint64_t drops[DROP_COUNT];
+struct datapath_queue_stats {
+	struct traffic rx, tx; /* of a port: from and to the guest; of a member: from and to the wire */
 };
 
 struct datapath_member_stats {
@@ -148,6 +157,13 @@ void datapath_offload(const struct datapath *dp, uint64_t *ret);
 /* @return 0, -ENOENT */
 int datapath_port_stats(const struct datapath *dp, uint16_t port, struct datapath_port_stats *ret);
 int datapath_member_stats(const struct datapath *dp, unsigned int member, struct datapath_member_stats *ret);
+/* By queue pair. What the switch itself puts in is of no queue. @return how many pairs the port has, at most max. */
+unsigned int datapath_port_queues(const struct datapath *dp, uint16_t port, struct datapath_queue_stats *ret,
+				  unsigned int max);
+/* Queue pairs of a member's device; 0: it has none now. */
+unsigned int datapath_member_queues(const struct datapath *dp, unsigned int member);
+/* Of all pairs that the slot ever had: [DATAPATH_MEMBER_QUEUES]. */
+void datapath_member_queues_all(const struct datapath *dp, unsigned int member, struct datapath_queue_stats *ret);
 /* How many workers hand received frames over to others at the moment? */
 unsigned int datapath_spreading(const struct datapath *dp);
 int datapath_worker_stats(const struct datapath *dp, unsigned int worker, struct datapath_worker_stats *ret);

@@ -31,15 +31,15 @@
 #define WIRE_BURST 128 /* from a member per turn: grouping by port pays */
 #define OUT_MAX	   128 /* packets gathered per destination before a flush */
 static_assert(BURST <= OUT_MAX && WIRE_BURST <= OUT_MAX, "hooks_run()");
-#define PORT_QUEUES_MAX 64 /* queue pairs of one port */
 #define COPIES		4096
 #define LEARN_TOLD	4 /* sightings that a queue remembers */
 #define LEARN_RING	4096
 #define LEARN_ANSWERS	64 /* owners' answers that a worker remembers */
 
-/* One worker's counters of one port. One writer: that worker. */
+/* One worker's counters of one port. One writer: that worker. What guests send is counted by queue: struct rxq. */
 struct port_counters {
-	struct traffic rx, tx;
+	struct traffic injected; /* put in as if the guest had sent it */
+	struct traffic *tx;	 /* [n_queues], to the guest */
 	uint64_t drops[DROP_COUNT];
 } __attribute__((aligned(64)));
 
@@ -48,6 +48,7 @@ struct rxq {
 	struct port_queue *q;
 	struct dp_port *port;
 	unsigned int worker;   /* that serves it; set once by the control side before publication */
+	struct traffic rx;     /* from the guest; written by that worker */
 	uint64_t not_before;   /* TSC: a queue that had few packets is looked at less often */
 	uint16_t burst;	       /* packets asked for next: fewer where they are large */
 	struct policy_src_cache src;
@@ -69,9 +70,15 @@ struct watch_table {
 /* A port as workers see it; immutable but for the counters. */
 struct dp_port {
 	uint16_t index, n_queues;
-	struct port_counters *counters; /* [n_workers], and one for dry runs */
+	struct port_counters *counters; /* [n_workers], and one for dry runs; queues' counters behind them */
 	struct rxq *rxqs;		/* [n_queues] */
 	struct port_queue *queues[];
+};
+
+/* Counters of one queue pair of a member; they go on counting when another device takes the slot. */
+struct member_queue {
+	struct traffic rx __attribute__((aligned(64))); /* written by the one worker that polls the queue */
+	struct traffic tx __attribute__((aligned(64))); /* by the one that sends by it, or under its lock */
 };
 
 /* What one worker polls. Immutable, replaced as a whole. */
@@ -183,7 +190,6 @@ struct worker {
 	/* counters: one writer (this worker), read by control threads */
 	struct drop_counters drops __attribute__((aligned(64)));
 	uint64_t stage[STAGE_COUNT];
-	struct traffic member_rx[TEAM_MEMBERS], member_tx[TEAM_MEMBERS];
 	uint64_t member_tx_dropped[TEAM_MEMBERS];
 	uint64_t bucket_bytes[TEAM_BUCKETS];
 	struct offload_counters offload;
@@ -211,6 +217,7 @@ struct datapath {
 	/* members with fewer transmit queues than workers are shared under a lock */
 	rte_spinlock_t tx_lock[TEAM_MEMBERS] __attribute__((aligned(64)));
 	uint64_t copies[COPIES] __attribute__((aligned(64))); /* copies.c: written by all workers, atomically */
+	struct member_queue member_queues[TEAM_MEMBERS][DATAPATH_MEMBER_QUEUES];
 	/* main thread only */
 	unsigned int next_worker __attribute__((aligned(64)));
 	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
@@ -225,6 +232,9 @@ unsigned int worker_turn(struct worker *w);
 
 /* plan.c: build and publish every worker's plan from the attached ports and open members. Main thread. */
 int plan_publish(struct datapath *dp);
+
+/* counters.c: sums of a port that is attached, or not any more. Main thread. */
+void port_stats(const struct datapath *dp, const struct dp_port *p, struct datapath_port_stats *ret);
 
 /* watch.c; w->watch is not NULL. */
 uint16_t watch_burst(struct worker *w, enum watch_point point, uint16_t who, struct rte_mbuf **pkts, uint16_t n);
@@ -294,7 +304,7 @@ static inline uint8_t flowlet_member(struct worker *w, unsigned int bucket)
 bool copies_seen(struct datapath *dp, const struct team_pa_view *pa, uint8_t member, const struct rte_mbuf *m);
 
 /* ingress.c */
-void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
+void ingress_burst(struct worker *w, uint8_t member, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
 /* Its second part: decapsulation and all that follows, by the worker that carries the frames. */
 void ingress_carry(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n);
 /* Outer headers of a frame. @return DROP_NONE, or why it is no tunnel packet for this host. */
@@ -367,6 +377,14 @@ void inject_free(struct worker *w);
 void inject_burst(struct worker *w);
 /* A frame as if the guest of the port had sent it. */
 void inject_egress(struct worker *w, uint16_t port, struct rte_mbuf *m);
+
+/* Where a queue of a member counts. */
+static inline struct member_queue *member_queue(struct datapath *dp, unsigned int member, unsigned int queue)
+{
+	static_assert((DATAPATH_MEMBER_QUEUES & (DATAPATH_MEMBER_QUEUES - 1)) == 0, "a mask");
+
+	return &dp->member_queues[member][queue & (DATAPATH_MEMBER_QUEUES - 1)];
+}
 
 /* local.c: gather for a port (takes the mbuf), and copy everything gathered into the guests' rings. */
 void local_enqueue(struct worker *w, uint16_t port, struct rte_mbuf *m);

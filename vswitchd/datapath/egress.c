@@ -555,13 +555,13 @@ void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uin
 	const struct policy *p = w->dp->params.policy;
 	const struct policy_port *port = policy_port(p, rxq->port->index);
 	const struct policy_subnet *s = NULL;
-	struct port_counters *c = &rxq->port->counters[w->id];
+	struct traffic *rx = unlikely(rxq->inject) ? &rxq->port->counters[w->id].injected : &rxq->rx;
 	unsigned int kinds;
 	uint64_t bytes = 0;
 
 	for (uint16_t i = 0; i < n; i++)
 		bytes += pkts[i]->pkt_len;
-	traffic_add(&c->rx, n, bytes);
+	traffic_add(rx, n, bytes);
 	stat_add(&w->stage[STAGE_GUEST_RX], n);
 	refresh_rates(w, rxq);
 	limit_bytes(rxq, n, bytes);

@@ -225,7 +225,7 @@ void ingress_carry(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 	deliver(w, ok, k);
 }
 
-void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uint16_t n)
+void ingress_burst(struct worker *w, uint8_t member, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t all = n;
 	uint64_t bytes = 0;
@@ -234,7 +234,7 @@ void ingress_burst(struct worker *w, uint8_t member, struct rte_mbuf **pkts, uin
 		prefetch_headers(pkts[i]);
 	for (uint16_t i = 0; i < n; i++)
 		bytes += pkts[i]->pkt_len;
-	traffic_add(&w->member_rx[member], all, bytes);
+	traffic_add(&member_queue(w->dp, member, queue)->rx, all, bytes);
 	stat_add(&w->stage[STAGE_WIRE_RX], all);
 	n = watch(w, WATCH_WIRE_RX, member, pkts, n);
 	n = hooks(w, HOOK_WIRE_RX, pkts, n);

@@ -54,7 +54,7 @@ static uint32_t queue_hash(const struct worker *w, struct rte_mbuf *m)
 	return FLOW_QUEUE(meta->hash);
 }
 
-static void given(struct worker *w, struct dp_port *p, struct rte_mbuf **pkts, uint16_t n)
+static void given(struct worker *w, struct dp_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint64_t bytes = 0;
 
@@ -62,7 +62,7 @@ static void given(struct worker *w, struct dp_port *p, struct rte_mbuf **pkts, u
 		bytes += pkts[i]->pkt_len;
 		worker_free(w, pkts[i]);
 	}
-	traffic_add(&p->counters[w->id].tx, n, bytes);
+	traffic_add(&p->counters[w->id].tx[queue], n, bytes);
 	stat_add(&w->stage[STAGE_GUEST_TX], n);
 }
 
@@ -77,7 +77,7 @@ static void give(struct worker *w, struct dp_port *p, struct port_queue *q, stru
 	while (done < n) {
 		uint16_t sent = q->ops->tx(q, pkts + done, n - done);
 
-		given(w, p, pkts + done, sent);
+		given(w, p, q->index, pkts + done, sent);
 		done += sent;
 		if (likely(done == n) || pkts[done]->pkt_len <= q->fits)
 			break;
@@ -126,7 +126,7 @@ static void spread(struct worker *w, struct dp_port *p, struct port_queue **queu
 /* Where packets of a port go. */
 struct exits {
 	struct dp_port *port;
-	struct port_queue *queues[PORT_QUEUES_MAX];
+	struct port_queue *queues[DATAPATH_PORT_QUEUES];
 	unsigned int n;
 };
 

@@ -143,7 +143,7 @@ static unsigned int poll_members(struct worker *w, const struct plan *plan)
 		if (!n)
 			continue;
 		full |= n == WIRE_BURST;
-		ingress_burst(w, pm->member, pkts, n);
+		ingress_burst(w, pm->member, pm->queue, pkts, n);
 		sum += n;
 	}
 	if (unlikely(plan->spread))
@@ -170,12 +170,27 @@ static __rte_noinline uint16_t join_chains(struct worker *w, const struct member
 	return k;
 }
 
+/* Whoever sends by the queue, one at a time, counts for it. */
+static uint16_t send_by(struct worker *w, uint8_t member, uint16_t q, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct member_dev *dev = w->view->members[member].dev;
+	uint64_t bytes = 0;
+	uint16_t sent;
+
+	for (uint16_t i = 0; i < n; i++) /* now: what is sent is not ours any more */
+		bytes += pkts[i]->pkt_len;
+	sent = dev->ops->tx(dev, q, pkts, n);
+	for (uint16_t i = sent; i < n; i++)
+		bytes -= pkts[i]->pkt_len;
+	traffic_add(&member_queue(w->dp, member, q)->tx, sent, bytes);
+	return sent;
+}
+
 static void flush_member(struct worker *w, uint8_t member, struct out *o)
 {
 	const struct member_dev *dev = w->view->members[member].dev;
 	uint16_t n = o->n, sent = 0, q;
 	unsigned int segs = 0;
-	uint64_t bytes = 0;
 
 	o->n = 0;
 	n = watch(w, WATCH_WIRE_TX, member, o->pkts, n);
@@ -185,24 +200,19 @@ static void flush_member(struct worker *w, uint8_t member, struct out *o)
 		segs |= o->pkts[i]->nb_segs;
 	if (unlikely(segs > 1) && dev)
 		n = join_chains(w, dev, o->pkts, n);
-	for (uint16_t i = 0; i < n; i++) /* now: what is sent is not ours any more */
-		bytes += o->pkts[i]->pkt_len;
 	if (likely(dev && dev->txq)) {
 		q = w->id % dev->txq;
 		if (unlikely(dev->txq < w->dp->n_workers)) {
 			rte_spinlock_lock(&w->dp->tx_lock[member]);
-			sent = dev->ops->tx(dev, q, o->pkts, n);
+			sent = send_by(w, member, q, o->pkts, n);
 			rte_spinlock_unlock(&w->dp->tx_lock[member]);
 		} else {
-			sent = dev->ops->tx(dev, q, o->pkts, n);
+			sent = send_by(w, member, q, o->pkts, n);
 		}
 	}
-	for (uint16_t i = sent; i < n; i++) {
-		bytes -= o->pkts[i]->pkt_len;
+	for (uint16_t i = sent; i < n; i++)
 		worker_drop(w, PORT_WIRE, o->pkts[i], DROP_MEMBER_TX);
-	}
 	stat_add(&w->member_tx_dropped[member], n - sent);
-	traffic_add(&w->member_tx[member], sent, bytes);
 	stat_add(&w->stage[STAGE_WIRE_TX], sent);
 }
 

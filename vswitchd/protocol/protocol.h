@@ -109,6 +109,8 @@ extern const char *const method_level_names[];
 	X(PORTS, "Ports", READ, true, "id: ?string", "port: object",                                                   \
 	  "Ports with state, negotiated features, MTU and counters")                                                   \
 	X(TEAM, "Team", READ, false, "", "team: object", "Members, provider addresses, buckets and traffic")           \
+	X(TRAFFIC, "Traffic", READ, true, "", "traffic: object",                                                       \
+	  "Packets of the guests of each virtual subnet, also by ports that have left; one subnet per reply")          \
 	X(NEIGHBOURS, "Neighbours", READ, false, "", "neighbours: []object",                                           \
 	  "Resolution of remote provider addresses and next hops")                                                     \
 	X(DROPS, "Drops", READ, false, "port: ?string, all: ?bool", "drops: []object",                                 \

@@ -304,9 +304,10 @@ static void queues_share_the_rate_of_their_port(void **state)
 	struct port_queue *queues[2] = { &f->q, &second.q };
 	uint8_t buf[SIZE];
 
+	second.q.index = 1;
 	knobs.flood_pps = 8;
 	datapath_set_knobs(world.dp, &knobs);
-	datapath_port_detach(world.dp, index);
+	datapath_port_detach(world.dp, index, NULL);
 	assert_int_equal(datapath_port_attach(world.dp, index, queues, 2), 0);
 	for (unsigned int i = 0; i < 40; i++)
 		guest_sends(A, udp(buf, all, mac_a, IP_A, FRAME_IPV4(10, 0, 0, 255), 10));
@@ -314,7 +315,62 @@ static void queues_share_the_rate_of_their_port(void **state)
 	assert_int_equal(drops_of(DROP_FLOOD_LIMIT), 0);
 	world_turn();
 	assert_int_equal(drops_of(DROP_FLOOD_LIMIT), 7); /* 8 / 2 / 4 + 64 / 2 at once */
-	datapath_port_detach(world.dp, index); /* the second queue ends with this function */
+	datapath_port_detach(world.dp, index, NULL); /* the second queue ends with this function */
+}
+
+/* ---- counters ---- */
+
+/* What all queues counted is what the port or the member counted; and what a port had counted is known when it goes. */
+static void queues_count_for_themselves(void **state)
+{
+	struct fake_queue *f = &world.ports[A], second = { .q = f->q, .room = Q_MAX };
+	struct port_queue *queues[2] = { &f->q, &second.q };
+	uint16_t index = policy_port_index(world.policy, "a");
+	struct datapath_queue_stats q[DATAPATH_MEMBER_QUEUES];
+	struct datapath_port_stats st, last;
+	struct datapath_member_stats member;
+	unsigned int sent[2];
+	uint8_t buf[SIZE];
+
+	datapath_port_detach(world.dp, index, &last);
+	assert_int_equal(last.rx.packets, 0);
+	assert_int_equal(datapath_port_attach(world.dp, index, queues, 2), -EINVAL); /* both are the first */
+	second.q.index = 1;
+	assert_int_equal(datapath_port_attach(world.dp, index, queues, 2), 0);
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 10));
+	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 10));
+	world_turn();
+	sent[0] = world.members[0].n_sent;
+	sent[1] = world.members[1].n_sent;
+	for (unsigned int i = 0; i < 16; i++) {
+		struct frame *u = udp(buf, mac_a, mac_b, IP_B, IP_A, 10 + i);
+
+		buf[34] = (uint8_t)(0x20 + i); /* another flow: its source port */
+		guest_sends(B, u);
+	}
+	world_turn();
+	assert_int_equal(datapath_port_stats(world.dp, index, &st), 0);
+	assert_int_equal(datapath_port_queues(world.dp, index, q, DATAPATH_MEMBER_QUEUES), 2);
+	assert_int_equal(q[0].rx.packets, 2);
+	assert_int_equal(q[1].rx.packets, 0); /* its guest has sent nothing by it */
+	assert_int_equal(q[0].rx.bytes, st.rx.bytes);
+	assert_int_equal(q[0].tx.packets, f->n_got);
+	assert_int_equal(q[1].tx.packets, second.n_got);
+	assert_true(f->n_got && second.n_got);
+	assert_int_equal(q[0].tx.bytes + q[1].tx.bytes, st.tx.bytes);
+	assert_int_equal(st.tx.packets, 16);
+	for (unsigned int i = 0; i < 2; i++) {
+		datapath_member_stats(world.dp, i, &member);
+		datapath_member_queues_all(world.dp, i, q);
+		assert_int_equal(datapath_member_queues(world.dp, i), 1);
+		assert_int_equal(q[0].tx.packets, sent[i]);
+		assert_int_equal(q[0].tx.bytes, member.tx.bytes);
+		assert_int_equal(member.tx.bytes, sent[i] * (42u + 14 + 20 + 8 + 10));
+	}
+	assert_int_equal(sent[0] + sent[1], 1);
+	assert_int_equal(datapath_member_queues(world.dp, TEAM_MEMBERS), 0);
+	datapath_port_detach(world.dp, index, &last);
+	assert_memory_equal(&last, &st, sizeof(st));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
@@ -337,6 +393,7 @@ int main(void)
 		T(hook_may_keep_a_packet),
 		T(hook_drops_for_one_receiver),
 		T(queues_share_the_rate_of_their_port),
+		T(queues_count_for_themselves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ static void what_has_no_port_or_no_room_stays_the_callers(void **state)
 		taken++;
 	assert_true(taken >= 64);
 	assert_int_equal(datapath_inject(world.dp, m), -ENOBUFS);
-	datapath_port_detach(world.dp, pkt_meta(m)->dst);
+	datapath_port_detach(world.dp, pkt_meta(m)->dst, NULL);
 	assert_int_equal(datapath_inject(world.dp, m), -ENOENT);
 	rte_pktmbuf_free(m);
 	/* Those on their way to the port that has gone are dropped by name. */

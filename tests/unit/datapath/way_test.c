@@ -509,7 +509,7 @@ static void detached_port_is_down(void **state)
 {
 	uint8_t buf[SIZE];
 
-	datapath_port_detach(world.dp, policy_port_index(world.policy, "b"));
+	datapath_port_detach(world.dp, policy_port_index(world.policy, "b"), NULL);
 	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 10));
 	world_turn();
 	assert_int_equal(drops_of(DROP_PORT_DOWN), 1);
