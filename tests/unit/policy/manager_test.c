@@ -350,6 +350,7 @@ static void test_refused(void **state)
 	learn(0, "10.0.0.21", MAC_B); /* an administrator says that it is elsewhere */
 	learn(0, "10.0.0.20", MAC_C);
 	await(*value_of(&hosts[0], "vsid/5001/ca/10.0.0.20"));
+	await(*value_of(&hosts[0], "refused/h0/5001/10.0.0.13") && *value_of(&hosts[0], "refused/h0/5001/10.0.0.21"));
 	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.0.0.21"), "");
 	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.0.0.1"), "");
 	assert_string_equal(value_of(&hosts[0], "vsid/5001/ca/10.9.0.1"), "");
