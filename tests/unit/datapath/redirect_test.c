@@ -50,7 +50,7 @@ static void drop_port(const char *id)
 	enum origin origin;
 
 	snprintf(spec.id, sizeof(spec.id), "%s", id);
-	datapath_port_detach(world.dp, policy_port_index(world.policy, id));
+	datapath_port_detach(world.dp, policy_port_index(world.policy, id), NULL);
 	assert_int_equal(policy_get(world.policy, OBJECT_PORT, &spec, &origin), 0);
 	assert_int_equal(policy_remove(world.policy, OBJECT_PORT, &spec, origin, NULL), 0);
 }
