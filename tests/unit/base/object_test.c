@@ -146,7 +146,8 @@ static void subnets(void **state)
 	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1", NULL);
 	expect(OBJECT_SUBNET,
 	       "vsid=5001 rdid=t1 gateways=[10.0.0.1/24,2001:db8::1/64,fe80::1/64,10.0.1.1/24]", NULL);
-	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.0/31] group=239.1.1.1 learning=off ra=true",
+	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[fd00::1/64] ra=true", "ra: takes a link-local address");
+	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 gateways=[10.0.0.0/31,fe80::1/64] group=239.1.1.1 ra=true",
 	       NULL);
 	expect(OBJECT_SUBNET, "vsid=5001 rdid=t1 group=ff3e::1 gateway-mac=02:00:00:00:00:fe external=true",
 	       NULL);
