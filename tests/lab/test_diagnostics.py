@@ -162,6 +162,47 @@ def test_row42_test_through_ports(new_fabric: MAKE) -> None:
     assert not [f for capture in seen for f in capture.frames(lambda f: f.packet.haslayer(ICMP))]
 
 
+def test_row42_test_past_a_machine(new_fabric: MAKE) -> None:
+    """A machine of QEMU that takes nothing in, and one whose CPUs stand still: a test through its port works all the
+    same, on its host and from another, and is not what it sees when it goes on.
+    """
+    fabric = new_fabric()
+    tenant(fabric)
+    machine = fabric.machine("h1", "m", 5001, "10.1.0.11/24")
+    near = fabric.tap_guest("h1", "a", 5001, "10.1.0.12/24")
+    fabric.tap_guest("h2", "b", 5001, "10.1.0.13/24")
+    fabric.start()
+    one, two = fabric.hosts["h1"], fabric.hosts["h2"]
+    near.reaches("10.1.0.11")
+    # the kernel of the machine is without netfilter: rules that come before that of its own addresses
+    machine.run(
+        "ip rule add pref 9 lookup local; ip rule add pref 1 iif eth0 blackhole; ip rule del pref 0; "
+        "grep ^Icmp: /proc/net/snmp > /run/before"
+    )
+    near.misses("10.1.0.11")
+    for paused in (False, True):
+        if paused:
+            machine.pause()
+        for host, words, ends in (
+            (one, ("a", "m"), ("10.1.0.12", "10.1.0.11")),
+            (one, ("m", "a"), ("10.1.0.11", "10.1.0.12")),
+        ):
+            said = result(host, *words)
+            assert (said["result"], said["from"], said["to"]) == ("ok", *ends), (paused, said)
+        armed = one.netns.start(
+            f"receiver-{paused}",
+            [program("vswitchctl"), "--socket", str(one.control), "test", "port", "m", "--receiver", "--sequence", "9"],
+        )
+        until(lambda: "armed" in armed.tail(), "the receiver is armed")
+        there = result(two, "b", "--to", "10.1.0.11", "--sequence", "9")
+        assert (there["result"], there["sequence"]) == ("ok", 9), (paused, there)
+        until(lambda: armed.status == 0, "the receiver is done")
+    machine.resume()
+    machine.run("grep ^Icmp: /proc/net/snmp | cmp /run/before -")
+    machine.run("ip rule del pref 1")
+    near.reaches("10.1.0.11")
+
+
 @pytest.mark.asan
 def test_dry_run(new_fabric: MAKE) -> None:
     """Each stage up to the bytes on the wire, of ports that no guest has attached to, and nothing is sent."""

@@ -238,6 +238,8 @@ void port_stats(const struct datapath *dp, const struct dp_port *p, struct datap
 
 /* watch.c; w->watch is not NULL. */
 uint16_t watch_burst(struct worker *w, enum watch_point point, uint16_t who, struct rte_mbuf **pkts, uint16_t n);
+/* What tests take out where nothing can be delivered; only while somebody looks. @return packets left. */
+uint16_t watch_tests(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n);
 void watch_stages(struct worker *w, enum stage stage, struct rte_mbuf **pkts, uint16_t n);
 void watch_dropped(struct worker *w, uint16_t port, struct rte_mbuf *m, enum drop_reason why);
 

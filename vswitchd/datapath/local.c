@@ -235,6 +235,20 @@ static inline bool takes_large(const struct port_queue *q)
 	return takes & PORT_RX_CSUM && takes & (PORT_RX_TSO4 | PORT_RX_TSO6);
 }
 
+/* Nobody serves the rings: no guest, or one that stands still. Tests through the port need none. */
+static __rte_noinline void down(struct worker *w, uint16_t index, struct rte_mbuf **pkts, uint16_t n)
+{
+	bool unfinished;
+
+	if (w->watch) {
+		n = isolate(w, index, pkts, n, &unfinished);
+		n = watch_tests(w, index, pkts, n);
+	}
+	for (uint16_t i = 0; i < n; i++)
+		if (!redirect_from_port(w, pkts[i]))
+			worker_drop(w, index, pkts[i], DROP_PORT_DOWN);
+}
+
 static void flush_port(struct worker *w, uint16_t index)
 {
 	struct out *o = &w->out[index];
@@ -246,9 +260,7 @@ static void flush_port(struct worker *w, uint16_t index)
 	if (likely(x.port))
 		x.n = usable_queues(w, x.port, x.queues);
 	if (unlikely(!x.n)) {
-		for (uint16_t i = 0; i < n; i++)
-			if (!redirect_from_port(w, o->pkts[i]))
-				worker_drop(w, index, o->pkts[i], DROP_PORT_DOWN);
+		down(w, index, o->pkts, n);
 		return;
 	}
 	n = isolate(w, index, o->pkts, n, &unfinished);

@@ -372,7 +372,7 @@ static struct rte_mbuf *request(struct ip_addr from, struct ip_addr to, const vo
 }
 
 /* Both ends here: no guest sees anything, and the time is told by the records. */
-static void a_test_goes_there_and_back(void **state)
+static void there_and_back(void)
 {
 	struct ip_addr a = ip4_from((uint8_t[]){ 10, 0, 0, 2 }), b = ip4_from((uint8_t[]){ 10, 0, 0, 3 });
 	struct watch_spec receiver = echo_spec("b", true, 99);
@@ -409,6 +409,20 @@ static void a_test_goes_there_and_back(void **state)
 	assert_int_equal(r.flags, ECHO_REQUEST);
 	datapath_watch_stop(world.dp, other);
 	free(first);
+}
+
+static void a_test_goes_there_and_back(void **state)
+{
+	there_and_back();
+}
+
+/* Machines whose CPUs stand still: nobody serves their rings. */
+static void a_test_goes_through_ports_that_are_down(void **state)
+{
+	world.ports[A].q.tx_ready = world.ports[B].q.tx_ready = 0;
+	world.ports[A].q.rx_ready = world.ports[B].q.rx_ready = 0;
+	there_and_back();
+	assert_int_equal(drops_of(DROP_PORT_DOWN), 0);
 }
 
 static void a_test_that_is_dropped_says_why(void **state)
@@ -474,6 +488,7 @@ int main(void)
 		T(a_dry_run_teaches_nothing),
 		T(a_dry_run_of_a_broadcast_shows_all_copies),
 		T(a_test_goes_there_and_back),
+		T(a_test_goes_through_ports_that_are_down),
 		T(a_test_that_is_dropped_says_why),
 		T(only_the_armed_port_takes_it),
 		T(watches_are_limited_and_leave_nothing),
