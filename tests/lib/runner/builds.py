@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,15 +16,17 @@ TIMEOUT = 1200.0
 
 @dataclass(frozen=True)
 class Flavour:
-    """One way to build: directory suffix, compiler, meson options."""
+    """One way to build: directory suffix, compiler, meson options, and whether with the flags of Debian's packages."""
 
     name: str
     suffix: str
     compiler: str
     options: tuple[str, ...] = ()
+    packaged: bool = False
 
 
-GCC = Flavour("gcc", "", "gcc")
+# what is tested is compiled as the package is, which ccache therefore has for the package's own test
+GCC = Flavour("gcc", "", "gcc", ("--buildtype=plain",), packaged=True)
 # nobody runs it, and clang warns the same whatever it optimizes
 CLANG = Flavour("clang", "-clang", "clang", ("-Doptimization=0", "-Ddebug=false"))
 # a report needs lines only, and compiling is most of what the sanitizers cost
@@ -44,6 +48,22 @@ SANITIZER_ENV = {
     "LSAN_OPTIONS": f"suppressions={Path(__file__).parents[1] / 'lsan.supp'}:print_suppressions=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
 }
+
+
+def _package_flags() -> dict[str, str]:
+    """CFLAGS and the like, as debhelper sets them (packaging/deb/debian/rules), without the tree's path."""
+    env = {
+        **os.environ,
+        "DEB_BUILD_MAINT_OPTIONS": "hardening=+all",
+        "DEB_BUILD_OPTIONS": "reproducible=-fixfilepath,-fixdebugpath",
+    }
+    names = ("CFLAGS", "CPPFLAGS", "LDFLAGS")
+    return {
+        name: subprocess.run(
+            ["dpkg-buildflags", "--get", name], env=env, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in names
+    }
 
 
 @dataclass
@@ -76,6 +96,8 @@ class Builder:
         for argv in steps:
             log = self.logs / f"build-{flavour.name}-{argv[0]}.log"
             env = {"CC": f"ccache {flavour.compiler}"} | CCACHE_ENV
+            if flavour.packaged and argv[0] == "meson":
+                env |= _package_flags()
             done = children.run(self.report, name, argv, log, TIMEOUT, env=env)
             seconds += done.seconds
             if done.status != 0:
