@@ -191,14 +191,15 @@ def test_subnets_keep_what_ports_counted(new_fabric: Callable[..., Fabric]) -> N
         return 0, 0
 
     before = total(5001)
+    sh(["ping", "-c", "20", "-i", "0.01", "10.0.0.12"], a.netns.name)  # not asked for before it moves
     mine = host.ports()["a"]
     assert before[0] == 2 and before[1] > mine["rx"]["packets"] > 0 and total(5002) == (0, 0)
     host.config["ports"][0]["vsid"] = 5002
     assert host.reload().ok
     moved = total(5001)
-    assert moved[0] == 1 and moved[1] >= before[1]
+    assert moved[0] == 1 and moved[1] >= before[1] + 80, "twenty echoes and answers, each by two ports"
     ports, packets = total(5002)
-    assert ports == 1 and packets < mine["rx"]["packets"], "its history stays"
+    assert ports == 1 and packets < 40, "its history stays"
     del host.config["ports"][1]
     assert host.reload().ok
     assert total(5001)[0] == 0 and total(5001)[1] >= moved[1]
