@@ -277,6 +277,8 @@ static int begin(const struct cli *cli, struct capture *c, struct json_object *p
 	if (r < 0)
 		return r;
 	learn_interfaces(c, p);
+	if (number_of(p, "snap") > 0)
+		c->snap = (uint32_t)number_of(p, "snap"); /* less than asked for where many workers share the buffer */
 	json_object_put(p);
 	return map_rings(c, c->stream.got_fd);
 }

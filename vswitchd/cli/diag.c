@@ -245,8 +245,12 @@ static void print_trace(struct json_object *o)
 	printf("%s\n", text(o, "packet"));
 	if (member(o, "note"))
 		printf("  note: %s\n", text(o, "note"));
+	if (member(o, "rows-lost"))
+		printf("  note: %s looks at packets were lost up to here: too many match\n", text(o, "rows-lost"));
 	for (size_t i = 0; i < json_object_array_length(rows); i++)
 		print_stage(json_object_array_get_idx(rows, i));
+	if (member(o, "frames-left-out"))
+		printf("  the bytes of %s more are left out\n", text(o, "frames-left-out"));
 }
 
 struct traces {

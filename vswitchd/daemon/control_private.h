@@ -10,6 +10,7 @@
 
 #include "daemon/control.h"
 #include "daemon/manager.h"
+#include "daemon/watch_share.h"
 #include "datapath/datapath.h"
 #include "policy/policy.h"
 #include "protocol/protocol.h"
@@ -50,6 +51,7 @@ struct control {
 	int spare; /* given up for a moment to refuse a connection when descriptors have run out */
 	sd_event_source *io, *retry;
 	struct conn_list conns;
+	struct watch_share watches;
 	unsigned int n_conns;
 	struct group_ids groups;
 };

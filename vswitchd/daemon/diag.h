@@ -8,6 +8,8 @@
 /* A watch with its memory. */
 struct diag_watch {
 	struct manager *m;
+	struct watch_share *share; /* NULL: it has no place of it */
+	uid_t uid;
 	struct watch *watch;
 	struct watch_memory *memory;
 	size_t bytes;
@@ -16,9 +18,12 @@ struct diag_watch {
 	struct watch_reader readers[WATCH_RINGS_MAX];
 };
 
-/* @param spec all but memory. @param shared the memory is to be given away. @return 0 or -errno with a reason. */
-int diag_watch_start(struct manager *m, struct watch_spec *spec, bool shared, struct diag_watch *ret,
-		     struct errbuf *err);
+/*
+ * For the caller of `c`. @param spec all but memory. @param shared the memory is to be given away. @return 0 or -errno
+ * with a reason.
+ */
+int diag_watch_start(struct manager *m, const struct call *c, struct watch_spec *spec, bool shared,
+		     struct diag_watch *ret, struct errbuf *err);
 /* Also one that never began, but for zeroes. */
 void diag_watch_stop(struct diag_watch *w);
 

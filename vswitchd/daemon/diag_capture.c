@@ -19,6 +19,7 @@ struct capture_call {
 	struct subscription *events;
 	sd_event_source *timer;
 	bool changed;
+	uint32_t snap; /* as the rings allow */
 	struct manager *m;
 	struct call *c;
 };
@@ -145,8 +146,8 @@ static int begin(struct manager *m, struct call *c, struct capture_call *cap, st
 	if (r < 0)
 		return r;
 	spec.ring_size = ring_size(buffer, datapath_watch_rings(manager_datapath(m)));
-	spec.snap = (uint32_t)RTE_MIN(snap, spec.ring_size / 4);
-	r = diag_watch_start(m, &spec, true, &cap->watch, err);
+	spec.snap = cap->snap = (uint32_t)RTE_MIN(snap, spec.ring_size / 4);
+	r = diag_watch_start(m, c, &spec, true, &cap->watch, err);
 	if (r < 0)
 		return r;
 	r = diag_timer(m, &cap->timer, on_names, cap);
@@ -168,8 +169,12 @@ int do_capture(struct manager *m, struct call *c, struct errbuf *err)
 	cap->watch.fd = -1;
 	r = begin(m, c, cap, err);
 	c->state = cap;
-	if (r >= 0)
-		r = call_stream_fd(c, interfaces(m), cap->watch.fd, err);
+	if (r >= 0) {
+		struct json_object *o = interfaces(m);
+
+		json_object_object_add(o, "snap", json_object_new_int((int)cap->snap));
+		r = call_stream_fd(c, o, cap->watch.fd, err);
+	}
 	if (r < 0) {
 		capture_end(c);
 		c->state = NULL;

@@ -259,7 +259,7 @@ static int arm(struct test_call *t, uint16_t port, bool receiver, struct diag_wa
 				   .echo = { .port = port, .receiver = receiver, .sequence = t->echo.sequence,
 					     .nonce = t->sender_port != PORT_NONE ? t->echo.nonce : 0 } };
 
-	return port == PORT_NONE ? 0 : diag_watch_start(t->m, &spec, false, w, err);
+	return port == PORT_NONE ? 0 : diag_watch_start(t->m, t->c, &spec, false, w, err);
 }
 
 static int inject(struct test_call *t, struct errbuf *err)

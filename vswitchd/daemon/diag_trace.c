@@ -19,6 +19,7 @@
 #define LIVE_RING    (256u * 1024)
 #define DRY_RING     (4u * 1024 * 1024)
 #define ROWS_MAX     256 /* of one packet: a flood to many */
+#define BYTES_MAX    (256u * 1024) /* of all its frames; as digits they have to fit a message */
 
 /* ---- one packet's rows ---- */
 
@@ -26,7 +27,8 @@ struct story {
 	uint32_t id;
 	uint64_t first, round;
 	bool dropped, shown; /* dropped: for the reason asked for */
-	unsigned int n;
+	unsigned int n, unshown; /* rows; those whose bytes are not shown */
+	uint32_t bytes;		 /* shown */
 	struct json_object *rows;
 	char packet[128];
 };
@@ -35,7 +37,7 @@ static void story_add(struct manager *m, struct story *s, const struct watch_rec
 		      uint8_t drop)
 {
 	bool entry = r->point == WATCH_STAGE && r->captured;
-	bool frame = bytes && (r->point != WATCH_STAGE);
+	bool frame = bytes && r->point != WATCH_STAGE && s->bytes + r->captured <= BYTES_MAX;
 
 	if (!s->rows) {
 		s->rows = json_object_new_array();
@@ -46,8 +48,13 @@ static void story_add(struct manager *m, struct story *s, const struct watch_rec
 		describe_frame(data, r->captured, r->len, s->packet, sizeof(s->packet));
 	if (r->point == WATCH_DROP && (!drop || r->drop == drop))
 		s->dropped = true;
-	if (s->n++ < ROWS_MAX)
-		json_object_array_add(s->rows, diag_row(m, r, s->first, frame ? data : NULL));
+	if (s->n++ >= ROWS_MAX)
+		return;
+	if (frame)
+		s->bytes += r->captured;
+	else if (bytes && r->point != WATCH_STAGE)
+		s->unshown++;
+	json_object_array_add(s->rows, diag_row(m, r, s->first, frame ? data : NULL));
 }
 
 static struct json_object *story_json(struct story *s)
@@ -58,6 +65,8 @@ static struct json_object *story_json(struct story *s)
 	json_object_object_add(o, "stages", s->rows ? s->rows : json_object_new_array());
 	if (s->n > ROWS_MAX)
 		json_object_object_add(o, "rows-left-out", json_object_new_int((int)(s->n - ROWS_MAX)));
+	if (s->unshown)
+		json_object_object_add(o, "frames-left-out", json_object_new_int((int)s->unshown));
 	s->rows = NULL;
 	return o;
 }
@@ -162,7 +171,8 @@ struct trace_call {
 	struct manager *m;
 	sd_event_source *timer;
 	struct diag_watch watch;
-	uint64_t count, done, round, lost;
+	uint64_t count, done, round;
+	uint64_t lost, lost_told; /* looks at packets for which there was no place here; all that the caller knows of */
 	bool drops_only;
 	uint8_t drop;
 	unsigned int n_open;
@@ -209,6 +219,18 @@ static void read_ring(struct trace_call *t, struct watch_reader *reader)
 	}
 }
 
+/* What was lost since it was last said: a story may lack rows, and whole ones may be missing before it. */
+static void tell_losses(struct trace_call *t, struct json_object *o)
+{
+	uint64_t lost = t->lost;
+
+	for (unsigned int i = 0; i < t->watch.n_rings; i++)
+		lost += watch_lost(&t->watch.readers[i]);
+	if (lost > t->lost_told)
+		json_object_object_add(o, "rows-lost", json_object_new_int64((int64_t)(lost - t->lost_told)));
+	t->lost_told = lost;
+}
+
 /* @return false: the call is over. */
 static bool tell(struct trace_call *t, struct story *s)
 {
@@ -219,7 +241,9 @@ static bool tell(struct trace_call *t, struct story *s)
 		s->rows = NULL;
 		return true;
 	}
-	o = wrap(story_json(s));
+	o = story_json(s);
+	tell_losses(t, o);
+	o = wrap(o);
 	if (++t->done < t->count)
 		return call_stream(t->c, o) >= 0;
 	call_reply(t->c, o);
@@ -274,7 +298,7 @@ int do_trace(struct manager *m, struct call *c, struct errbuf *err)
 	spec.filter.drop = DROP_NONE;
 	spec.filter.points = ~0u;
 	if (r >= 0)
-		r = diag_watch_start(m, &spec, false, &t->watch, err);
+		r = diag_watch_start(m, c, &spec, false, &t->watch, err);
 	if (r >= 0)
 		r = diag_timer(m, &t->timer, on_timer, t);
 	if (r < 0) {

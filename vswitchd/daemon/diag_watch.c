@@ -34,12 +34,16 @@ static int shared_memory(size_t bytes, struct watch_memory **ret, int *ret_fd)
 	return 0;
 }
 
-int diag_watch_start(struct manager *m, struct watch_spec *spec, bool shared, struct diag_watch *ret,
-		     struct errbuf *err)
+int diag_watch_start(struct manager *m, const struct call *c, struct watch_spec *spec, bool shared,
+		     struct diag_watch *ret, struct errbuf *err)
 {
-	struct diag_watch w = { .m = m, .fd = -1, .n_rings = datapath_watch_rings(manager_datapath(m)) };
-	int r = 0;
+	struct diag_watch w = { .m = m, .fd = -1, .n_rings = datapath_watch_rings(manager_datapath(m)),
+				.uid = c->conn->uid };
+	int r = watch_share_take(&c->conn->control->watches, w.uid, err);
 
+	if (r < 0)
+		return r;
+	w.share = &c->conn->control->watches;
 	w.bytes = watch_memory_bytes(w.n_rings, spec->ring_size);
 	if (shared) {
 		r = shared_memory(w.bytes, &w.memory, &w.fd);
@@ -50,8 +54,10 @@ int diag_watch_start(struct manager *m, struct watch_spec *spec, bool shared, st
 		else
 			r = -ENOMEM;
 	}
-	if (r < 0)
+	if (r < 0) {
+		diag_watch_stop(&w);
 		return err_set(err, -r, "no memory for %zu bytes: %s", w.bytes, strerror(-r));
+	}
 	spec->memory = w.memory;
 	for (unsigned int i = 0; i < w.n_rings; i++)
 		w.readers[i] = (struct watch_reader){ .ring = watch_ring_of(w.memory, i, spec->ring_size),
@@ -67,6 +73,9 @@ int diag_watch_start(struct manager *m, struct watch_spec *spec, bool shared, st
 
 void diag_watch_stop(struct diag_watch *w)
 {
+	if (w->share)
+		watch_share_give(w->share, w->uid);
+	w->share = NULL;
 	if (!w->memory)
 		return;
 	datapath_watch_stop(manager_datapath(w->m), w->watch);
@@ -161,14 +170,32 @@ int diag_member(struct manager *m, const char *name, uint8_t *ret, struct errbuf
 	return r;
 }
 
+/* Names of all slots as they are in this turn of the loop: rows of a trace ask by the thousand. */
+static char (*member_names(struct manager *m))[ID_SIZE]
+{
+	static char names[TEAM_MEMBERS][ID_SIZE];
+	static uint64_t as_of = UINT64_MAX;
+	struct teaming_member_status *st;
+	uint64_t turn = 0;
+	unsigned int n;
+
+	sd_event_get_iteration(manager_loop(m), &turn);
+	if (turn == as_of)
+		return names;
+	memset(names, 0, sizeof(names));
+	st = calloc(TEAM_MEMBERS, sizeof(*st));
+	n = st ? teaming_members(manager_teaming(m), st, TEAM_MEMBERS) : 0;
+	for (unsigned int i = 0; i < n; i++)
+		str_copy(names[i], ID_SIZE, st[i].spec.name);
+	if (st)
+		as_of = turn;
+	free(st);
+	return names;
+}
+
 const char *diag_member_name(struct manager *m, uint8_t slot, char buf[ID_SIZE])
 {
-	struct teaming_member_status *st = slot < TEAM_MEMBERS ? calloc(TEAM_MEMBERS, sizeof(*st)) : NULL;
-
-	*buf = 0;
-	if (st && slot < teaming_members(manager_teaming(m), st, TEAM_MEMBERS))
-		str_copy(buf, ID_SIZE, st[slot].spec.name);
-	free(st);
+	str_copy(buf, ID_SIZE, slot < TEAM_MEMBERS ? member_names(m)[slot] : "");
 	return buf;
 }
 

@@ -411,6 +411,7 @@ int ports_remove(struct manager *m, struct port *p, work_done_fn fn, void *arg, 
 	j = job_new(p, false, fn, arg);
 	if (!j)
 		return err_set(err, ENOMEM, "out of memory");
+	datapath_watch_forget(m->datapath, p->index, TEAM_NO_MEMBER);
 	detach(p);
 	r = policy_remove(m->policy, OBJECT_PORT, &p->spec, p->origin, err);
 	if (r < 0) {

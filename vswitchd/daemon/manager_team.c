@@ -214,6 +214,7 @@ static void note_owner(struct manager *m, unsigned int index, const char *name)
 	if (datapath_member_stats(m->datapath, index, &b->stats) < 0)
 		memset(&b->stats, 0, sizeof(b->stats));
 	datapath_member_queues_all(m->datapath, index, b->queues);
+	datapath_watch_forget(m->datapath, PORT_NONE, (uint8_t)index);
 }
 
 void manager_member_stats(const struct manager *m, unsigned int index, struct datapath_member_stats *ret)

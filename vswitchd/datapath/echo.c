@@ -69,6 +69,12 @@ static void turn_round(struct rte_mbuf *m, const struct pkt_info *info)
 	change(icmp + 2, mark, (uint16_t)(ECHO_BY_SWITCH << 8 | mark[1]));
 }
 
+/* The port goes while workers look: datapath_watch_forget(). */
+static uint16_t port_of(const struct watch_echo *e)
+{
+	return __atomic_load_n(&e->port, __ATOMIC_RELAXED);
+}
+
 static void answer(struct worker *w, struct rte_mbuf *m, const struct pkt_info *info, uint16_t port)
 {
 	struct rte_mbuf *a;
@@ -112,7 +118,7 @@ uint16_t echo_take(struct worker *w, struct watch *watch, struct rte_mbuf **pkts
 	const struct watch_echo *e = &watch->spec.echo;
 	uint16_t k = 0;
 
-	if (at->port != e->port)
+	if (at->port != port_of(e))
 		return n;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
@@ -127,7 +133,7 @@ uint16_t echo_take(struct worker *w, struct watch *watch, struct rte_mbuf **pkts
 		}
 		note(w, watch, m, at, icmp, request);
 		if (request)
-			answer(w, m, &info, e->port);
+			answer(w, m, &info, at->port);
 		worker_free(w, m);
 	}
 	return k;
@@ -143,6 +149,6 @@ void echo_seen(struct worker *w, struct watch *watch, struct rte_mbuf *m, const 
 	if (at->why == DROP_MEMBER_TX || m->data_len < ECHO_BYTES)
 		return; /* in its tunnel already: it is missed, and the counters of the member tell */
 	icmp = find(e, data, m->data_len, m->pkt_len, &info, &request);
-	if (icmp && (at->point == WATCH_DROP || (at->port == e->port && !e->receiver && request)))
+	if (icmp && (at->point == WATCH_DROP || (at->port == port_of(e) && !e->receiver && request)))
 		note(w, watch, m, at, icmp, request);
 }

@@ -139,15 +139,17 @@ static bool is_outer(enum watch_point point, const struct pkt_meta *meta, enum d
 static bool match(const struct watch_filter *f, struct rte_mbuf *m, const struct sight *at)
 {
 	const struct pkt_meta *meta = pkt_meta(m);
+	uint16_t port = __atomic_load_n(&f->port, __ATOMIC_RELAXED);
+	uint8_t member = __atomic_load_n(&f->member, __ATOMIC_RELAXED);
 	bool outer = is_outer(at->point, meta, at->why);
 	struct seen s;
 
-	if (!(f->points & 1u << at->point) || (f->member != TEAM_NO_MEMBER && at->member != f->member) ||
+	if (!(f->points & 1u << at->point) || (member != TEAM_NO_MEMBER && at->member != member) ||
 	    (f->drop && at->why != f->drop))
 		return false;
 	/* On the wire a packet has no port, but ours remember where they came from. */
-	if (f->port != PORT_NONE && at->port != f->port &&
-	    !((at->point == WATCH_WIRE_TX || at->point == WATCH_DROP) && meta->src == f->port))
+	if (port != PORT_NONE && at->port != port &&
+	    !((at->point == WATCH_WIRE_TX || at->point == WATCH_DROP) && meta->src == port))
 		return false;
 	if (!f->vsid && !f->needs_headers)
 		return true;
@@ -284,12 +286,13 @@ uint16_t watch_burst(struct worker *w, enum watch_point point, uint16_t who, str
 
 	if (point == WATCH_WIRE_RX)
 		prepare_wire(pkts, n, at.member);
-	for (unsigned int i = 0; i < t->n; i++) {
-		if (point == WATCH_GUEST_TX && t->list[i]->spec.kind == WATCH_ECHO)
+	/* First of all: the guest never gets what a test takes out, and nobody sees it go there. */
+	for (unsigned int i = 0; i < t->n && point == WATCH_GUEST_TX; i++)
+		if (t->list[i]->spec.kind == WATCH_ECHO)
 			n = echo_take(w, t->list[i], pkts, n, &at);
+	for (unsigned int i = 0; i < t->n; i++)
 		for (uint16_t k = 0; k < n; k++)
 			one(w, t->list[i], pkts[k], &at);
-	}
 	return t->dry && (point == WATCH_WIRE_TX || point == WATCH_GUEST_TX) ? dry_end(w, pkts, n) : n;
 }
 

@@ -25,7 +25,11 @@ enum watch_kind {
 	WATCH_ECHO,    /* takes a test's echo at a port, see struct watch_echo */
 };
 
-/* A filter with its names looked up. An index that nothing has any more matches nothing. */
+/* What datapath_watch_forget() makes of indices in filters: nothing has them, nothing matches. */
+#define WATCH_PORT_GONE	  (WATCH_NO_PORT - 1)
+#define WATCH_MEMBER_GONE 0xfe
+
+/* A filter with its names looked up. An index that nothing has any more matches nothing: datapath_watch_forget(). */
 struct watch_filter {
 	uint32_t points; /* bit: enum watch_point */
 	uint16_t port;	 /* PORT_NONE: any */
@@ -68,6 +72,12 @@ int datapath_watch_start(struct datapath *dp, const struct watch_spec *spec, str
 
 /* When it returns no worker writes to the memory any more (one grace period). Main thread. NULL is allowed. */
 void datapath_watch_stop(struct datapath *dp, struct watch *watch);
+
+/*
+ * A port (PORT_NONE: none) or the member in a slot (0xff: none) goes: its index may be another's soon, of which nobody
+ * asked. Filters and tests that name it match nothing from now on. Before the index is given away. Main thread.
+ */
+void datapath_watch_forget(struct datapath *dp, uint16_t port, uint8_t member);
 
 /*
  * What the packet path does with a frame that the guest of a port would send, and with what follows from it (answers,

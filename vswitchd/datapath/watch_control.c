@@ -101,6 +101,25 @@ int datapath_watch_start(struct datapath *dp, const struct watch_spec *spec, str
 	return 0;
 }
 
+/* Workers read them while we write: either value is right then, and the index has no new owner yet. */
+static void forget(struct watch_spec *s, uint16_t port, uint8_t member)
+{
+	if (port != PORT_NONE && s->filter.port == port)
+		__atomic_store_n(&s->filter.port, (uint16_t)WATCH_PORT_GONE, __ATOMIC_RELAXED);
+	if (port != PORT_NONE && s->echo.port == port)
+		__atomic_store_n(&s->echo.port, (uint16_t)WATCH_PORT_GONE, __ATOMIC_RELAXED);
+	if (member != TEAM_NO_MEMBER && s->filter.member == member)
+		__atomic_store_n(&s->filter.member, (uint8_t)WATCH_MEMBER_GONE, __ATOMIC_RELAXED);
+}
+
+void datapath_watch_forget(struct datapath *dp, uint16_t port, uint8_t member)
+{
+	static_assert(POLICY_MAX_PORTS <= WATCH_PORT_GONE && TEAM_MEMBERS <= WATCH_MEMBER_GONE, "no index");
+
+	for (unsigned int i = 0; dp->watches && i < dp->watches->n; i++)
+		forget(&dp->watches->list[i]->spec, port, member);
+}
+
 void datapath_watch_stop(struct datapath *dp, struct watch *w)
 {
 	struct watch_table *t;

@@ -15,7 +15,7 @@ struct sight {
 	uint64_t tsc;
 };
 
-/* Immutable once published, but for the writers: each is its worker's. */
+/* Immutable once published, but for the writers, each its worker's, and for what datapath_watch_forget() changes. */
 struct watch {
 	struct watch_spec spec;
 	uint8_t slot; /* bit in pkt_meta.watchers */

@@ -132,7 +132,8 @@ extern const char *const method_level_names[];
 	  "What each stage does with a packet in words, or a frame in hex, that a port's guest would send")            \
 	X(TRACE, "Trace", OPERATE, true, "filter: ?object, count: ?int", "trace: ?object",                             \
 	  "What each stage does with the next packets; the first reply says that it has begun")                        \
-	X(CAPTURE, "Capture", OPERATE, true, "filter: ?object, snap: ?int, buffer: ?int", "interfaces: []object",      \
+	X(CAPTURE, "Capture", OPERATE, true, "filter: ?object, snap: ?int, buffer: ?int",                              \
+	  "interfaces: []object, snap: ?int",                                                                          \
 	  "Copies of packets in shared memory: its descriptor comes with the first reply; ends with the connection")   \
 	X(EVENTS, "Events", READ, true, "follow: ?bool", "event: object", "Events as they happen")                     \
 	X(STORE, "Store", READ, false, "", "store: object", "The store that hosts share, and how far we are with it")  \

@@ -473,6 +473,71 @@ static void watches_are_limited_and_leave_nothing(void **state)
 	assert_int_equal(datapath_watch_start(world.dp, &s, &more, &err), -EINVAL);
 }
 
+/* The index of a port or member that has gone is another's: nobody asked for its packets. */
+static void what_has_gone_matches_nothing(void **state)
+{
+	struct watch_spec s = spec_of(WATCH_CAPTURE, ~0u), receiver;
+	struct ip_addr a = ip4_from((uint8_t[]){ 10, 0, 0, 2 }), b = ip4_from((uint8_t[]){ 10, 0, 0, 3 });
+	uint8_t buf[SIZE];
+
+	s.filter.port = port_index("a");
+	start(&s);
+	datapath_watch_forget(world.dp, port_index("b"), 0);
+	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 20));
+	world_turn();
+	assert_int_equal(take(), 1);
+	datapath_watch_forget(world.dp, port_index("a"), TEAM_NO_MEMBER);
+	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 20));
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 20));
+	world_turn();
+	assert_int_equal(take(), 0);
+	datapath_watch_stop(world.dp, running);
+	running = NULL;
+
+	s = spec_of(WATCH_CAPTURE, ~0u);
+	s.filter.member = 1;
+	start(&s);
+	datapath_watch_forget(world.dp, PORT_NONE, 1);
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 20));
+	guest_sends(B, udp(buf, mac_a, mac_b, IP_B, IP_A, 20));
+	world_turn();
+	assert_int_equal(take(), 0);
+	datapath_watch_stop(world.dp, running);
+	running = NULL;
+
+	receiver = echo_spec("b", true, 0);
+	start(&receiver);
+	datapath_watch_forget(world.dp, port_index("b"), TEAM_NO_MEMBER);
+	assert_int_equal(datapath_inject_egress(world.dp, port_index("a"), request(a, b, mac_b, 600)), 0);
+	world_turn();
+	assert_int_equal(world.ports[B].n_got, 1); /* nobody takes it: whoever is there now gets it */
+}
+
+/* Also when the capture is the older one. */
+static void a_capture_does_not_see_what_a_test_takes_out(void **state)
+{
+	struct ip_addr a = ip4_from((uint8_t[]){ 10, 0, 0, 2 }), b = ip4_from((uint8_t[]){ 10, 0, 0, 3 });
+	struct watch_spec s = spec_of(WATCH_CAPTURE, 1u << WATCH_GUEST_TX), receiver;
+	struct watch_reader captured = reader;
+	struct watch_memory *first = mem;
+	struct watch_record r;
+	struct watch *capture;
+	struct errbuf err;
+
+	assert_int_equal(datapath_watch_start(world.dp, &s, &capture, &err), 0);
+	mem = NULL;
+	receiver = echo_spec("b", true, 99);
+	start(&receiver);
+	assert_int_equal(datapath_inject_egress(world.dp, port_index("a"), request(a, b, mac_b, 600)), 0);
+	world_turn();
+	assert_int_equal(world.ports[B].n_got, 0);
+	assert_int_equal(take(), 1);
+	assert_null(watch_next(&captured, &r));
+	datapath_watch_stop(world.dp, capture);
+	free(first);
+	world_turn(); /* the answer */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, teardown)
 
 int main(void)
@@ -492,6 +557,8 @@ int main(void)
 		T(a_test_that_is_dropped_says_why),
 		T(only_the_armed_port_takes_it),
 		T(watches_are_limited_and_leave_nothing),
+		T(what_has_gone_matches_nothing),
+		T(a_capture_does_not_see_what_a_test_takes_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
