@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -410,3 +413,34 @@ def _refusal(host: Host) -> str:
         return error.text
     finally:
         connection.close()
+
+
+def test_a_reader_of_a_capture_cannot_touch_its_memory(new_fabric: MAKE) -> None:
+    """Neither write it, nor make it smaller, nor take its pages away below the workers."""
+    host = new_fabric(hosts=1).hosts["h1"]
+    host.start()
+    call = {"method": "org.vswitchd.Capture", "parameters": {}, "more": True}
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(host.control))
+        s.sendall(json.dumps(call).encode() + b"\0")
+        text, fds, _, _ = socket.recv_fds(s, 65536, 2)
+        assert text[:1] == b"{" and len(fds) == 2
+        rings, tails = fds
+        size = os.fstat(rings).st_size
+        assert os.fstat(rings).st_mode & 0o777 == 0, "nobody but root opens it anew"
+        with mmap.mmap(rings, size, prot=mmap.PROT_READ) as memory:
+            assert memory[:4] != bytes(4)
+        for harm in (
+            lambda: mmap.mmap(rings, size, prot=mmap.PROT_READ | mmap.PROT_WRITE),
+            lambda: os.ftruncate(rings, 0),
+            lambda: os.posix_fallocate(rings, 0, size),
+            lambda: os.pwrite(rings, bytes(4096), 0),
+            lambda: os.ftruncate(tails, 0),
+        ):
+            with pytest.raises(OSError):
+                harm()
+        os.pwrite(tails, b"\xff" * os.fstat(tails).st_size, 0)  # a lie: no more copies, and no harm
+        for fd in fds:
+            os.close(fd)
+    assert host.ctl("version")["ready"] is True

@@ -83,7 +83,15 @@ const uint8_t *watch_next(struct watch_reader *r, struct watch_record *copy)
 void watch_done(struct watch_reader *r, const struct watch_record *copy)
 {
 	r->tail += copy->size;
-	__atomic_store_n(&r->ring->tail, r->tail, __ATOMIC_RELEASE);
+	__atomic_store_n(r->told ? &r->told->tail : &r->ring->tail, r->tail, __ATOMIC_RELEASE);
+}
+
+void watch_take_tail(struct watch_ring *ring, const struct watch_tail *told)
+{
+	uint64_t tail = __atomic_load_n(&told->tail, __ATOMIC_ACQUIRE);
+
+	if (tail != ring->tail)
+		__atomic_store_n(&ring->tail, tail, __ATOMIC_RELEASE);
 }
 
 uint64_t watch_lost(const struct watch_reader *r)

@@ -5,7 +5,9 @@
  *
  * Trust: the reader may be anybody. The writer believes nothing that the reader can write: it keeps its own position,
  * and of the reader's it takes only how much room there would be. Whatever the reader writes, the writer stays inside
- * the ring and never waits: a record that does not fit is lost and counted.
+ * the ring and never waits: a record that does not fit is lost and counted. A reader in another process can only read
+ * the memory: could it write it could also take the pages away, and workers would have to fetch new ones. What it has
+ * read it says in memory of its own kind (struct watch_tail), from which the owner of the rings takes it over.
  */
 #ifndef BASE_WATCHRING_H
 #define BASE_WATCHRING_H
@@ -15,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WATCH_MAGIC	0x76737731u /* and version */
+#define WATCH_MAGIC	0x76737732u /* and version */
 #define WATCH_NO_PORT	0xfffeu	    /* from here on a port's number is no port: PORT_NONE, PORT_WIRE */
 #define WATCH_RINGS_MAX 65
 #define WATCH_RING_MIN	(64u * 1024)
@@ -66,9 +68,14 @@ static_assert(sizeof(struct watch_record) == 64, "layout is shared with another 
 struct watch_ring {
 	uint64_t head __attribute__((aligned(64))); /* written by the writer */
 	uint64_t lost;				    /* records that found no room; the writer's */
-	uint64_t tail __attribute__((aligned(64))); /* written by the reader */
+	uint64_t tail __attribute__((aligned(64))); /* written by the reader, or for it */
 	uint8_t data[] __attribute__((aligned(64)));
 };
+
+/* Of each ring, in memory that the reader in another process writes. */
+struct watch_tail {
+	uint64_t tail;
+} __attribute__((aligned(64)));
 
 /* What the memory begins with; rings follow, each of watch_ring_bytes(). */
 struct watch_memory {
@@ -106,6 +113,7 @@ void watch_commit(struct watch_writer *w);
 /* The reader's end. A ring that makes no sense reads as empty. */
 struct watch_reader {
 	struct watch_ring *ring;
+	struct watch_tail *told; /* where to say what was read; NULL: in the ring, which may be written */
 	uint64_t tail;
 	uint32_t size;
 };
@@ -116,6 +124,8 @@ struct watch_reader {
  */
 const uint8_t *watch_next(struct watch_reader *r, struct watch_record *copy);
 void watch_done(struct watch_reader *r, const struct watch_record *copy);
+/* Take over what a reader in another process says. The owner of the rings; any thread. */
+void watch_take_tail(struct watch_ring *ring, const struct watch_tail *told);
 uint64_t watch_lost(const struct watch_reader *r);
 
 const char *watch_point_name(enum watch_point p);

@@ -31,6 +31,7 @@ struct capture {
 	struct stream stream;
 	struct watch_memory *memory;
 	size_t bytes;
+	struct watch_tail *tails;
 	unsigned int n_rings;
 	struct watch_reader readers[WATCH_RINGS_MAX];
 	uint32_t *ids; /* of interfaces in the file: [PORTS] for ports, then [MEMBERS] */
@@ -196,25 +197,31 @@ static int drain(struct capture *c)
 
 /* ---- the connection ---- */
 
-static int map_rings(struct capture *c, int fd)
+static int map_rings(struct capture *c, int fd, int tails)
 {
-	struct stat st;
+	struct stat st, st_tails;
 
-	if (fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof(*c->memory))
+	if (fstat(fd, &st) < 0 || fstat(tails, &st_tails) < 0 || (size_t)st.st_size < sizeof(*c->memory))
 		return cli_error(-EPROTO, "the daemon gave no rings");
 	c->bytes = (size_t)st.st_size;
-	c->memory = mmap(NULL, c->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	c->memory = mmap(NULL, c->bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (c->memory == MAP_FAILED) {
 		c->memory = NULL;
 		return cli_error(-errno, "cannot map the rings: %s", strerror(errno));
 	}
 	c->n_rings = c->memory->n_rings;
 	if (c->memory->magic != WATCH_MAGIC || c->n_rings > WATCH_RINGS_MAX || !c->memory->tsc_hz ||
-	    watch_memory_bytes(c->n_rings, c->memory->ring_size) > c->bytes)
+	    watch_memory_bytes(c->n_rings, c->memory->ring_size) > c->bytes ||
+	    (size_t)st_tails.st_size < c->n_rings * sizeof(*c->tails))
 		return cli_error(-EPROTO, "the daemon is of another version: its rings are not known");
+	c->tails = mmap(NULL, c->n_rings * sizeof(*c->tails), PROT_READ | PROT_WRITE, MAP_SHARED, tails, 0);
+	if (c->tails == MAP_FAILED) {
+		c->tails = NULL;
+		return cli_error(-errno, "cannot map the rings' tails: %s", strerror(errno));
+	}
 	for (unsigned int i = 0; i < c->n_rings; i++)
 		c->readers[i] = (struct watch_reader){ .ring = watch_ring_of(c->memory, i, c->memory->ring_size),
-						       .size = c->memory->ring_size };
+						       .told = &c->tails[i], .size = c->memory->ring_size };
 	return 0;
 }
 
@@ -268,7 +275,7 @@ static int begin(const struct cli *cli, struct capture *c, struct json_object *p
 	r = cli_begin(cli, METHOD_CAPTURE, parameters, &c->stream);
 	if (r < 0)
 		return r;
-	c->stream.takes_fd = true;
+	c->stream.takes_fds = true;
 	while ((r = cli_next(&c->stream, &p, NULL)) == 0) {
 		r = stream_read(&c->stream);
 		if (r <= 0)
@@ -280,7 +287,7 @@ static int begin(const struct cli *cli, struct capture *c, struct json_object *p
 	if (number_of(p, "snap") > 0)
 		c->snap = (uint32_t)number_of(p, "snap"); /* less than asked for where many workers share the buffer */
 	json_object_put(p);
-	return map_rings(c, c->stream.got_fd);
+	return map_rings(c, c->stream.got_fds[0], c->stream.got_fds[1]);
 }
 
 static void end(const struct cli *cli, struct capture *c, const char *file)
@@ -302,8 +309,11 @@ static void end(const struct cli *cli, struct capture *c, const char *file)
 	}
 	if (c->memory)
 		munmap(c->memory, c->bytes);
-	if (c->stream.got_fd >= 0)
-		close(c->stream.got_fd);
+	if (c->tails)
+		munmap(c->tails, c->n_rings * sizeof(*c->tails));
+	for (unsigned int i = 0; i < STREAM_FDS; i++)
+		if (c->stream.got_fds[i] >= 0)
+			close(c->stream.got_fds[i]);
 	stream_done(&c->stream);
 	free(c->ids);
 	free(c->names);
@@ -328,7 +338,7 @@ static FILE *open_output(const char *file)
 int cmd_capture(const struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
 	const char *file = cli->opt[OPT_WRITE] && strcmp(cli->opt[OPT_WRITE], "-") != 0 ? cli->opt[OPT_WRITE] : NULL;
-	struct capture c = { .stream = { .fd = -1, .got_fd = -1 } };
+	struct capture c = { .stream = { .fd = -1, .got_fds = { -1, -1 } } };
 	struct json_object *p = json_object_new_object();
 	uint64_t snap = 65535;
 	int r = cli_filter(cli, p, argc, argv);

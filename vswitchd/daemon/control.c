@@ -150,10 +150,10 @@ int call_stream(struct call *c, struct json_object *parameters)
 	return conn_send(c->conn, reply_new(parameters, true));
 }
 
-int call_stream_fd(struct call *c, struct json_object *parameters, int fd, struct errbuf *err)
+int call_stream_fds(struct call *c, struct json_object *parameters, const int fds[STREAM_FDS], struct errbuf *err)
 {
 	struct json_object *message = reply_new(parameters, true);
-	int r = c->conn ? stream_send_fd(&c->conn->stream, message, fd) : -EPIPE;
+	int r = c->conn ? stream_send_fds(&c->conn->stream, message, fds) : -EPIPE;
 
 	json_object_put(message);
 	if (r == -EBUSY)

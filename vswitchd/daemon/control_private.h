@@ -99,8 +99,8 @@ void call_reply(struct call *c, struct json_object *parameters);
 void call_fail(struct call *c, int r, const char *text);
 /* Send one reply of a stream (takes the reference); the call goes on. @return 0, -ENOBUFS: the peer is gone. */
 int call_stream(struct call *c, struct json_object *parameters);
-/* The same with a descriptor, which stays the caller's. Nothing of the call was replied yet. */
-int call_stream_fd(struct call *c, struct json_object *parameters, int fd, struct errbuf *err);
+/* The same with descriptors, which stay the caller's. Nothing of the call was replied yet. */
+int call_stream_fds(struct call *c, struct json_object *parameters, const int fds[STREAM_FDS], struct errbuf *err);
 
 /* control.c: serve a peer that was accepted. @return 0; -EACCES, -EBUSY, -ENOMEM: the descriptor stays the caller's. */
 int conn_new(struct control *control, int fd);

@@ -13,7 +13,9 @@ struct diag_watch {
 	struct watch *watch;
 	struct watch_memory *memory;
 	size_t bytes;
-	int fd; /* of the memory, to be given away; -1: ours alone */
+	int fd; /* of the memory; -1: ours alone */
+	int give[STREAM_FDS]; /* to be given away: to read the memory, and to write tails; -1: none */
+	struct watch_tail *tails; /* [n_rings], the reader's; NULL: none */
 	unsigned int n_rings;
 	struct watch_reader readers[WATCH_RINGS_MAX];
 };
@@ -24,6 +26,8 @@ struct diag_watch {
  */
 int diag_watch_start(struct manager *m, const struct call *c, struct watch_spec *spec, bool shared,
 		     struct diag_watch *ret, struct errbuf *err);
+/* Let workers know what the reader in another process has read: again and again. */
+void diag_watch_tails(struct diag_watch *w);
 /* Also one that never began, but for zeroes. */
 void diag_watch_stop(struct diag_watch *w);
 

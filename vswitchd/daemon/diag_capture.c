@@ -13,11 +13,12 @@
 #define BUFFER_DEFAULT 4 /* MiB, over all workers */
 #define BUFFER_MAX     64
 #define NAMES_US       10000 /* changes in between are told at once */
+#define TAILS_US       2000  /* workers learn what was read */
 
 struct capture_call {
 	struct diag_watch watch;
 	struct subscription *events;
-	sd_event_source *timer;
+	sd_event_source *timer, *tails;
 	bool changed;
 	uint32_t snap; /* as the rings allow */
 	struct manager *m;
@@ -31,6 +32,7 @@ static void capture_end(struct call *c)
 	if (cap->events)
 		manager_unsubscribe(cap->m, cap->events);
 	sd_event_source_disable_unref(cap->timer);
+	sd_event_source_disable_unref(cap->tails);
 	diag_watch_stop(&cap->watch);
 	free(cap);
 }
@@ -120,6 +122,15 @@ static int on_names(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
+static int on_tails(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct capture_call *cap = arg;
+
+	diag_watch_tails(&cap->watch);
+	diag_again(source, TAILS_US);
+	return 0;
+}
+
 /* The largest power of two that keeps all rings inside the buffer. */
 static uint32_t ring_size(uint64_t megabytes, unsigned int rings)
 {
@@ -151,6 +162,8 @@ static int begin(struct manager *m, struct call *c, struct capture_call *cap, st
 	if (r < 0)
 		return r;
 	r = diag_timer(m, &cap->timer, on_names, cap);
+	if (r >= 0)
+		r = diag_timer(m, &cap->tails, on_tails, cap);
 	if (r < 0)
 		return err_set(err, -r, "timer: %s", strerror(-r));
 	cap->events = manager_subscribe(m, on_event, cap);
@@ -173,7 +186,7 @@ int do_capture(struct manager *m, struct call *c, struct errbuf *err)
 		struct json_object *o = interfaces(m);
 
 		json_object_object_add(o, "snap", json_object_new_int((int)cap->snap));
-		r = call_stream_fd(c, o, cap->watch.fd, err);
+		r = call_stream_fds(c, o, cap->watch.give, err);
 	}
 	if (r < 0) {
 		capture_end(c);

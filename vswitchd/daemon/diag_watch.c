@@ -2,9 +2,11 @@
 /* What the methods for diagnosis have in common: watches with their memory, parameters, timers. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -14,16 +16,13 @@
 
 /* ---- watches ---- */
 
-/*
- * Of a fixed size, which whoever gets the descriptor cannot change: a mapping that shrinks would kill us. And filled
- * with pages now, not by the workers.
- */
-static int shared_memory(size_t bytes, struct watch_memory **ret, int *ret_fd)
+/* Of a fixed size, which nobody can change: a mapping that shrinks would kill us. All its pages are there now. */
+static int memory_new(size_t bytes, void **ret, int *ret_fd)
 {
 	CLEANUP_CLOSE int fd = memfd_create("vswitchd-capture", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	void *p;
 
-	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 || fallocate(fd, 0, 0, (off_t)bytes) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
@@ -34,10 +33,51 @@ static int shared_memory(size_t bytes, struct watch_memory **ret, int *ret_fd)
 	return 0;
 }
 
+/*
+ * Another descriptor of it, by which it can be read and nothing else: no page is taken away below the workers. Nor can
+ * it be opened anew, but by root. A seal against writing would forbid us to take the pages back at the end.
+ */
+static int read_only(int fd)
+{
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	r = open(path, O_RDONLY | O_CLOEXEC);
+	if (r < 0 || fchmod(fd, 0) == 0)
+		return r < 0 ? -errno : r;
+	close(r);
+	return -EPERM;
+}
+
+static int shared_memory(struct diag_watch *w)
+{
+	size_t bytes = w->n_rings * sizeof(*w->tails);
+	void *p;
+	int r = memory_new(w->bytes, &p, &w->fd);
+
+	if (r < 0)
+		return r;
+	w->memory = p;
+	r = w->give[0] = read_only(w->fd);
+	if (r >= 0)
+		r = memory_new(bytes, &p, &w->give[1]);
+	if (r >= 0)
+		w->tails = p;
+	return r;
+}
+
+void diag_watch_tails(struct diag_watch *w)
+{
+	for (unsigned int i = 0; w->tails && i < w->n_rings; i++)
+		watch_take_tail(w->readers[i].ring, &w->tails[i]);
+}
+
 int diag_watch_start(struct manager *m, const struct call *c, struct watch_spec *spec, bool shared,
 		     struct diag_watch *ret, struct errbuf *err)
 {
-	struct diag_watch w = { .m = m, .fd = -1, .n_rings = datapath_watch_rings(manager_datapath(m)),
+	struct diag_watch w = { .m = m, .fd = -1, .give = { -1, -1 },
+				.n_rings = datapath_watch_rings(manager_datapath(m)),
 				.uid = c->conn->uid };
 	int r = watch_share_take(&c->conn->control->watches, w.uid, err);
 
@@ -46,7 +86,7 @@ int diag_watch_start(struct manager *m, const struct call *c, struct watch_spec 
 	w.share = &c->conn->control->watches;
 	w.bytes = watch_memory_bytes(w.n_rings, spec->ring_size);
 	if (shared) {
-		r = shared_memory(w.bytes, &w.memory, &w.fd);
+		r = shared_memory(&w);
 	} else {
 		w.memory = aligned_alloc(64, w.bytes);
 		if (w.memory)
@@ -79,6 +119,11 @@ void diag_watch_stop(struct diag_watch *w)
 	if (!w->memory)
 		return;
 	datapath_watch_stop(manager_datapath(w->m), w->watch);
+	if (w->tails)
+		munmap(w->tails, w->n_rings * sizeof(*w->tails));
+	for (unsigned int i = 0; i < STREAM_FDS; i++)
+		if (w->give[i] >= 0)
+			close(w->give[i]);
 	if (w->fd >= 0) {
 		/* Who keeps the descriptor keeps no memory that counts as ours. */
 		if (fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)w->bytes) < 0)
@@ -88,7 +133,7 @@ void diag_watch_stop(struct diag_watch *w)
 	} else {
 		free(w->memory);
 	}
-	*w = (struct diag_watch){ .fd = -1 };
+	*w = (struct diag_watch){ .fd = -1, .give = { -1, -1 } };
 }
 
 /* ---- parameters ---- */

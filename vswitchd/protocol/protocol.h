@@ -26,13 +26,15 @@
 
 /* ---- stream.c: framing over a non-blocking or blocking socket ---- */
 
+#define STREAM_FDS 2 /* descriptors that go with a message, if any do */
+
 /* Buffers of one connection. Owned by one thread. */
 struct stream {
 	int fd;
 	char *in, *out;
 	size_t in_len, in_size, scanned, out_len, out_size, out_sent;
-	bool takes_fd; /* the peer may send a descriptor; it is in got_fd then, and whoever said so closes it */
-	int got_fd;    /* -1: none */
+	bool takes_fds; /* the peer may send STREAM_FDS descriptors, into got_fds; whoever said so closes them */
+	int got_fds[STREAM_FDS]; /* -1: none */
 };
 
 /* @param fd becomes the stream's and is closed by stream_done(). */
@@ -61,10 +63,10 @@ int stream_queue(struct stream *s, struct json_object *message);
 long stream_flush(struct stream *s);
 
 /*
- * Send a message, and a descriptor with it, at once: nothing may be waiting. Does not take either. @return 0; -EBUSY;
+ * Send a message, and descriptors with it, at once: nothing may be waiting. Takes none of them. @return 0; -EBUSY;
  * -errno (the connection cannot be used any more).
  */
-int stream_send_fd(struct stream *s, struct json_object *message, int fd);
+int stream_send_fds(struct stream *s, struct json_object *message, const int fds[STREAM_FDS]);
 
 /* Bytes queued and not sent. */
 size_t stream_waiting(const struct stream *s);

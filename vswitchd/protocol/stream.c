@@ -11,7 +11,7 @@
 
 void stream_init(struct stream *s, int fd)
 {
-	*s = (struct stream){ .fd = fd, .got_fd = -1 };
+	*s = (struct stream){ .fd = fd, .got_fds = { -1, -1 } };
 }
 
 void stream_done(struct stream *s)
@@ -20,7 +20,7 @@ void stream_done(struct stream *s)
 		close(s->fd);
 	free(s->in);
 	free(s->out);
-	*s = (struct stream){ .fd = -1, .got_fd = -1 };
+	*s = (struct stream){ .fd = -1, .got_fds = { -1, -1 } };
 }
 
 /* Make room for `more` bytes behind len. */
@@ -46,7 +46,7 @@ static ssize_t receive(struct stream *s, void *to, size_t n)
 {
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(STREAM_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = { to, n };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
@@ -54,20 +54,21 @@ static ssize_t receive(struct stream *s, void *to, size_t n)
 	struct cmsghdr *c;
 	ssize_t got;
 
-	if (!s->takes_fd || s->got_fd >= 0)
+	if (!s->takes_fds || s->got_fds[0] >= 0)
 		return recv(s->fd, to, n, 0);
 	got = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
 	c = got < 0 ? NULL : CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&s->got_fd, CMSG_DATA(c), sizeof(int));
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(s->got_fds)))
+		memcpy(s->got_fds, CMSG_DATA(c), sizeof(s->got_fds));
 	return got;
 }
 
-int stream_send_fd(struct stream *s, struct json_object *message, int fd)
+int stream_send_fds(struct stream *s, struct json_object *message, const int fds[STREAM_FDS])
 {
 	union {
 		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(STREAM_FDS * sizeof(int))];
 	} control = { .space = "" };
 	size_t len;
 	const char *text = json_object_to_json_string_length(message, JSON_C_TO_STRING_PLAIN, &len);
@@ -83,8 +84,8 @@ int stream_send_fd(struct stream *s, struct json_object *message, int fd)
 		return -EBUSY;
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	c->cmsg_len = CMSG_LEN(STREAM_FDS * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, STREAM_FDS * sizeof(int));
 	/* It goes with the first byte; the rest may have to wait. */
 	if (sendmsg(s->fd, &msg, MSG_NOSIGNAL) < 0)
 		return errno == EAGAIN ? -EBUSY : -errno;

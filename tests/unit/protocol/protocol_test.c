@@ -191,23 +191,24 @@ static void a_descriptor_goes_with_a_message(void **state)
 
 	assert_int_equal(pipe(fd), 0);
 	pair_new(&p);
-	assert_int_equal(stream_send_fd(&p.a, o, fd[1]), 0);
+	assert_int_equal(stream_send_fds(&p.a, o, fd), 0);
 	while (stream_next(&p.b, &got) == 0) /* the kernel gives the first byte alone */
 		assert_true(stream_read(&p.b) > 0);
 	json_object_put(got);
-	assert_int_equal(p.b.got_fd, -1);
-	p.b.takes_fd = true;
-	assert_int_equal(stream_send_fd(&p.a, o, fd[1]), 0);
+	assert_int_equal(p.b.got_fds[0], -1);
+	p.b.takes_fds = true;
+	assert_int_equal(stream_send_fds(&p.a, o, fd), 0);
 	while (stream_next(&p.b, &got) == 0)
 		assert_true(stream_read(&p.b) > 0);
 	assert_true(json_object_object_get_ex(got, "a", NULL));
 	json_object_put(got);
-	assert_true(p.b.got_fd >= 0);
-	assert_int_equal(write(p.b.got_fd, "x", 1), 1);
-	assert_int_equal(read(fd[0], &c, 1), 1);
-	close(p.b.got_fd);
+	assert_true(p.b.got_fds[0] >= 0 && p.b.got_fds[1] >= 0);
+	assert_int_equal(write(p.b.got_fds[1], "x", 1), 1);
+	assert_int_equal(read(p.b.got_fds[0], &c, 1), 1);
+	close(p.b.got_fds[0]);
+	close(p.b.got_fds[1]);
 	assert_int_equal(stream_queue(&p.a, o), 0);
-	assert_int_equal(stream_send_fd(&p.a, o, fd[1]), -EBUSY);
+	assert_int_equal(stream_send_fds(&p.a, o, fd), -EBUSY);
 	close(fd[0]);
 	close(fd[1]);
 	json_object_put(o);
