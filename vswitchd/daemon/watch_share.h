@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "datapath/watch.h"
+#include "datapath/datapath.h"
 
 #define WATCH_PER_UID 4 /* of a user who is not root */
 #define WATCH_ROOT    2 /* places for root alone */
