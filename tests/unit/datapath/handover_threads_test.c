@@ -84,6 +84,7 @@ static void attach_guest(void)
 	world_set(OBJECT_RECORD, "vsid=5001 ca=10.0.0.4 mac=02:00:00:00:00:0d host=self");
 	for (unsigned int i = 0; i < 2; i++)
 		queues[i] = (struct port_queue){ .ops = &guest_ops, .rx_ready = 1, .tx_ready = 1, .fits = UINT32_MAX,
+						 .index = (uint16_t)i,
 						 .port = policy_port_index(world.policy, "d"),
 						 .socket = SOCKET_ID_ANY };
 	assert_int_equal(datapath_port_attach(world.dp, queues[0].port, q, 2), 0);
