@@ -348,6 +348,8 @@ def test_row44_capture_decodes(new_fabric: MAKE) -> None:
     until(lambda: as_json.status == 0, "the capture of one packet has ended")
     told = [json.loads(line) for line in as_json.tail().splitlines() if line.startswith("{")]
     assert told == [{"file": str(host.directory / "one.pcapng"), "packets": 1, "lost": 0}]
+    again = host.ctl("trace", "--port", "a", "--read", told[0]["file"])
+    assert again["packet"] and again["stages"][0]["stage"] == "guest-rx", "a dry run of what was captured"
 
 
 def test_capture_ends_with_its_reader(new_fabric: MAKE) -> None:

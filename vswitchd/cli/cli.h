@@ -31,7 +31,7 @@
 	X(SEQUENCE, "sequence", "N", "number of the test, the same at both ends; default 1")         \
 	X(RECEIVER, "receiver", NULL, "arm this port; the sender is on another host")                \
 	X(PACKET, "packet", "TEXT", "a packet in words, or a frame in hex: run it without sending")  \
-	X(READ, "read", "FILE", "the first frame of a pcap file: run it without sending")            \
+	X(READ, "read", "FILE", "the first frame of a pcap or pcapng file: run it without sending")  \
 	X(DROPS, "drops", NULL, "only what is dropped")                                              \
 	X(WRITE, "write", "FILE", "pcapng file; default is standard output")                         \
 	X(SNAP, "snap", "N", "bytes of each frame that are kept")                                    \

@@ -8,6 +8,10 @@
 #include "base/filter.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/pcapfile.h"
+
+#define FRAME_MAX 9234u
+#define FILE_MAX  (1u << 20) /* bytes in which the first frame has to be */
 
 static struct json_object *member(struct json_object *o, const char *name)
 {
@@ -272,30 +276,29 @@ static int on_trace(struct json_object *reply, void *arg)
 	return fflush(stdout) == 0 ? 0 : -EPIPE;
 }
 
-/* The first frame of a pcap file (classic, any byte order, Ethernet), as hex digits. Caller frees. */
+/* The first Ethernet frame of a pcap or pcapng file, as hex digits. Caller frees. */
 static char *frame_of_file(const char *path)
 {
 	CLEANUP_FCLOSE FILE *f = fopen(path, "re");
-	uint8_t head[40], frame[9234];
-	uint32_t magic, n;
-	bool swapped;
+	CLEANUP_FREE uint8_t *file = malloc(FILE_MAX);
+	const uint8_t *frame;
+	size_t n, len;
 	char *hex;
+	int r;
 
-	if (!f || fread(head, sizeof(head), 1, f) != 1) {
-		cli_error(-EIO, "%s: %s", path, f ? "no packet in it" : strerror(errno));
+	if (!f || !file) {
+		cli_error(-EIO, "%s: %s", path, strerror(errno));
 		return NULL;
 	}
-	memcpy(&magic, head, 4);
-	swapped = magic == 0xd4c3b2a1 || magic == 0x4d3cb2a1;
-	memcpy(&n, head + 32, 4);
-	n = swapped ? __builtin_bswap32(n) : n;
-	if ((!swapped && magic != 0xa1b2c3d4 && magic != 0xa1b23c4d) || n > sizeof(frame) ||
-	    fread(frame, 1, n, f) != n) {
-		cli_error(-EINVAL, "%s: not a pcap file with an Ethernet frame (tshark -F pcap makes one)", path);
+	n = fread(file, 1, FILE_MAX, f);
+	r = pcapfile_first_frame(file, n, &frame, &len);
+	if (r < 0 || len > FRAME_MAX) {
+		cli_error(-EINVAL, "%s: %s", path, r == -EINVAL ? "neither a pcap nor a pcapng file" :
+			  r < 0 ? "no Ethernet frame in it" : "the first frame is too long");
 		return NULL;
 	}
-	hex = malloc(2 * (size_t)n + 1);
-	for (uint32_t i = 0; hex && i < n; i++)
+	hex = malloc(2 * len + 1);
+	for (size_t i = 0; hex && i < len; i++)
 		snprintf(hex + 2 * i, 3, "%02x", frame[i]);
 	return hex;
 }
