@@ -246,14 +246,14 @@ static int begin(struct peer *peer)
 }
 
 /* Milliseconds to sleep: until the next attempt to connect or the next line of figures. */
-static int timeout_ms(bool retry, uint64_t next_stats)
+static int timeout_ms(int retry, uint64_t next_stats)
 {
 	uint64_t now = now_ns(), ms;
 
 	if (next_stats == UINT64_MAX)
-		return retry ? RETRY_MS : -1;
+		return retry;
 	ms = next_stats > now ? (next_stats - now + 999999) / 1000000 : 0;
-	return retry && ms > RETRY_MS ? RETRY_MS : (int)ms;
+	return retry >= 0 && ms > (uint64_t)retry ? retry : (int)ms;
 }
 
 static void print_stats(struct peer *peer)
@@ -276,7 +276,7 @@ int control_run(struct peer *peer)
 		next_stats = now_ns() + peer->stats_interval_ns;
 	while (!peer->quit) {
 		struct epoll_event ev[MAX_EVENTS];
-		bool retry = link_retry(peer);
+		int retry = link_retry(peer, RETRY_MS);
 		int n = epoll_wait(peer->epoll_fd, ev, MAX_EVENTS, timeout_ms(retry, next_stats));
 
 		for (int i = 0; i < n; i++)

@@ -215,18 +215,24 @@ void link_begin(struct peer *peer, struct peer_port *p)
 	set_listening(peer, p, true);
 }
 
-bool link_retry(struct peer *peer)
+int link_retry(struct peer *peer, int pause_ms)
 {
-	bool left = false;
+	int wait = -1;
 
 	for (unsigned int i = 0; i < peer->n_ports; i++) {
 		struct peer_port *p = &peer->port[i];
+		bool used_up = false;
 
 		if (p->opt.server || p->held || p->vhu->fd >= 0)
 			continue;
-		if (vhu_port_connect(p->vhu) == 0)
+		if (vhu_port_connect(p->vhu) == 0) {
+			used_up = owner(p);
 			link_up(peer, p);
-		left |= p->vhu->fd < 0;
+		}
+		if (used_up)
+			wait = 0;
+		else if (p->vhu->fd < 0 && wait < 0)
+			wait = pause_ms;
 	}
-	return left;
+	return wait;
 }

@@ -13,8 +13,12 @@ void link_listen_event(struct peer *peer, struct peer_port *p);
 void link_event(struct peer *peer, struct peer_port *p);
 void link_backend_event(struct peer *peer, struct peer_port *p);
 
-/* Connect what is not connected; true while there is something left to try again. */
-bool link_retry(struct peer *peer);
+/*
+ * Connect what is not connected.
+ * @param pause_ms  after an attempt that nobody took
+ * @return milliseconds until the next attempt: 0 after a connection that a hostile script has used up, -1: none is due
+ */
+int link_retry(struct peer *peer, int pause_ms);
 
 /* Take the connection down; why goes into the event. The port connects again unless held. */
 void link_down(struct peer *peer, struct peer_port *p, const char *why);
