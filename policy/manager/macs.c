@@ -32,6 +32,7 @@ void pm_record_new(struct pm *m, struct value *record)
 		return;
 	c->n += rec->type == RECORD_DYNAMIC;
 	c->fixed += rec->type == RECORD_STATIC;
+	pm_write_arrived(m, record->entry.key, c);
 	if (rec->type == RECORD_STATIC)
 		str_copy(c->host, sizeof(c->host), rec->host);
 }

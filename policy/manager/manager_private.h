@@ -142,6 +142,8 @@ void pm_mac_refuses(struct pm *m, struct mac_count *c, struct claims *claims);
 int pm_write(struct pm *m, const char *key, const char *value, bool live, pm_done_fn fn, void *arg);
 /* The write of this key, if there is one, makes one more learned address of that MAC. */
 void pm_write_count(struct pm *m, const char *key, struct mac_count *c);
+/* The record of this key is counted itself, be it before the store has answered the write. */
+void pm_write_arrived(struct pm *m, const char *key, struct mac_count *c);
 /* What a key will have when everything is written. @return false: nothing is on its way. */
 bool pm_write_pending(const struct pm *m, const char *key, const char **ret_value);
 /* The object that a write makes. @return NULL: it removes, or is of another kind. */

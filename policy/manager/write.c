@@ -106,6 +106,14 @@ void pm_write_count(struct pm *m, const char *key, struct mac_count *c)
 	c->pending++;
 }
 
+void pm_write_arrived(struct pm *m, const char *key, struct mac_count *c)
+{
+	struct write *w = map_find(&m->writes, key);
+
+	if (w && w->counts == c)
+		pm_write_counted(m, TAKE(w->counts), true);
+}
+
 bool pm_write_pending(const struct pm *m, const char *key, const char **ret_value)
 {
 	const struct write *w = map_find(&m->writes, key);
