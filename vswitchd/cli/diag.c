@@ -292,6 +292,8 @@ static char *frame_of_file(const char *path)
 	}
 	n = fread(file, 1, FILE_MAX, f);
 	r = pcapfile_first_frame(file, n, &frame, &len);
+	if (r == 0 && len < ETH_HLEN_)
+		r = -ENODATA;
 	if (r < 0 || len > FRAME_MAX) {
 		cli_error(-EINVAL, "%s: %s", path, r == -EINVAL ? "neither a pcap nor a pcapng file" :
 			  r < 0 ? "no Ethernet frame in it" : "the first frame is too long");

@@ -63,8 +63,8 @@ void distribution_claim_said(struct distribution *d, const char *learned, int64_
 	if (!c || c->over)
 		return;
 	c->revision = revision;
-	if (c->late && c->late_revision > revision)
-		end(d, c); /* the answer was faster */
+	if (revision < 0 || (c->late && c->late_revision > revision))
+		end(d, c); /* it will never be there; or the answer was faster */
 }
 
 /* ---- refusals ---- */
@@ -126,9 +126,13 @@ bool distribution_is_late(struct distribution *d, const char *key, const char *t
 {
 	struct claim *c = d->claims.n ? map_find(&d->claims, key) : NULL;
 
-	if (!c || c->over)
+	if (!c)
 		return false;
 	free(TAKE(c->late_text));
+	if (c->over) { /* what was put by is older than this */
+		c->late = false;
+		return false;
+	}
 	c->late = !c->revision || revision < c->revision;
 	if (!c->late) { /* the answer */
 		map_remove(&d->claims, c);

@@ -233,8 +233,8 @@ static void on_said(void *arg, int r, const char *text)
 		p->flying = false;
 		if (again && !p->held)
 			unsay(l, p, true);
-		if (r == 0 && p->fresh && p->value && !p->unsaid)
-			post(l, LINK_SAID, 0, p->entry.key, NULL, kv_written(l->kv));
+		if (p->fresh && p->value && !p->unsaid && (r == 0 || (refused && !again)))
+			post(l, LINK_SAID, 0, p->entry.key, NULL, r == 0 ? kv_written(l->kv) : -1);
 		if (!p->value && !p->unsaid)
 			map_remove(&l->publications, p);
 	}

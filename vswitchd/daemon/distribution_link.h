@@ -19,12 +19,12 @@ enum link_news {
 	LINK_BEGIN, LINK_PUT, LINK_DELETE, LINK_END, /* of a subscription, as kv_event */
 	LINK_UP, LINK_DOWN,			     /* text: where, or why */
 	LINK_LEASE,				     /* a new one; its number instead of the subscription */
-	LINK_SAID,				     /* a link_claim() that was not held is in the store */
+	LINK_SAID,				     /* a link_claim() that was not held is in the store, or given up */
 };
 
 /*
  * @param subscription as given to link_subscribe(). @param text value, or of LINK_UP and LINK_DOWN. @param revision of
- * the store: of the change, of what was loaded (LINK_END), of what was said.
+ * the store: of the change, of what was loaded (LINK_END), of what was said (-1: the store does not take it).
  */
 typedef void (*link_fn)(void *arg, enum link_news what, unsigned int subscription, const char *key, const char *text,
 			int64_t revision);

@@ -79,7 +79,7 @@ int distribution_claim(struct distribution *d, const struct record_spec *rec, bo
 /* A claim is new, or has ceased to be; the key is the record's. */
 void distribution_claim_made(struct distribution *d, const char *key);
 void distribution_claim_taken_back(struct distribution *d, const char *key);
-/* It is in the store; the key is the one that was published. */
+/* It is in the store since the revision (negative: it will never be); the key is the one that was published. */
 void distribution_claim_said(struct distribution *d, const char *learned, int64_t revision);
 /* The manager says that a claim does not count. @return false: another key. */
 bool distribution_refusal(struct distribution *d, struct remote *remote, const char *why);

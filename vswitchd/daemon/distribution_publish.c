@@ -74,6 +74,7 @@ int distribution_claim(struct distribution *d, const struct record_spec *rec, bo
 {
 	char key[KV_KEY_MAX], record[KV_KEY_MAX], text[OBJECT_LINE_MAX];
 	struct record_spec said = *rec;
+	int r;
 
 	str_copy(said.host, sizeof(said.host), d->m->settings.host_id);
 	said.type = RECORD_DYNAMIC;
@@ -83,11 +84,14 @@ int distribution_claim(struct distribution *d, const struct record_spec *rec, bo
 		distribution_claim_taken_back(d, record);
 		return link_claim(d->link, key, NULL, false);
 	}
-	if (!held)
-		distribution_claim_made(d, record);
 	if (field_write(object_types[OBJECT_RECORD].fields, &said, text, sizeof(text)) < 0)
 		return -ENOSPC;
-	return link_claim(d->link, key, text, held);
+	if (!held)
+		distribution_claim_made(d, record);
+	r = link_claim(d->link, key, text, held);
+	if (r < 0 && !held)
+		distribution_claim_taken_back(d, record);
+	return r;
 }
 
 int distribution_learned(struct distribution *d, const struct record_spec *rec, bool removed)

@@ -32,9 +32,9 @@ static void count_ports(struct manager *m)
 }
 
 /* What is of no use goes before there has to be more room: nobody may ever ask. */
-static void make_room(struct manager *m)
+static void make_room(struct manager *m, uint32_t vsid)
 {
-	if (m->vsid_totals.n < m->vsid_totals.room)
+	if (m->vsid_totals.n < m->vsid_totals.room || vsid_total(&m->vsid_totals, vsid, false))
 		return;
 	count_ports(m);
 	vsid_totals_sweep(&m->vsid_totals, is_known, m);
@@ -48,7 +48,7 @@ void counts_port(struct port *p)
 	if (!p->attached || datapath_port_stats(p->m->datapath, p->index, &st) < 0)
 		return;
 	counts_of(&st, &now);
-	make_room(p->m);
+	make_room(p->m, p->spec.vsid);
 	vsid_totals_add(&p->m->vsid_totals, p->spec.vsid, &p->counted, &now); /* no memory: the next time */
 }
 
@@ -57,7 +57,7 @@ void counts_port_ends(struct port *p, const struct datapath_port_stats *last)
 	struct vsid_counts now;
 
 	counts_of(last, &now);
-	make_room(p->m);
+	make_room(p->m, p->spec.vsid);
 	vsid_totals_add(&p->m->vsid_totals, p->spec.vsid, &p->counted, &now);
 	p->counted = (struct vsid_counts){ .drops = 0 };
 }

@@ -56,33 +56,58 @@ bool ports_advertise(struct manager *m, uint16_t index)
 	return false;
 }
 
-/* Some ports per turn, all of them every RA_S. */
+/* Some ports per turn: those of a subnet that has changed; all of them every RA_S. */
 static int on_advertise(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
 	unsigned int n = 0;
+	uint64_t now;
 
-	for (; m->ra_next < POLICY_MAX_PORTS && n < RA_TURN; m->ra_next++)
-		if (m->ports[m->ra_next]) {
-			ports_advertise(m, (uint16_t)m->ra_next);
-			n++;
-		}
-	if (m->ra_next == POLICY_MAX_PORTS)
+	sd_event_now(m->loop, CLOCK_MONOTONIC, &now);
+	if (!m->ra_next && now >= m->ra_due) {
+		m->ra_all = true;
+		m->ra_due = now + RA_S * UINT64_C(1000000);
+	}
+	for (; m->ra_next < POLICY_MAX_PORTS && n < RA_TURN; m->ra_next++) {
+		struct port *p = m->ports[m->ra_next];
+
+		if (!p || !(m->ra_all || p->advertise))
+			continue;
+		p->advertise = false;
+		ports_advertise(m, (uint16_t)m->ra_next);
+		n++;
+	}
+	if (m->ra_next < POLICY_MAX_PORTS || m->ra_again) {
+		sd_event_source_set_time(source, now + RA_TURN_US);
+	} else {
+		sd_event_source_set_time(source, m->ra_due);
+	}
+	if (m->ra_next == POLICY_MAX_PORTS) {
 		m->ra_next = 0;
-	sd_event_source_set_time_relative(source, m->ra_next ? RA_TURN_US : RA_S * UINT64_C(1000000));
+		m->ra_all = m->ra_again = false;
+	}
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 int ports_advertise_start(struct manager *m)
 {
-	return sd_event_add_time_relative(m->loop, &m->ra_source, CLOCK_MONOTONIC, RA_S * UINT64_C(1000000), 1000000,
-					  on_advertise, m);
+	sd_event_now(m->loop, CLOCK_MONOTONIC, &m->ra_due);
+	m->ra_due += RA_S * UINT64_C(1000000);
+	return sd_event_add_time(m->loop, &m->ra_source, CLOCK_MONOTONIC, m->ra_due, 1000000, on_advertise, m);
 }
 
-void ports_advertise_all(struct manager *m)
+void ports_advertise_subnet(struct manager *m, uint32_t vsid)
 {
-	m->ra_next = 0;
-	sd_event_source_set_time_relative(m->ra_source, 0);
+	bool any = false;
+
+	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
+		if (m->ports[i] && m->ports[i]->spec.vsid == vsid)
+			any = m->ports[i]->advertise = true;
+	if (!any)
+		return;
+	m->ra_again = m->ra_next > 0; /* the round that runs may be past them */
+	if (!m->ra_next)
+		sd_event_source_set_time_relative(m->ra_source, 0);
 }
 
 /* ---- neighbours ---- */

@@ -50,7 +50,7 @@ int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec
 	if (r == 0 && kind == OBJECT_SUBNET)
 		manager_later(m, LATER_GROUPS);
 	if (r == 0 && kind == OBJECT_SUBNET && ((const struct subnet_spec *)spec)->ra)
-		ports_advertise_all(m);
+		ports_advertise_subnet(m, ((const struct subnet_spec *)spec)->vsid);
 	return r;
 }
 

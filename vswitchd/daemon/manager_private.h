@@ -37,6 +37,7 @@ struct port {
 	uint16_t guest_mtu;    /* last told as a mismatch; 0: none */
 	bool attached;	       /* workers serve it */
 	bool busy;	       /* portctl works on it */
+	bool advertise;	       /* its guest is to be told of the router soon: the subnet has changed */
 	struct vsid_counts counted; /* what its subnet's totals have of the port as it is attached now */
 	char error[256];
 };
@@ -94,6 +95,8 @@ struct manager {
 	sd_event_source *learn_source, *learn_timer;
 	sd_event_source *ra_source;
 	unsigned int ra_next; /* port that is told next */
+	bool ra_all, ra_again; /* this round: all ports; and once more when it is over */
+	uint64_t ra_due;       /* us: when all are told */
 	bool learn_soon; /* the timer is due at the end of this turn */
 	struct rte_mempool *pool;
 	struct mailbox *mailbox;
@@ -198,7 +201,7 @@ void ports_tell_neighbours(struct manager *m, uint16_t index);
 /* The router advertisement of its subnet, if that wants them: asked for by the guest, and from time to time. */
 bool ports_advertise(struct manager *m, uint16_t index);
 int ports_advertise_start(struct manager *m); /* 0 or -errno */
-void ports_advertise_all(struct manager *m);   /* soon: a subnet has changed */
+void ports_advertise_subnet(struct manager *m, uint32_t vsid); /* soon: it has changed */
 
 /* ---- manager_learn.c ---- */
 

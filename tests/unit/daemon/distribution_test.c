@@ -472,6 +472,32 @@ static void test_late_words_count(void **state)
 	assert_string_equal(host_of("10.0.0.9"), "");
 }
 
+/* Without a turn of the loop after it: many come together. */
+static void word(const char *host, int64_t revision)
+{
+	net.fn(net.arg, LINK_PUT, find(net.followed, net.n_followed, SUBNET)->number, RECORD_KEY, host, revision);
+}
+
+/* What was put by does not come back over what followed it; a claim that the store refuses keeps nothing away. */
+static void test_late_words_of_one_turn(void **state)
+{
+	load_subnet();
+	news(LINK_END, SUBNET, NULL, NULL);
+	claim(false);
+	word(RECORD("h4"), 11);
+	net.fn(net.arg, LINK_SAID, 0, "learned/h1/5001/10.0.0.9", NULL, 10);
+	word(RECORD("h3"), 20);
+	turn();
+	assert_string_equal(host_of("10.0.0.9"), "h3");
+
+	claim(false);
+	word(RECORD("h4"), 21);
+	turn();
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	said(-1);
+	assert_string_equal(host_of("10.0.0.9"), "h4");
+}
+
 #define REFUSED "refused/h1/"
 
 /* The host says so once, shows it with the record, and believes what it had put by. */
@@ -523,6 +549,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hosts_are_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_words_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_words_of_one_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	};
 
