@@ -125,9 +125,8 @@ static void check_ready(struct manager *m)
 		return;
 	m->ready = true;
 	manager_emit(m, EVENT_READY, NULL);
-	log_notice("vswitchd %s is up: host %s, %u worker%s, %u ports, %u members", VSWITCHD_VERSION,
-		   m->settings.host_id, m->n_workers, m->n_workers == 1 ? "" : "s",
-		   policy_count(m->policy, OBJECT_PORT), count_members(m));
+	log_notice("vswitchd %s is up: host %s, workers: %u, ports: %u, members: %u", VSWITCHD_VERSION,
+		   m->settings.host_id, m->n_workers, policy_count(m->policy, OBJECT_PORT), count_members(m));
 	notify_ready();
 }
 

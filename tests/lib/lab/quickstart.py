@@ -248,7 +248,7 @@ def stay(narrator: Narrator, scene: Scene) -> None:
     narrator.line(
         "NAME COMMAND runs a command in a guest (a1 ping -c 2 10.1.0.12) or a host (h1 vswitchctl port list);"
         "\n"
-        "Ctrl-D ends"
+        + ("Ctrl-D ends" if sys.stdin.isatty() else f"kill {os.getpid()} ends")
     )
     if not sys.stdin.isatty():
         signal.pause()
