@@ -27,7 +27,7 @@
 #include "teaming/teaming.h"
 
 #define BURST	   32  /* of a guest queue; also what the vhost library does at most per call */
-#define BURST_BYTES (256u << 10) /* of a guest queue: what is read, and what is made of it, stays in the L2 cache */
+#define BURST_BYTES (64u << 10) /* of a guest queue: what is read, and what is made of it, stays in the L2 cache */
 #define WIRE_BURST 128 /* from a member per turn: grouping by port pays */
 #define OUT_MAX	   128 /* packets gathered per destination before a flush */
 static_assert(BURST <= OUT_MAX && WIRE_BURST <= OUT_MAX, "hooks_run()");

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
 What a wire segment costs a worker when the guest leaves cutting to the switch, beside a packet of that size which the
-guest has cut itself and the cost of its checksum; and bytes per cycle between two guests of one host, both ways.
+guest has cut itself and the cost of its checksum.
 
 The worker has a CPU of its own, so that these are cycles of the switch; the NIC (net_null) takes frames as a DMA engine
 does, without work for the CPU.
@@ -20,7 +20,6 @@ from .paused import Paused
 from .place import Place
 
 MSS = 1418  # 1500 bytes less 42 of NVGRE over IPv4, 20 of IPv4, 20 of TCP
-HEADERS = 54
 SEGMENTS = 45  # of a packet of 64 KB
 
 
@@ -39,26 +38,16 @@ def _checksum(build: Path) -> float:
 
 
 def segments(build: Path, huge: bool, starts: int, pairs: int) -> dict[str, Any]:
-    plain, cut, bytes_plain, bytes_large, sums = [], [], [], [], []
+    plain, cut, sums = [], [], []
     for _ in range(starts):
         sums.append(_checksum(build))
         one, two = _pairs(Case("encap", 64, 64, payload=MSS), Case("encap", 64, 64, payload=SEGMENTS * MSS, mss=MSS),
                           build, huge, pairs)
         plain += [r.busy_cycles / r.accepted for r in one]
         cut += [r.busy_cycles / r.accepted for r in two]
-        one, two = _pairs(Case("local", 64, 1, payload=MSS), Case("local", 64, 1, payload=SEGMENTS * MSS, mss=MSS),
-                          build, huge, pairs)
-        bytes_plain += [r.accepted * (HEADERS + MSS) / r.busy_cycles for r in one]
-        bytes_large += [r.accepted * (HEADERS + SEGMENTS * MSS) / r.busy_cycles for r in two]
-    result = {
-        "plain": statistics.median(plain), "segment": statistics.median(cut), "checksum": statistics.median(sums),
-        "local": statistics.median(bytes_plain), "local-large": statistics.median(bytes_large),
-    }
+    result = {"plain": statistics.median(plain), "segment": statistics.median(cut), "checksum": statistics.median(sums)}
     bound = result["plain"] + result["checksum"]
-    ratio = result["local-large"] / result["local"]
     print(f"segment of a large packet: {result['segment']:.0f} cycles; plain packet {result['plain']:.0f} "
           f"+ checksum {result['checksum']:.0f} = {bound:.0f}: "
           f"{'reached' if result['segment'] <= bound else 'NOT reached'}")
-    print(f"guests of one host: {result['local-large']:.2f} bytes per cycle with offloads, "
-          f"{result['local']:.2f} without: {ratio:.2f} times ({'reached' if ratio >= 1.8 else 'NOT reached'}: 1.8)")
     return {"case": "segments", **result}
