@@ -478,6 +478,7 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 		    uint16_t n)
 {
 	struct rte_mbuf *remote[BURST];
+	bool told = w->knobs->redirect; /* hosts believe each other */
 	uint16_t k = 0, mtu;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -485,6 +486,10 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 		struct pkt_meta *meta = pkt_meta(m);
 
 		if (likely(meta->verdict == VERDICT_REMOTE)) {
+			if (unlikely(told) && redirect_forged(w, m)) {
+				worker_drop(w, meta->src, m, DROP_REDIRECT_REFUSED);
+				continue;
+			}
 			mtu = too_big(w, m, meta->dst);
 			if (likely(!mtu)) {
 				remote[k++] = m;
