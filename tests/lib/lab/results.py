@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
+
+from runner.report import TAIL_LINES
+
+REASON_LINES = 24
 
 
 class _Writer:
@@ -21,7 +26,7 @@ class _Writer:
         """A test fails if its setup, its body or its teardown does; it passes after its teardown."""
         seconds = self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0.0) + report.duration
         if report.failed:
-            self._write(report.nodeid, "FAILED", seconds, f"{report.longreprtext}\n{_sections(report)}")
+            self._write(report.nodeid, "FAILED", seconds, _detail(report))
         elif report.skipped:
             self._write(report.nodeid, "SKIPPED", seconds, _reason(report))
         elif report.when == "teardown":
@@ -43,6 +48,15 @@ class _Writer:
         }
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+def _detail(report: pytest.TestReport) -> str:
+    """The reason first, then the ends of the logs; in all no more than the runner prints of a failure. pytest's own log
+    has all of it.
+    """
+    why = [line for line in report.longreprtext.splitlines() if re.match(r"E  |>|\S+:\d+: ", line)]
+    logs = _sections(report).splitlines()
+    return "\n".join(why[-REASON_LINES:] + logs[-(TAIL_LINES - REASON_LINES) :])
 
 
 def _sections(report: pytest.TestReport) -> str:

@@ -19,6 +19,7 @@ from .netns_guest import NetnsGuest
 _MAGIC = b"vsq1"
 _OFFSET = 14 + 20 + 8
 FIRST_PORT = 20000
+PATIENCE = 2.0
 
 
 def numbered(
@@ -121,11 +122,19 @@ class Stream:
         return self.sent
 
     def stop(self, settle: float = 0.5) -> Verdict:
-        """Ends it, gives the last frames time to arrive, and judges."""
+        """Ends it and judges, `settle` seconds (for copies) after all of its frames have arrived; frames that nothing
+        brings any more count as lost once nothing has come for two seconds, which a busy machine may pause for.
+        """
         self._stopping.set()
         self._thread.join()
-        time.sleep(settle)
-        return judge(self.capture.stop(), self.sent)
+        count, since = -1, 0.0
+        while True:
+            now, arrived = time.monotonic(), len({number_of(frame) for frame in self.capture.frames(number_of)})
+            if arrived != count:
+                count, since = arrived, now
+            if now - since >= (settle if count >= self.sent else max(settle, PATIENCE)):
+                return judge(self.capture.stop(), self.sent)
+            time.sleep(0.05)
 
 
 def judge(frames: list[Frame], sent: int) -> Verdict:
