@@ -65,12 +65,13 @@ static inline uint16_t save_position(const struct vhu_queue *q, struct ring_slot
 /*
  * Packed: the position is saved after each burst of the library. It must never be asked for one packet: if it
  * then has a RARP frame to insert it goes on with room for none, and writes behind the end. A last one is
- * left for later.
+ * left for later; who asks for one gets two.
  */
 static uint16_t rx_packed(struct vhu_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t got = 0, want, r, pos;
 
+	n = RTE_MAX(n, PORT_RX_MIN);
 	while ((want = RTE_MIN(n - got, VHU_BURST)) > 1) {
 		r = rte_vhost_dequeue_burst(q->vid, q->rx_vring, q->pool, pkts + got, want);
 		pos = save_position(q, q->rx_saved, q->rx_vring);

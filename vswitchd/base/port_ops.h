@@ -9,14 +9,16 @@
 #include <stdint.h>
 #include <rte_mbuf.h>
 
+#define PORT_RX_MIN 2 /* the library must not be asked for one packet of a packed ring */
+
 struct port_queue;
 
 struct port_ops {
 	const char *name;
 	/*
-	 * Receive up to n (any n; the implementation loops over its own limit) frames. The mbufs become the
-	 * caller's; their struct pkt_meta is not initialised. Worker that owns the queue, inside its read
-	 * section.
+	 * Receive up to n frames (any n; the implementation loops over its own limit), but PORT_RX_MIN if a kind of
+	 * queue cannot be asked for fewer: pkts has room for that. The mbufs become the caller's; their struct
+	 * pkt_meta is not initialised. Worker that owns the queue, inside its read section.
 	 */
 	uint16_t (*rx)(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n);
 	/*

@@ -290,9 +290,7 @@ static void test_rarp_alone(void **state)
 	guest_rarp(g);
 	assert_int_equal(guest_send(g, 0, 2, 0, 60), 2);
 	guest_replug(g); /* an answer: the one before has been handled */
-	assert_int_equal(q->ops->rx(q, pkts, 1), 0);
-	assert_null(pkts[0]);
-	assert_int_equal(q->ops->rx(q, pkts, 2), 2); /* it, and the first */
+	assert_int_equal(q->ops->rx(q, pkts, 1), PORT_RX_MIN); /* it, and the first */
 	rte_pktmbuf_free_bulk(pkts, 2);
 	assert_null(pkts[2]);
 	assert_int_equal(q->ops->rx(q, pkts, 3), 1);
