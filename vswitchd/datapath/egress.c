@@ -229,7 +229,7 @@ static inline const struct encap_template *choose(struct worker *w, const struct
 	return tmpl;
 }
 
-void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
+static inline void wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
 {
 	struct out *o = &w->wire[member];
 
@@ -238,13 +238,18 @@ void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
 	o->pkts[o->n++] = m;
 }
 
+void egress_wire(struct worker *w, uint8_t member, struct rte_mbuf *m)
+{
+	wire(w, member, m);
+}
+
 void egress_emit(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	stat_add(&w->stage[STAGE_ENCAP], n);
 	watch_stage(w, STAGE_ENCAP, pkts, n);
 	n = hooks(w, HOOK_WIRE_TX, pkts, n);
 	for (uint16_t i = 0; i < n; i++)
-		egress_wire(w, pkt_meta(pkts[i])->member, pkts[i]);
+		wire(w, pkt_meta(pkts[i])->member, pkts[i]);
 }
 
 static void emit(void *arg, struct rte_mbuf **pkts, uint16_t n)
@@ -473,12 +478,27 @@ static __rte_noinline bool routed_too_big(struct worker *w, struct rxq *rxq, con
 	return true;
 }
 
+/* What guests send to other hosts is no REDIRECT of this one: hosts believe each other. */
+static __rte_noinline uint16_t refuse_forged(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t k = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt_meta *meta = pkt_meta(pkts[i]);
+
+		if (meta->verdict == VERDICT_REMOTE && redirect_forged(w, pkts[i]))
+			worker_drop(w, meta->src, pkts[i], DROP_REDIRECT_REFUSED);
+		else
+			pkts[k++] = pkts[i];
+	}
+	return k;
+}
+
 /* Destinations are data by now: act on them. */
 static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subnet *s, struct rte_mbuf **pkts,
 		    uint16_t n)
 {
 	struct rte_mbuf *remote[BURST];
-	bool told = w->knobs->redirect; /* hosts believe each other */
 	uint16_t k = 0, mtu;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -486,10 +506,6 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 		struct pkt_meta *meta = pkt_meta(m);
 
 		if (likely(meta->verdict == VERDICT_REMOTE)) {
-			if (unlikely(told) && redirect_forged(w, m)) {
-				worker_drop(w, meta->src, m, DROP_REDIRECT_REFUSED);
-				continue;
-			}
 			mtu = too_big(w, m, meta->dst);
 			if (likely(!mtu)) {
 				remote[k++] = m;
@@ -600,5 +616,7 @@ void egress_burst(struct worker *w, struct rxq *rxq, struct rte_mbuf **pkts, uin
 		policy_route_burst(p, s, pkts, n);
 		watch_stage(w, STAGE_ROUTE, pkts, n);
 	}
+	if (unlikely(w->knobs->redirect))
+		n = refuse_forged(w, pkts, n);
 	deliver(w, rxq, s, pkts, n);
 }

@@ -151,34 +151,35 @@ static unsigned int poll_members(struct worker *w, const struct plan *plan)
 	return sum;
 }
 
-/* Make chains acceptable to the device. @return packets left. */
+/* Make chains acceptable to the device. @return packets left. @param bytes  of all of them, before and after. */
 static __rte_noinline uint16_t join_chains(struct worker *w, const struct member_dev *dev, struct rte_mbuf **pkts,
-					   uint16_t n)
+					   uint16_t n, uint64_t *bytes)
 {
 	uint16_t k = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
+		uint32_t len = m->pkt_len;
 
 		if (m->nb_segs > 1)
 			m = offload_tx_chain(m, dev->tx_offloads, w->dp->params.pool);
-		if (m)
+		if (m) {
 			pkts[k++] = m;
-		else
-			worker_drop(w, PORT_WIRE, pkts[i], DROP_MEMBER_TX);
+			continue;
+		}
+		*bytes -= len;
+		worker_drop(w, PORT_WIRE, pkts[i], DROP_MEMBER_TX);
 	}
 	return k;
 }
 
-/* Whoever sends by the queue, one at a time, counts for it. */
-static uint16_t send_by(struct worker *w, uint8_t member, uint16_t q, struct rte_mbuf **pkts, uint16_t n)
+/* Whoever sends by the queue, one at a time, counts for it. @param bytes  of all: what is sent is not ours any more. */
+static uint16_t send_by(struct worker *w, uint8_t member, uint16_t q, struct rte_mbuf **pkts, uint16_t n,
+			uint64_t bytes)
 {
 	const struct member_dev *dev = w->view->members[member].dev;
-	uint64_t bytes = 0;
 	uint16_t sent;
 
-	for (uint16_t i = 0; i < n; i++) /* now: what is sent is not ours any more */
-		bytes += pkts[i]->pkt_len;
 	sent = dev->ops->tx(dev, q, pkts, n);
 	for (uint16_t i = sent; i < n; i++)
 		bytes -= pkts[i]->pkt_len;
@@ -191,23 +192,26 @@ static void flush_member(struct worker *w, uint8_t member, struct out *o)
 	const struct member_dev *dev = w->view->members[member].dev;
 	uint16_t n = o->n, sent = 0, q;
 	unsigned int segs = 0;
+	uint64_t bytes = 0;
 
 	o->n = 0;
 	n = watch(w, WATCH_WIRE_TX, member, o->pkts, n);
 	if (unlikely(!n))
 		return; /* a dry run's end: the device is not its own */
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		segs |= o->pkts[i]->nb_segs;
+		bytes += o->pkts[i]->pkt_len;
+	}
 	if (unlikely(segs > 1) && dev)
-		n = join_chains(w, dev, o->pkts, n);
+		n = join_chains(w, dev, o->pkts, n, &bytes);
 	if (likely(dev && dev->txq)) {
 		q = w->id % dev->txq;
 		if (unlikely(dev->txq < w->dp->n_workers)) {
 			rte_spinlock_lock(&w->dp->tx_lock[member]);
-			sent = send_by(w, member, q, o->pkts, n);
+			sent = send_by(w, member, q, o->pkts, n, bytes);
 			rte_spinlock_unlock(&w->dp->tx_lock[member]);
 		} else {
-			sent = send_by(w, member, q, o->pkts, n);
+			sent = send_by(w, member, q, o->pkts, n, bytes);
 		}
 	}
 	for (uint16_t i = sent; i < n; i++)
