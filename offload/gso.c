@@ -100,6 +100,10 @@ enum drop_reason offload_gso_begin(struct offload_gso *g, const struct rte_mbuf 
 	g->meta = *meta;
 	g->meta.gso_type = 0;
 	g->meta.gso_size = g->meta.gso_hdr_len = 0;
+	g->meta.pkt.flags &= (uint8_t)~PKT_F_PADDED;
+	g->meta.csum_state = partial ? CSUM_PARTIAL : CSUM_UNKNOWN;
+	g->meta.csum_start = partial ? meta->pkt.l4_off : 0;
+	g->meta.csum_offset = partial ? TCP_AT_CSUM : 0;
 	g->hdr_len = (uint16_t)hdr_len;
 	g->l3_off = meta->pkt.l3_off;
 	g->l4_off = meta->pkt.l4_off;
@@ -203,18 +207,6 @@ static inline void patch(struct offload_gso *g, uint8_t *d, uint32_t n, uint64_t
 	g->first = false;
 }
 
-static inline void describe(const struct offload_gso *g, struct rte_mbuf *m)
-{
-	struct pkt_meta *meta = pkt_meta(m);
-
-	*meta = g->meta;
-	meta->pkt.l3_end = m->pkt_len;
-	meta->pkt.flags &= (uint8_t)~PKT_F_PADDED;
-	meta->csum_state = g->partial ? CSUM_PARTIAL : CSUM_UNKNOWN;
-	meta->csum_start = g->partial ? g->l4_off : 0;
-	meta->csum_offset = g->partial ? TCP_AT_CSUM : 0;
-}
-
 /* Usual headers by a copy of constant length; what is behind them is overwritten by the payload. */
 static inline void put_headers(const struct offload_gso *g, const struct rte_mbuf *m, uint8_t *d)
 {
@@ -243,7 +235,8 @@ static int fill(struct offload_gso *g, struct rte_mempool *pool, struct rte_mbuf
 	patch(g, d, n, sum);
 	g->left -= n;
 	g->more = g->left > 0;
-	describe(g, m);
+	*pkt_meta(m) = g->meta;
+	pkt_meta(m)->pkt.l3_end = m->pkt_len;
 	return 0;
 }
 
