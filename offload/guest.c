@@ -113,7 +113,8 @@ enum drop_reason offload_guest_take(struct rte_mbuf *m, struct pkt_meta *meta, u
 /*
  * The library sums what it does not know (tunnels of the guest's own) before it copies pieces of up to 256 bytes, if
  * they are not in the first buffer: the end of the frame is then not in the checksum. Nothing tells where that is; but
- * that the guest had asked for something is seen by the packet type.
+ * that the guest had asked for something is seen by the packet type. A part only: small pieces in the middle, or at the
+ * end of a last buffer with other pieces, leave no trace; there the receiver's own check is what is left.
  */
 static bool summed_too_early(const struct rte_mbuf *m, const struct rte_mbuf *last)
 {

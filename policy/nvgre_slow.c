@@ -16,6 +16,7 @@
 #define IP6_FRAGMENT	44
 #define IP6_DSTOPTS	60
 #define IP6_MAX_HEADERS 8 /* RFC 8200 4.1 knows five in front of the payload */
+#define GRE_MAX		(UINT8_MAX - sizeof(struct gre_hdr) - sizeof(struct vlan_hdr)) /* struct pkt_meta's outer_len */
 
 static bool accept_vid0;
 
@@ -88,7 +89,7 @@ static enum drop_reason outer6_extensions(struct outer *o, uint8_t next)
 			return DROP_OUTER_IP;
 		next = h[0];
 		o->gre += 8 + h[1] * 8u;
-		if (o->gre > o->end)
+		if (o->gre > o->end || o->gre > GRE_MAX)
 			return DROP_OUTER_IP;
 	}
 	return DROP_OUTER_IP;

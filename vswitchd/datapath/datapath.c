@@ -122,6 +122,16 @@ static void port_free(struct dp_port *p)
 	free(p);
 }
 
+static void free_gone(struct datapath *dp)
+{
+	struct dp_port *p;
+
+	while ((p = dp->gone)) {
+		dp->gone = p->next;
+		port_free(p);
+	}
+}
+
 void datapath_free(struct datapath *dp)
 {
 	if (!dp)
@@ -140,6 +150,7 @@ void datapath_free(struct datapath *dp)
 	handover_free(dp);
 	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
 		port_free(dp->ports[i]);
+	free_gone(dp);
 	for (unsigned int i = 0; i < POLICY_MAX_HOSTS; i++)
 		free((void *)(uintptr_t)dp->tunnels[i]);
 	free((void *)(uintptr_t)dp->knobs);
@@ -224,6 +235,15 @@ static struct dp_port *port_new(struct datapath *dp, uint16_t index, struct port
 	return p;
 }
 
+static int replan(struct datapath *dp)
+{
+	int r = plan_publish(dp);
+
+	if (r >= 0)
+		free_gone(dp);
+	return r;
+}
+
 int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *const *queues, unsigned int n)
 {
 	struct dp_port *p;
@@ -238,7 +258,7 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
 	if (!p)
 		return -ENOMEM;
 	rcu_assign(dp->ports[port], p); /* complete: from now on a destination, with the plan polled, too */
-	r = plan_publish(dp);
+	r = replan(dp);
 	if (r < 0) {
 		rcu_assign(dp->ports[port], NULL);
 		if (dp->running)
@@ -246,6 +266,20 @@ int datapath_port_attach(struct datapath *dp, uint16_t port, struct port_queue *
 		port_free(p);
 	}
 	return r;
+}
+
+static uint16_t nothing(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	return 0;
+}
+
+/* A queue of nobody, for plans that outlive their ports. */
+static struct port_queue *no_queue(void)
+{
+	static const struct port_ops ops = { .name = "none", .rx = nothing, .tx = nothing };
+	static struct port_queue q = { .ops = &ops };
+
+	return &q;
 }
 
 void datapath_port_detach(struct datapath *dp, uint16_t port, struct datapath_port_stats *ret_last)
@@ -258,28 +292,31 @@ void datapath_port_detach(struct datapath *dp, uint16_t port, struct datapath_po
 	if (!p)
 		return;
 	rcu_assign(dp->ports[port], NULL);
-	planned = plan_publish(dp) >= 0;
+	planned = replan(dp) >= 0;
 	if (!planned) {
 		/*
-		 * No memory for new plans. The old ones still name the queues, and they must not be polled after this
-		 * call: make them queueless in place. Ready flags belong to the port's control side, which is about to
-		 * stop it.
+		 * No memory for new plans. The old ones still name the queues, which are gone after this call: they get
+		 * one that never has anything. A worker in the middle of a turn may meet both: the first is there until
+		 * the grace period is over.
 		 */
-		for (unsigned int q = 0; q < p->n_queues; q++) {
-			__atomic_store_n(&p->queues[q]->rx_ready, 0, __ATOMIC_RELEASE);
-			__atomic_store_n(&p->queues[q]->tx_ready, 0, __ATOMIC_RELEASE);
-		}
-		rcu_synchronize();
+		for (unsigned int q = 0; q < p->n_queues; q++)
+			rcu_assign(p->rxqs[q].q, no_queue());
+		if (dp->running)
+			rcu_synchronize();
 	}
 	if (ret_last)
 		port_stats(dp, p, ret_last);
-	if (planned) /* else it leaks on purpose: a plan points to it */
+	if (planned) {
 		port_free(p);
+		return;
+	}
+	p->next = dp->gone;
+	dp->gone = p;
 }
 
 int datapath_members_update(struct datapath *dp)
 {
-	return plan_publish(dp);
+	return replan(dp);
 }
 
 /* Before the tunnel is seen: a packet that is too long for it must not pass. */

@@ -45,7 +45,7 @@ struct port_counters {
 
 /* Receive side of one queue pair; owned by the worker whose plan names it. */
 struct rxq {
-	struct port_queue *q;
+	struct port_queue *q; /* set once; main replaces it if the port goes and no plan without it can be made */
 	struct dp_port *port;
 	unsigned int worker;   /* that serves it; set once by the control side before publication */
 	struct traffic rx;     /* from the guest; written by that worker */
@@ -72,6 +72,7 @@ struct dp_port {
 	uint16_t index, n_queues;
 	struct port_counters *counters; /* [n_workers], and one for dry runs; queues' counters behind them */
 	struct rxq *rxqs;		/* [n_queues] */
+	struct dp_port *next;		/* main's: of those that are gone, but for a plan */
 	struct port_queue *queues[];
 };
 
@@ -220,6 +221,7 @@ struct datapath {
 	struct member_queue member_queues[TEAM_MEMBERS][DATAPATH_MEMBER_QUEUES];
 	/* main thread only */
 	unsigned int next_worker __attribute__((aligned(64)));
+	struct dp_port *gone; /* until the plans that name them can be replaced */
 	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
 	struct worker *workers[DATAPATH_MAX_WORKERS];
 	struct lane *lanes; /* [from * n_workers + to], fixed; NULL: one worker */

@@ -25,6 +25,7 @@
 #define LANE_MIN      128
 #define LANE_MAX      1024
 #define LANES_SIZE    8192 /* frames in all lanes of a writer */
+#define GRANT	      (4 * WIRE_BURST) /* frames until a writer looks again how many may wait */
 #define POOL_SHARE    4	   /* that part of all buffers may wait in lanes: guests and NICs need the others */
 #define IN_MAX	      256  /* frames of other workers in a turn: its own queues, and who frees memory, wait meanwhile */
 
@@ -215,7 +216,10 @@ static unsigned int worker_of(struct worker *w, uint8_t member, const struct rte
 	return FLOW_WORKER(hash) * w->dp->n_workers >> 8;
 }
 
-/* How many more frames may wait. Looked up when the last answer is used up: it reads what others write. */
+/*
+ * How many more frames may wait. Looked up when the last answer is used up: it reads what others write. Never much at
+ * once, as the answer may be used long after others have begun to hand over.
+ */
 static unsigned int room_in_pool(const struct worker *w)
 {
 	unsigned int writers = RTE_MAX(datapath_spreading(w->dp), 1u);
@@ -226,7 +230,7 @@ static unsigned int room_in_pool(const struct worker *w)
 
 		waiting += lane->sent - __atomic_load_n(&lane->done, __ATOMIC_RELAXED);
 	}
-	return waiting < may ? (unsigned int)(may - waiting) : 0;
+	return waiting < may ? (unsigned int)RTE_MIN(may - waiting, (uint64_t)GRANT) : 0;
 }
 
 static void hand_over(struct worker *w, unsigned int to, struct rte_mbuf **pkts, uint16_t n)

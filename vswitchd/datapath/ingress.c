@@ -137,7 +137,7 @@ static inline enum drop_reason decap(struct worker *w, uint8_t member, struct rt
 	meta->flags = META_NATIVE;
 	meta->member = member;
 	meta->pa = (uint8_t)w->rx_hint;
-	meta->outer_len = (uint8_t)(rx.inner_off + (rx.inner_tag ? 4 : 0));
+	meta->outer_len = (uint8_t)(rx.inner_off + (rx.inner_tag ? 4 : 0)); /* fits: nvgre_slow.c, GRE_MAX */
 	meta->src_host = source_host(w, &rx.outer_src);
 	if (unlikely(meta->src_host == HOST_NONE)) {
 		sights_mismatch(w, m, rx.inner_off, rx.vsid, DROP_SRC_PA_UNKNOWN);

@@ -89,17 +89,18 @@ static unsigned int poll_ports(struct worker *w, const struct plan *plan)
 
 	for (unsigned int i = 0; i < plan->n_rxq; i++) {
 		struct rxq *rxq = plan->rxqs[i];
+		struct port_queue *q = rcu_dereference(rxq->q);
 		uint16_t n;
 
-		if (!__atomic_load_n(&rxq->q->rx_ready, __ATOMIC_ACQUIRE) || w->now < rxq->not_before)
+		if (!__atomic_load_n(&q->rx_ready, __ATOMIC_ACQUIRE) || w->now < rxq->not_before)
 			continue;
-		n = rxq->q->ops->rx(rxq->q, pkts, rxq->burst);
+		n = q->ops->rx(q, pkts, rxq->burst);
 		if (!n)
 			continue;
 		rxq->not_before = 0;
 		if (n < RTE_MIN(rxq->burst, SHORT_BURST))
 			rxq->not_before = w->now + w->dp->tsc_hz / (1000000000 / SHORT_GAP_NS);
-		if (rxq->q->socket != SOCKET_ID_ANY && rxq->q->socket != (int)rte_socket_id())
+		if (q->socket != SOCKET_ID_ANY && q->socket != (int)rte_socket_id())
 			stat_add(&w->remote_numa, n);
 		egress_burst(w, rxq, pkts, n);
 		sum += n;

@@ -318,6 +318,45 @@ static void queues_share_the_rate_of_their_port(void **state)
 	datapath_port_detach(world.dp, index, NULL); /* the second queue ends with this function */
 }
 
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+static bool no_memory;
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return no_memory ? NULL : __real_calloc(n, size);
+}
+
+/* No memory for a plan without the port: the plan that is there does not look at the queues any more all the same. */
+static void port_goes_without_memory(void **state)
+{
+	struct fake_queue *f = &world.ports[A], *own = malloc(sizeof(*own));
+	struct port_queue *queues[1] = { &own->q };
+	uint16_t index = policy_port_index(world.policy, "a");
+	struct datapath_port_stats last;
+	uint8_t buf[SIZE];
+
+	*own = *f;
+	datapath_port_detach(world.dp, index, NULL);
+	assert_int_equal(datapath_port_attach(world.dp, index, queues, 1), 0);
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 10));
+	own->rx[own->n_rx++] = f->rx[--f->n_rx];
+	world_turn();
+	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 10));
+	no_memory = true;
+	datapath_port_detach(world.dp, index, &last);
+	assert_int_equal(last.rx.packets, 1);
+	memset(own, 0xee, sizeof(*own)); /* what the caller does with it */
+	free(own);
+	world_turn();
+	queues[0] = &f->q;
+	assert_int_equal(datapath_port_attach(world.dp, index, queues, 1), -ENOMEM);
+	no_memory = false;
+	assert_int_equal(datapath_port_attach(world.dp, index, queues, 1), 0);
+	world_turn();
+	assert_int_equal(f->n_rx, 0);
+}
+
 /* ---- counters ---- */
 
 /* What all queues counted is what the port or the member counted; and what a port had counted is known when it goes. */
@@ -393,6 +432,7 @@ int main(void)
 		T(hook_may_keep_a_packet),
 		T(hook_drops_for_one_receiver),
 		T(queues_share_the_rate_of_their_port),
+		T(port_goes_without_memory),
 		T(queues_count_for_themselves),
 	};
 

@@ -282,6 +282,28 @@ static void a_small_pool_is_left_to_others(void **state)
 	empty_lanes();
 }
 
+/* What a writer was granted when it was alone does not last once there are others. */
+static void writers_come_later(void **state)
+{
+	uint64_t before;
+	uint16_t flow;
+
+	knob(OFFLOAD_RSS_ALWAYS);
+	flow = flow_of_other();
+	brings(flow, 0);
+	world_turn_of(0); /* it may hand over 1,023 now */
+	world.dp->spreading |= 2;
+	before = handed();
+	for (unsigned int turn = 0; turn < 10; turn++) {
+		for (unsigned int i = 0; i < WIRE_BURST; i++)
+			brings(flow, 0);
+		world_turn_of(0);
+	}
+	assert_in_range(handed() - before, 1, 4 * WIRE_BURST);
+	world.dp->spreading &= ~UINT64_C(2);
+	empty_lanes();
+}
+
 /* What seven writers have for worker 0, as much as each of its lanes is to hold. */
 static void fill_lanes(unsigned int frames)
 {
@@ -397,6 +419,12 @@ static int two(void **state)
 	return world_setup(state);
 }
 
+static int two_large(void **state)
+{
+	world_mbufs = 4095;
+	return two(state);
+}
+
 static int one(void **state)
 {
 	world_workers = 1;
@@ -415,6 +443,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(automatic_with_several_queues, two, world_teardown),
 		cmocka_unit_test_setup_teardown(a_full_lane_drops_by_name, two_and_buffers, no_more_buffers),
 		cmocka_unit_test_setup_teardown(a_small_pool_is_left_to_others, two, world_teardown),
+		cmocka_unit_test_setup_teardown(writers_come_later, two_large, no_more_buffers),
 		cmocka_unit_test_setup_teardown(a_turn_ends, eight, world_teardown),
 		cmocka_unit_test_setup_teardown(the_member_may_be_gone, two, world_teardown),
 		cmocka_unit_test_setup_teardown(lanes_are_emptied_at_the_end, two, world_teardown),

@@ -344,6 +344,8 @@ static void cut_everywhere(const struct nvgre_frame *n, const struct encap_local
 }
 
 static const uint8_t encap_limit[] = { 4, 1, 4, 1, 1, 0 }, two_units[] = { 1, 12, [13] = 0 };
+/* GRE at 238, and at 246: what is in front of the inner frame is counted in a byte. */
+static const uint8_t longest[182] = { 1, 180 }, too_long[190] = { 1, 188 };
 static const uint8_t end_of_route[6], segments_left[] = { 0, 1, 0, 0, 0, 0 };
 
 #define NO_FRAGMENT (-2)
@@ -362,6 +364,8 @@ static void extension_headers(void **state)
 		{ 1, 60, encap_limit, 6, NO_FRAGMENT, DROP_NONE },
 		{ 1, 0, encap_limit, 6, NO_FRAGMENT, DROP_NONE },
 		{ 1, 60, two_units, 14, NO_FRAGMENT, DROP_NONE },
+		{ 1, 60, longest, sizeof(longest), NO_FRAGMENT, DROP_NONE },
+		{ 1, 60, too_long, sizeof(too_long), NO_FRAGMENT, DROP_OUTER_IP },
 		{ 1, 43, end_of_route, 6, NO_FRAGMENT, DROP_NONE },
 		{ 8, 60, encap_limit, 6, NO_FRAGMENT, DROP_NONE },
 		{ 9, 60, encap_limit, 6, NO_FRAGMENT, DROP_OUTER_IP },
