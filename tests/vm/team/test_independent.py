@@ -84,7 +84,8 @@ def carry(fabric: TeamFabric, members: int) -> None:
     """All flows, evenly, while the switch's table stays as it is."""
     for host in fabric.hosts.values():
         fabric.wait_neighbours(host)
-    fabric.guests["a"].reaches("10.0.0.12")
+    # the hosts have said where their addresses are; the wire between them may still have to hear it
+    until(lambda: fabric.guests["a"].ping("10.0.0.12") == 3, "the guests reach each other")
     fdb = fabric.underlay.watch_fdb()
     share(fabric, fabric.loads[0], members)
     assert not fdb.stop()
