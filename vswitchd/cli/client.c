@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+
+enum { PATIENCE_MS = 5000 };
 
 int cli_error(int r, const char *fmt, ...)
 {
@@ -135,6 +139,15 @@ int cli_stream(const struct cli *cli, enum method method, struct json_object *pa
 	return r;
 }
 
+/* The service manager may hold the socket of a switch that does not come up: who waits in a terminal is told. */
+static void wait_aloud(const struct stream *s)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+
+	if (isatty(STDERR_FILENO) && poll(&p, 1, PATIENCE_MS) == 0)
+		cli_error(0, "no answer yet: if it is not starting, `systemctl status vswitchd` tells why");
+}
+
 static int call(const struct cli *cli, enum method method, struct json_object *parameters, struct json_object **ret,
 		bool may_fail)
 {
@@ -147,6 +160,8 @@ static int call(const struct cli *cli, enum method method, struct json_object *p
 		return r;
 	}
 	r = send_call(&s, method, parameters, false);
+	if (r >= 0)
+		wait_aloud(&s);
 	if (r >= 0)
 		r = receive(&s, &message);
 	if (r >= 0 && may_fail && json_object_object_get_ex(message, "error", &error))
