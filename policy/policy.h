@@ -105,6 +105,22 @@ uint16_t policy_host_index(const struct policy *p, const char *id);
 bool policy_host_named(const struct policy *p, const char *id);
 
 /*
+ * Places of records: what struct policy_record's indices are below, for who keeps something by record. A place is
+ * another record's after a grace period. Main thread.
+ */
+uint32_t policy_record_places(const struct policy *p);
+/* Place of the record with the key fields of rec, REC_NONE: there is none. Main thread. */
+uint32_t policy_record_place(const struct policy *p, const struct record_spec *rec);
+/*
+ * A new record takes `place`; no packet finds it yet, and none goes to what was there before any more.
+ * @param old where the record has been till now, and packets may go until the grace period is over: its MAC changes.
+ * REC_NONE: nowhere.
+ */
+typedef void (*policy_record_place_fn)(void *arg, uint32_t place, uint32_t old);
+/* From now on fn is told, on the main thread. One for all; NULL: nobody is. */
+void policy_on_record_place(struct policy *p, policy_record_place_fn fn, void *arg);
+
+/*
  * Visit the records of one (vsid, MAC), all of which name one host; *cursor starts at 0. Not safe across changes of
  * them. @return 1 with *ret filled, 0 at the end. Main thread.
  */
@@ -240,6 +256,12 @@ const struct policy_flood *policy_plain_flood(const struct policy *p);
 
 /* Host of a PA: HOST_NONE if unknown. A hash lookup; callers keep the last answer of a burst. */
 uint16_t policy_host_of_pa(const struct policy *p, const struct ip_addr *pa);
+
+/*
+ * Record that a packet with its verdict goes to: what the router chose, else that of its IP destination in vsid_out,
+ * if it has the MAC that the frame is for. REC_NONE: none, or no IP packet.
+ */
+uint32_t policy_record_to(const struct policy *p, const struct rte_mbuf *m);
 
 /* Record of (vsid, CA), or REC_NONE. */
 uint32_t policy_ca_lookup(const struct policy *p, uint32_t vsid, const struct ip_addr *ca);

@@ -167,6 +167,8 @@ struct policy {
 	struct mem mem_records, mem_record_link;
 	struct grace record_grace;
 	uint32_t record_fresh, record_cap;
+	policy_record_place_fn on_record_place; /* NULL: nobody asks */
+	void *on_record_place_arg;
 
 	struct mem mem_macs;
 	struct mac_ctl *macs;

@@ -190,6 +190,8 @@ static int replace(struct policy *p, struct record_set *a, bool in_place, struct
 	if (in_place) {
 		record_change(p, a);
 	} else {
+		if (p->on_record_place)
+			p->on_record_place(p->on_record_place_arg, index, a->old);
 		record_add(p, a, index);
 		if (a->old != REC_NONE) {
 			record_drop(p, a->old);
@@ -333,6 +335,11 @@ int policy_mac_records(const struct policy *p, uint32_t vsid, const struct mac *
 }
 
 const struct kind_ops record_ops = { record_set, record_remove, record_get, record_next };
+
+uint32_t policy_record_place(const struct policy *p, const struct record_spec *rec)
+{
+	return find(p, rec);
+}
 
 /* ---- packet path ---- */
 

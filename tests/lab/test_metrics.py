@@ -28,6 +28,7 @@ s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(("eth0", 0))
 s.send(bytes.fromhex("ffffffffffff" "020000000bad" "0800") + bytes(50))
 """
+RECORD_FAMILIES = {"vswitchd_record_packets", "vswitchd_record_bytes"}  # at a place of their own
 TRAFFIC = ("receive_packets", "receive_bytes", "transmit_packets", "transmit_bytes")
 
 
@@ -153,7 +154,7 @@ def test_metrics_tell_what_happened(new_fabric: Callable[..., Fabric]) -> None:
     assert now.value("provider_addresses", state="preferred") == 2
     assert {reason: now.value("drops_total", reason=reason) for reason in host.drops()}.keys() == host.drops().keys()
 
-    assert set(now.families) == listed() | {"vswitchd_build"}
+    assert set(now.families) == listed() - RECORD_FAMILIES | {"vswitchd_build"}
     for query in dashboard_queries():
         for name in re.findall(r"vswitchd_\w+", query):
             assert name.removesuffix("_total") in now.families, query
@@ -165,6 +166,59 @@ def test_metrics_tell_what_happened(new_fabric: Callable[..., Fabric]) -> None:
     talk = "exec 3<>/dev/tcp/127.0.0.1/9477; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
     status, _, body = parsed(sh(["bash", "-c", talk], host.netns.name).output.replace("\n", "\r\n", 12))
     assert status == 200 and "vswitchd_ready 1" in body
+
+
+def records(host: Host) -> tuple[int, str]:
+    status, _, body = http(host, "GET /metrics/records HTTP/1.0\r\n\r\n")
+    return status, body
+
+
+def test_records_are_counted_where_that_is_wanted(new_fabric: Callable[..., Fabric]) -> None:
+    """Off nothing shows it. On: lists, and metrics of their own, in pieces; not over TCP."""
+    fabric = new_fabric(hosts=1)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24")
+    fabric.setting("metrics", listen="127.0.0.1:9477")
+    fabric.start()
+    host = fabric.hosts["h1"]
+    a.reaches("10.0.0.12")
+    assert records(host)[0] == 404
+    assert "packets" not in host.ctl_text("record", "list").output
+    assert all("traffic" not in each for each in host.stream("List", kind="lookup-record"))
+
+    many = host.directory / "many"
+    many.write_text("".join(
+        f"vsid=5001 ca=10.1.{i >> 8}.{i & 255} mac=02:00:00:01:{i >> 8:02x}:{i & 255:02x} host=far\n"
+        for i in range(2500)
+    ))
+    host.ctl_text("record", "import", str(many))
+    fabric.setting("policy", count_records=True)
+    assert host.reload().ok
+    sh(["ping", "-c", "5", "-i", "0.01", "10.0.0.12"], a.netns.name)
+
+    def counted() -> dict[str, Any]:
+        listed = [json.loads(line) for line in host.ctl_text("--json", "record", "list").output.splitlines()]
+        assert len(listed) >= 2500 and all("traffic" in each for each in listed)
+        return {each["object"]["ca"]: each["traffic"] for each in listed if each["traffic"]["packets"]}
+
+    traffic = counted()
+    assert traffic.keys() == {"10.0.0.11", "10.0.0.12"} and traffic["10.0.0.12"] == {"packets": 5, "bytes": 5 * 98}
+    assert traffic["10.0.0.11"] == traffic["10.0.0.12"]
+    line = next(x for x in host.ctl_text("record", "list").output.splitlines() if " 10.0.0.12 " in x)
+    assert line.split()[-2:] == ["5", "490"], line
+    assert host.ctl("record", "show", "vsid=5001", "ca=10.0.0.12")["traffic"]["bytes"] == 490
+
+    status, body = records(host)
+    now = Scrape(body)
+    assert status == 200 and set(now.families) == RECORD_FAMILIES
+    assert len(now.samples) == 4 and now.value("record_bytes_total", vsid="5001", ca="10.0.0.12") == 490
+    assert not RECORD_FAMILIES & set(scrape(host).families)
+    talk = "exec 3<>/dev/tcp/127.0.0.1/9477; printf 'GET /metrics/records HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    assert " 404 " in sh(["bash", "-c", talk], host.netns.name).output.splitlines()[0]
+
+    fabric.setting("policy", count_records=False)
+    assert host.reload().ok and records(host)[0] == 404
 
 
 def queues(now: Scrape, name: str, member: str) -> float:

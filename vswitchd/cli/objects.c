@@ -19,7 +19,7 @@ static void columns_of(enum object_kind kind, struct column *ret)
 	static char paths[COLUMNS_MAX][64];
 	unsigned int n = 0;
 
-	for (const struct field *f = object_types[kind].fields; f->name && n < COLUMNS_MAX - 2; f++) {
+	for (const struct field *f = object_types[kind].fields; f->name && n < COLUMNS_MAX - 4; f++) {
 		int width = (int)strlen(f->name), want = width;
 
 		if (f->type == FIELD_MAC)
@@ -38,6 +38,16 @@ static void columns_of(enum object_kind kind, struct column *ret)
 	ret[n] = (struct column){ NULL, NULL, 0 };
 }
 
+/* What only records have, and only while they are counted. */
+static void add_traffic_columns(struct column *c)
+{
+	while (c->title)
+		c++;
+	*c++ = (struct column){ "packets", "traffic.packets", 12 };
+	*c++ = (struct column){ "bytes", "traffic.bytes", 14 };
+	*c = (struct column){ NULL, NULL, 0 };
+}
+
 struct list_state {
 	const struct cli *cli;
 	struct column columns[COLUMNS_MAX];
@@ -54,8 +64,11 @@ static int on_object(struct json_object *reply, void *arg)
 		puts(json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 		return 0;
 	}
-	if (s->n++ == 0)
+	if (s->n++ == 0) {
+		if (json_object_object_get_ex(reply, "traffic", NULL))
+			add_traffic_columns(s->columns);
 		print_header(s->columns);
+	}
 	print_row(s->columns, reply);
 	return 0;
 }

@@ -109,6 +109,9 @@ static const struct field policy_rows[] = {
 		  "distributed router." },
 	{ .name = "routed-ttl", .type = FIELD_BOOL, PLACE(routed_ttl), .def = "true", .flags = FIELD_RELOAD,
 	  .text = "The distributed router takes one TTL or hop limit." },
+	{ .name = "count-records", .type = FIELD_BOOL, PLACE(count_records), .def = "false", .flags = FIELD_RELOAD,
+	  .text = "Count packets by the lookup record that they go to, for `record list` and /metrics/records. Takes "
+		  "20 bytes per worker for each of max-records, and a lookup per packet." },
 	{ .name = "verify-s", .type = FIELD_UINT, PLACE(verify_s), .max = 86400, .def = "300", .flags = FIELD_RELOAD,
 	  .text = "A guest is asked for a learned address so many seconds after it was last heard of; three questions "
 		  "without an answer remove it. 0: never." },

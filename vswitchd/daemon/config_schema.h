@@ -47,7 +47,7 @@ struct settings {
 	bool rebalance, rebalance_force;
 	/* policy */
 	uint32_t max_records;
-	bool use_external_router, routed_ttl;
+	bool use_external_router, routed_ttl, count_records;
 	uint32_t verify_s, claim_wait_ms, redirect_s;
 	/* nvgre */
 	bool flow_id, accept_inner_vid0, redirect;

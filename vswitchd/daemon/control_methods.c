@@ -188,14 +188,18 @@ static int do_reload(struct manager *m, struct call *c, struct errbuf *err)
 
 /* ---- listings ---- */
 
-static struct json_object *object_reply(enum object_kind kind, const void *spec, const struct object_info *info)
+static struct json_object *object_reply(const struct manager *m, enum object_kind kind, const void *spec,
+					const struct object_info *info)
 {
 	struct json_object *o = json_object_new_object();
+	struct traffic t;
 
 	json_object_object_add(o, "object", fields_to_json(object_types[kind].fields, spec, true));
 	json_object_object_add(o, "origin", json_object_new_string(origin_names[info->origin]));
 	if (info->refused)
 		json_object_object_add(o, "refused", json_object_new_string(info->refused));
+	if (kind == OBJECT_RECORD && manager_record_traffic(m, spec, &t))
+		json_object_object_add(o, "traffic", show_counts(&t));
 	if (info->file) {
 		json_object_object_add(o, "file", json_object_new_string(info->file));
 		json_object_object_add(o, "line", json_object_new_int((int)info->line));
@@ -219,7 +223,7 @@ static int list_next(struct call *c, struct json_object **ret)
 
 	if (r > 0) {
 		complete(m, c->kind, &spec);
-		*ret = object_reply(c->kind, &spec, &info);
+		*ret = object_reply(m, c->kind, &spec, &info);
 	}
 	return r;
 }
@@ -249,7 +253,7 @@ static int do_get(struct manager *m, struct call *c, struct errbuf *err)
 	if (r < 0)
 		return manager_object_missing(m, kind, &spec, err);
 	complete(m, kind, &spec);
-	call_reply(c, object_reply(kind, &spec, &info));
+	call_reply(c, object_reply(m, kind, &spec, &info));
 	return 0;
 }
 

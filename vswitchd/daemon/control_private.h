@@ -117,6 +117,7 @@ struct json_object *show_team(struct manager *m);
 struct json_object *show_drops(struct manager *m, const char *port, bool all, int *ret_error);
 struct json_object *show_stats(struct manager *m);
 struct vsid_total;
+struct json_object *show_counts(const struct traffic *t);
 struct json_object *show_traffic(const struct vsid_total *t);
 struct json_object *show_workers(struct manager *m);
 struct json_object *show_info(struct manager *m);

@@ -24,13 +24,18 @@ static void add_bool(struct json_object *o, const char *name, bool value)
 	json_object_object_add(o, name, json_object_new_boolean(value));
 }
 
+struct json_object *show_counts(const struct traffic *t)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_int(o, "packets", t->packets);
+	add_int(o, "bytes", t->bytes);
+	return o;
+}
+
 static void add_traffic(struct json_object *o, const char *name, const struct traffic *t)
 {
-	struct json_object *v = json_object_new_object();
-
-	add_int(v, "packets", t->packets);
-	add_int(v, "bytes", t->bytes);
-	json_object_object_add(o, name, v);
+	json_object_object_add(o, name, show_counts(t));
 }
 
 /* By queue pair. */

@@ -24,6 +24,7 @@ struct config;
 struct datapath;
 struct datapath_member_stats;
 struct datapath_queue_stats;
+struct traffic;
 struct vsid_totals;
 struct policy;
 struct rte_mempool;
@@ -49,6 +50,13 @@ unsigned int manager_member_queues(const struct manager *m, unsigned int index, 
  * the next turn of the loop.
  */
 const struct vsid_totals *manager_vsid_totals(struct manager *m, bool fresh);
+/*
+ * Packets that went to a record, since it is there and records are counted: of this host's guests, and from the wire.
+ * By the key fields of rec. @return false: there is none, or records are not counted.
+ */
+bool manager_record_traffic(const struct manager *m, const struct record_spec *rec, struct traffic *ret);
+/* Is policy.count-records in force? */
+bool manager_counts_records(const struct manager *m);
 /* What the devices of members do for us, as offload_status(). */
 struct offload_member_status;
 unsigned int manager_offloads(const struct manager *m, struct offload_member_status *ret, unsigned int max);

@@ -194,6 +194,11 @@ void counts_port(struct port *p);
 /* It is attached no more. */
 void counts_port_ends(struct port *p, const struct datapath_port_stats *last);
 
+/* ---- manager_records.c ---- */
+
+/* Count by record, or not, as the settings say. */
+void records_count(struct manager *m);
+
 /* ---- manager_neigh.c ---- */
 
 /* Tell a guest its gateways and neighbours unasked: when its port has become active. */

@@ -24,6 +24,7 @@
 #define CONNECTION_MEMORY (16 * 1024)
 #define CONNECTION_NS	  (30ull * 1000000000)
 #define FRESH_NS	  (200ull * 1000000)
+#define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define SWEEP_US	  1000000
 #define RETRY_US	  5000000
 
@@ -40,7 +41,7 @@ struct client {
 struct metrics {
 	struct manager *m;
 	struct MHD_Daemon *http;
-	struct MHD_Response *answer, *not_found, *not_allowed;
+	struct MHD_Response *answer, *not_found, *not_allowed, *no_records;
 	uint64_t answer_ns, render_ns;
 	char path[PATH_SIZE];
 	int fd[LISTENERS];
@@ -55,17 +56,21 @@ struct metrics {
 
 /* ---- what is answered ---- */
 
-static struct MHD_Response *text_response(const char *text, size_t n, enum MHD_ResponseMemoryMode mode,
-					  const char *type)
+/* @param r NULL: there is none. */
+static struct MHD_Response *with_headers(struct MHD_Response *r, const char *type)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(n, (void *)(uintptr_t)text, mode);
-
 	if (r && (MHD_add_response_header(r, "Content-Type", type) != MHD_YES ||
 		  MHD_add_response_header(r, "Connection", "close") != MHD_YES)) {
 		MHD_destroy_response(r);
 		return NULL;
 	}
 	return r;
+}
+
+static struct MHD_Response *text_response(const char *text, size_t n, enum MHD_ResponseMemoryMode mode,
+					  const char *type)
+{
+	return with_headers(MHD_create_response_from_buffer(n, (void *)(uintptr_t)text, mode), type);
 }
 
 static struct MHD_Response *render(struct metrics *x)
@@ -89,10 +94,26 @@ static struct MHD_Response *render(struct metrics *x)
 		free(text);
 		return NULL;
 	}
-	r = text_response(text, n, MHD_RESPMEM_MUST_FREE,
-			  "application/openmetrics-text; version=1.0.0; charset=utf-8");
+	r = text_response(text, n, MHD_RESPMEM_MUST_FREE, OPENMETRICS);
 	x->render_ns = tick_ns() - start;
 	return r;
+}
+
+/* Counters of records: not over TCP, whose listener asks nobody who they are. */
+static enum MHD_Result answer_records(struct metrics *x, struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *a = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct MHD_Response *r;
+	enum MHD_Result ret;
+
+	if (!manager_counts_records(x->m) || !a || !a->client_addr || a->client_addr->sa_family != AF_UNIX)
+		return MHD_queue_response(c, MHD_HTTP_NOT_FOUND, x->no_records);
+	r = with_headers(metrics_records(x->m), OPENMETRICS);
+	if (!r)
+		return MHD_NO;
+	ret = MHD_queue_response(c, MHD_HTTP_OK, r);
+	MHD_destroy_response(r);
+	return ret;
 }
 
 /* Whoever asks more often gets what the last one got. */
@@ -127,6 +148,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 		*state = &seen;
 		return MHD_YES;
 	}
+	if (strcmp(url, "/metrics/records") == 0)
+		return answer_records(x, c);
 	if (strcmp(url, "/metrics") != 0)
 		return MHD_queue_response(c, MHD_HTTP_NOT_FOUND, x->not_found);
 	r = answer(x);
@@ -247,9 +270,12 @@ static void __attribute__((format(printf, 2, 0))) on_library_log(void *arg, cons
 static int start_http(struct metrics *x, struct errbuf *err)
 {
 	static const char not_found[] = "Metrics are at /metrics.\n", not_allowed[] = "GET is what there is.\n";
+	static const char no_records[] = "Records are counted with policy.count-records = true; their metrics are at "
+					 "the unix socket only.\n";
 	const union MHD_DaemonInfo *info;
 
 	x->not_found = text_response(not_found, sizeof(not_found) - 1, MHD_RESPMEM_PERSISTENT, "text/plain");
+	x->no_records = text_response(no_records, sizeof(no_records) - 1, MHD_RESPMEM_PERSISTENT, "text/plain");
 	x->not_allowed = text_response(not_allowed, sizeof(not_allowed) - 1, MHD_RESPMEM_PERSISTENT, "text/plain");
 	x->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 				   on_request, x, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
@@ -257,7 +283,7 @@ static int start_http(struct metrics *x, struct errbuf *err)
 				   MHD_OPTION_CONNECTION_LIMIT, LISTENERS * CONNECTIONS_MAX,
 				   MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 	info = x->http ? MHD_get_daemon_info(x->http, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-	if (!x->not_found || !x->not_allowed || !info)
+	if (!x->not_found || !x->not_allowed || !x->no_records || !info)
 		return err_set(err, ENOMEM, "metrics: the HTTP library does not start");
 	return sd_event_add_io(manager_loop(x->m), &x->http_io, info->epoll_fd, EPOLLIN, on_http, x);
 }
@@ -396,6 +422,8 @@ struct metrics *metrics_free(struct metrics *x)
 		MHD_destroy_response(x->not_found);
 	if (x->not_allowed)
 		MHD_destroy_response(x->not_allowed);
+	if (x->no_records)
+		MHD_destroy_response(x->no_records);
 	if (x->fd[LISTENER_UNIX] >= 0 && !x->passed)
 		(void)unlink(x->path);
 	for (unsigned int l = 0; l < LISTENERS; l++)

@@ -4,6 +4,7 @@
  * by the main loop. METRIC_LIST is what it tells.
  *
  * Trust: whoever can connect, over TCP; over the unix socket only peers that may read by the control socket's rules.
+ * Counters of records have customers' addresses in their labels: over the unix socket only.
  * Bounds: 16 connections of each kind, 16 KiB of memory a connection, 30 seconds for all of a connection, one answer
  * a connection, a new snapshot five times a second at most.
  */
@@ -11,6 +12,8 @@
 #define DAEMON_METRICS_H
 
 #include "base/errs.h"
+
+struct MHD_Response;
 
 struct manager;
 struct metrics;
@@ -34,5 +37,11 @@ struct metrics *metrics_free(struct metrics *x);
  * @param ret empty or zeroed; the caller ends it with metrics_snapshot_done(). @return 0, -ENOMEM.
  */
 int metrics_take(struct manager *m, struct metrics_snapshot *ret);
+
+/*
+ * metrics_records.c: the counters of all records, made piece by piece as they are sent: memory does not grow with their
+ * number, and the loop goes on between pieces. Main thread. @return NULL: no memory.
+ */
+struct MHD_Response *metrics_records(struct manager *m);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Every metric of the endpoint, once: the text that is served, vswitchd-metrics(7) and the test of the dashboard come
- * from this list. Names are stable. Labels never hold addresses of customers or MACs.
+ * from this list. Names are stable. Labels never hold addresses of customers or MACs, but for scope RECORD, which has a
+ * place of its own.
  *
  * X(scope, member, "name", TYPE, "unit", "help")
  *   scope   what there is one value of: the structure below, whose `member` is the value, and its labels
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/object.h"
+#include "base/str.h"
 
 /* X(scope, structure, "labels", "what there is one value of") */
 #define METRIC_SCOPE_LIST(X)                                                   \
@@ -29,7 +31,8 @@
 	X(VSID, metric_vsid, "vsid", "a virtual subnet that has or had ports here, 0: the plain segment") \
 	X(MEMBER, metric_member, "member", "a member of the team") \
 	X(MEMBER_QUEUE, metric_queue, "member,queue", "a queue pair of a member's device") \
-	X(WORKER, metric_worker, "worker", "a worker")
+	X(WORKER, metric_worker, "worker", "a worker") \
+	X(RECORD, metric_record, "vsid,ca", "under /metrics/records: a lookup record that packets went to")
 
 struct metric_switch {
 	uint64_t ready, start_ns, reloads, reload_failures, events, store_pending, store_failed, jobs_pending;
@@ -73,6 +76,13 @@ struct metric_member {
 struct metric_worker {
 	uint64_t index; /* the label */
 	uint64_t queues, member_queues, turns, busy_turns, busy_cycles, busy_ns, packets, sleeps, sleep_ns, remote_numa;
+};
+
+/* Not in a snapshot: metrics_records.c. */
+struct metric_record {
+	uint64_t vsid; /* the labels */
+	char ca[IP_STR];
+	uint64_t packets, bytes;
 };
 
 #define METRIC_LIST(X)                                                                                                \
@@ -141,7 +151,9 @@ struct metric_worker {
 	X(WORKER, busy_turns, "worker_busy_turns", COUNTER, "", "Polls that found packets") \
 	X(WORKER, remote_numa, "worker_remote_numa_packets", COUNTER, "", "Packets of guests on another NUMA node") \
 	X(WORKER, queues, "worker_queues", GAUGE, "", "Queues of guests that it polls") \
-	X(WORKER, member_queues, "worker_member_queues", GAUGE, "", "Queues of members that it polls")
+	X(WORKER, member_queues, "worker_member_queues", GAUGE, "", "Queues of members that it polls") \
+	X(RECORD, packets, "record_packets", COUNTER, "", "IP packets from guests and the wire to the record") \
+	X(RECORD, bytes, "record_bytes", COUNTER, "bytes", "Bytes of their frames")
 
 enum metric_scope {
 #define X(sym, ...) METRIC_SCOPE_##sym,

@@ -121,6 +121,10 @@ static void put_labels(const struct metrics_snapshot *s, enum metric_scope scope
 	case METRIC_SCOPE_WORKER:
 		fprintf(out, "{worker=\"%" PRIu64 "\"", ((const struct metric_worker *)v)->index);
 		break;
+	case METRIC_SCOPE_RECORD:
+		fprintf(out, "{vsid=\"%" PRIu64 "\",ca=\"%s\"", ((const struct metric_record *)v)->vsid,
+			((const struct metric_record *)v)->ca);
+		break;
 	case METRIC_SCOPE_SWITCH:
 		return;
 	default:
@@ -140,15 +144,19 @@ static void put_number(const struct metric_family *f, const void *v, FILE *out)
 		fprintf(out, " %" PRIu64 "\n", n);
 }
 
-static void put_family(const struct metrics_snapshot *s, const struct metric_family *f, FILE *out)
+void metrics_print_head(const struct metric_family *f, FILE *out)
 {
-	const struct metric_values *values = &s->of[f->scope];
-	const char *v = values->v;
-
 	fprintf(out, "# TYPE vswitchd_%s %s\n", f->name, metric_type_names[f->type]);
 	if (*f->unit)
 		fprintf(out, "# UNIT vswitchd_%s %s\n", f->name, f->unit);
 	fprintf(out, "# HELP vswitchd_%s %s.\n", f->name, f->help);
+}
+
+void metrics_print_values(const struct metrics_snapshot *s, const struct metric_family *f, FILE *out)
+{
+	const struct metric_values *values = &s->of[f->scope];
+	const char *v = values->v;
+
 	for (size_t i = 0; i < values->n; i++, v += sizes[f->scope]) {
 		fputs_unlocked("vswitchd_", out);
 		fputs_unlocked(f->name, out);
@@ -163,8 +171,12 @@ int metrics_print(const struct metrics_snapshot *s, FILE *out)
 {
 	fprintf(out, "# TYPE vswitchd_build info\n# HELP vswitchd_build Version of the daemon.\n"
 		     "vswitchd_build_info{version=\"%s\"} 1\n", s->version);
-	for (const struct metric_family *f = metric_families; f->name; f++)
-		put_family(s, f, out);
+	for (const struct metric_family *f = metric_families; f->name; f++) {
+		if (f->scope == METRIC_SCOPE_RECORD)
+			continue;
+		metrics_print_head(f, out);
+		metrics_print_values(s, f, out);
+	}
 	fputs("# EOF\n", out);
 	return ferror(out) ? -EIO : 0;
 }

@@ -36,8 +36,12 @@ extern const char *const metric_type_names[], *const metric_scope_labels[], *con
 /* Room for one more value of a scope, zeroed. @return NULL: no memory. The address holds until the next call. */
 void *metrics_add(struct metrics_snapshot *s, enum metric_scope scope);
 
-/* Write the exposition. @return 0, -EIO. */
+/* Write the exposition, all scopes but RECORD. @return 0, -EIO. */
 int metrics_print(const struct metrics_snapshot *s, FILE *out);
+
+/* Its parts, for who has more than fits a snapshot: what comes before the values of a family, and values. */
+void metrics_print_head(const struct metric_family *f, FILE *out);
+void metrics_print_values(const struct metrics_snapshot *s, const struct metric_family *f, FILE *out);
 
 void metrics_snapshot_done(struct metrics_snapshot *s);
 

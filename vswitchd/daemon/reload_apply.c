@@ -79,6 +79,7 @@ static void apply_settings(struct reload *rl)
 	policy_set_departed(m->policy, m->settings.redirect_s * 1000);
 	m->knobs.rss = m->settings.offload_rss;
 	datapath_set_knobs(m->datapath, &m->knobs);
+	records_count(m);
 	offloads_reload(m);
 	/* Without memory the old places stay; they are only for messages. */
 	if (config_index_new(rl->config, &index) == 0) {

@@ -260,6 +260,8 @@ static int make_team(struct manager *m, const struct startup *s, struct errbuf *
 
 static int make_datapath(struct manager *m, struct errbuf *err)
 {
+	int r;
+
 	m->knobs = (struct datapath_params){
 		.policy = m->policy,
 		.teaming = m->teaming,
@@ -282,7 +284,10 @@ static int make_datapath(struct manager *m, struct errbuf *err)
 	nvgre_set_accept_vid0(m->settings.accept_inner_vid0);
 	policy_set_departed(m->policy, m->settings.redirect_s * 1000);
 	m->provider_mtu = m->settings.provider_mtu;
-	return datapath_create(&m->knobs, &m->datapath, err);
+	r = datapath_create(&m->knobs, &m->datapath, err);
+	if (r == 0)
+		records_count(m);
+	return r;
 }
 
 /* ---- objects ---- */

@@ -8,15 +8,25 @@
 
 #include "datapath/dp.h"
 
-static int knobs_publish(struct datapath *dp, const struct datapath_params *params)
+static int knobs_replace(struct datapath *dp, const struct knobs *as)
 {
-	struct knobs *k = calloc(1, sizeof(*k));
+	struct knobs *k = malloc(sizeof(*k));
 	const struct knobs *old = dp->knobs;
 
 	if (!k)
 		return -ENOMEM;
-	*k = (struct knobs){
-		.gen = old ? old->gen + 1 : 1,
+	*k = *as;
+	rcu_assign(dp->knobs, k);
+	if (old && dp->running)
+		rcu_synchronize();
+	free((void *)(uintptr_t)old);
+	return 0;
+}
+
+static int knobs_publish(struct datapath *dp, const struct datapath_params *params)
+{
+	const struct knobs k = {
+		.gen = dp->knobs ? dp->knobs->gen + 1 : 1,
 		.max_sleep_us = params->max_sleep_us,
 		.flood_pps = params->flood_pps,
 		.neigh_pps = params->neigh_pps,
@@ -27,12 +37,18 @@ static int knobs_publish(struct datapath *dp, const struct datapath_params *para
 		.mss_clamp = params->mss_clamp,
 		.redirect = params->redirect,
 		.rss = params->rss,
+		.records = dp->records,
 	};
-	rcu_assign(dp->knobs, k);
-	if (old && dp->running)
-		rcu_synchronize();
-	free((void *)(uintptr_t)old);
-	return 0;
+
+	return knobs_replace(dp, &k);
+}
+
+int knobs_publish_records(struct datapath *dp)
+{
+	struct knobs k = *dp->knobs;
+
+	k.records = dp->records;
+	return knobs_replace(dp, &k);
 }
 
 static struct worker *worker_new(struct datapath *dp, unsigned int id)
@@ -154,6 +170,7 @@ void datapath_free(struct datapath *dp)
 	for (unsigned int i = 0; i < POLICY_MAX_HOSTS; i++)
 		free((void *)(uintptr_t)dp->tunnels[i]);
 	free((void *)(uintptr_t)dp->knobs);
+	record_counts_free(dp);
 	free((void *)(uintptr_t)dp->hooks);
 	free((void *)(uintptr_t)dp->watches); /* whoever looks has stopped */
 	free(dp);

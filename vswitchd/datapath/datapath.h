@@ -132,6 +132,19 @@ struct datapath_path {
  */
 unsigned int datapath_paths(const struct datapath *dp, uint16_t host, struct datapath_path *ret, unsigned int max);
 
+/*
+ * Count packets by lookup record from now on: those that guests of this host send to it, and those that come from the
+ * wire for it. 16 bytes of memory for each place of a record and each worker. Off: what was counted is gone. Main
+ * thread. @return 0; -ENOMEM: it stays as it was.
+ */
+int datapath_count_records(struct datapath *dp, bool on);
+bool datapath_counts_records(const struct datapath *dp);
+/*
+ * Of the record at a place (policy_record_place()): since it is there, with what it had when it had another MAC.
+ * Zeroes when nothing is counted. Main thread.
+ */
+void datapath_record_traffic(const struct datapath *dp, uint32_t place, struct traffic *ret);
+
 /* ---- counters: main thread, which alone changes ports and plans; sums over workers ---- */
 
 struct datapath_queue_stats {

@@ -111,12 +111,22 @@ struct out {
 	struct rte_mbuf *pkts[OUT_MAX];
 };
 
+/*
+ * Packets by place of lookup records. What `of` points to is written by that worker; the last, of dry runs, has none.
+ */
+struct record_counts {
+	uint32_t n; /* places */
+	struct traffic *base; /* main's: what is not the present record's */
+	struct traffic *of[DATAPATH_MAX_WORKERS + 1];
+};
+
 /* Knobs that may change at run time; immutable, replaced as a whole. */
 struct knobs {
 	uint32_t gen, max_sleep_us, flood_pps, neigh_pps, learn_pps, learn_burst;
 	bool flow_id, plain_uplink, mss_clamp;
 	bool redirect;
 	uint8_t rss; /* enum offload_rss */
+	const struct record_counts *records; /* NULL: nobody wants them */
 };
 
 #define REDIRECT_TELLS 64
@@ -222,6 +232,7 @@ struct datapath {
 	/* main thread only */
 	unsigned int next_worker __attribute__((aligned(64)));
 	struct dp_port *gone; /* until the plans that name them can be replaced */
+	struct record_counts *records; /* what the knobs name */
 	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
 	struct worker *workers[DATAPATH_MAX_WORKERS];
 	struct lane *lanes; /* [from * n_workers + to], fixed; NULL: one worker */
@@ -234,6 +245,14 @@ unsigned int worker_turn(struct worker *w);
 
 /* plan.c: build and publish every worker's plan from the attached ports and open members. Main thread. */
 int plan_publish(struct datapath *dp);
+
+/* datapath.c: dp->records instead of what was counted in. Main thread. @return 0, -ENOMEM: that stays. */
+int knobs_publish_records(struct datapath *dp);
+
+/* record_counts.c, with w->knobs->records: packets with their verdicts, before they are given to their destinations. */
+void record_counts_add(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
+/* At the end, when no worker runs. */
+void record_counts_free(struct datapath *dp);
 
 /* counters.c: sums of a port that is attached, or not any more. Main thread. */
 void port_stats(const struct datapath *dp, const struct dp_port *p, struct datapath_port_stats *ret);

@@ -279,6 +279,8 @@ static void deliver(struct worker *w, struct rxq *rxq, const struct policy_subne
 	struct rte_mbuf *remote[BURST];
 	uint16_t k = 0, mtu;
 
+	if (unlikely(w->knobs->records != NULL))
+		record_counts_add(w, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt_meta *meta = pkt_meta(m);

@@ -176,6 +176,8 @@ static void dropped(struct worker *w, struct rte_mbuf *m)
 
 static void deliver(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	if (unlikely(w->knobs->records != NULL))
+		record_counts_add(w, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt_meta *meta = pkt_meta(pkts[i]);
 

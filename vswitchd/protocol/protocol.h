@@ -100,9 +100,11 @@ extern const char *const method_level_names[];
 	  "Version and identity of the running daemon")                                                                \
 	X(INFO, "Info", READ, false, "", "info: object", "State of the daemon: settings in force, store, reloads")     \
 	X(LIST, "List", READ, true, "kind: string, key: ?object",                                                      \
-	  "object: object, origin: string, file: ?string, line: ?int", "Objects of a kind, one per reply")             \
+	  "object: object, origin: string, file: ?string, line: ?int, traffic: ?object",                               \
+	  "Objects of a kind, one per reply")                                                                          \
 	X(GET, "Get", READ, false, "kind: string, key: object",                                                        \
-	  "object: object, origin: string, file: ?string, line: ?int", "One object by its key")                        \
+	  "object: object, origin: string, file: ?string, line: ?int, traffic: ?object",                               \
+	  "One object by its key")                                                                                     \
 	X(SET, "Set", ADMIN, false, "kind: string, object: object", "changed: bool",                                   \
 	  "Create an object or change it; answered when it is on disk")                                                \
 	X(REMOVE, "Remove", ADMIN, false, "kind: string, key: object", "", "Remove an object by its key")              \
