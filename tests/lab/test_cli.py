@@ -50,7 +50,12 @@ CASES: dict[str, Case] = {
     "stats": ("", "guest-rx", lambda o: "guest-rx" in o["stages"]),
     "traffic list": ("", "rx-bytes", lambda o: any(each["vsid"] == 5001 and each["ports"] >= 2 for each in o)),
     "drops": ("--all", "no-record", lambda o: any(each["name"] == "no-record" for each in o)),
-    "top": ("--count 1 --interval 50", "load%", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),
+    "top": ("--count 1 --interval 50", "load%", lambda o: all(each <= set(found) for each, found in (
+        ({"a"}, (port["id"] for port in o["ports"])),
+        ({("port", "a", 0), ("member", "a0", 0)}, ((q["kind"], q["of"], q["queue"]) for q in o["queues"])),
+        ({5001}, (subnet["vsid"] for subnet in o["subnets"])),
+        ({"guest-rx"}, (stage["name"] for stage in o["stages"])),
+    ))),
     "offload show": ("", "tso-software", lambda o: {each["id"] for each in o["ports"]} >= {"a"}),
     "store show": ("", "shared", lambda o: o["shared"] is False),
     "policy apply": ("FILE", "", ANY),

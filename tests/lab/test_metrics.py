@@ -17,6 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from lab.fabric import Fabric
 from lab.host import Host
 from lab.process import sh
+from lab.programs import program
 from lab.wait import until
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -166,6 +167,36 @@ def test_metrics_tell_what_happened(new_fabric: Callable[..., Fabric]) -> None:
     talk = "exec 3<>/dev/tcp/127.0.0.1/9477; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
     status, _, body = parsed(sh(["bash", "-c", talk], host.netns.name).output.replace("\n", "\r\n", 12))
     assert status == 200 and "vswitchd_ready 1" in body
+
+
+def test_top_has_rates_of_queues_and_subnets(new_fabric: Callable[..., Fabric]) -> None:
+    fabric = new_fabric(hosts=1)
+    fabric.subnet(5001, "tenant-a", "10.0.0.1/24")
+    a = fabric.tap_guest("h1", "a", 5001, "10.0.0.11/24")
+    fabric.tap_guest("h1", "b", 5001, "10.0.0.12/24")
+    fabric.tap_guest("h1", "x", 6001, "10.0.0.11/24")
+    fabric.subnet(6001, "tenant-b", "10.0.0.1/24")
+    fabric.start()
+    host = fabric.hosts["h1"]
+    a.reaches("10.0.0.12")
+    command = f"{program('vswitchctl')} --socket {host.control} --json top --count 1 --interval 700"
+
+    def look() -> bool:
+        """While there is traffic, which is too slow to show where the machine stands still."""
+        talk = f"ping -q -i 0.02 -c 60 10.0.0.12 >/dev/null & {command}; wait"
+        seen = json.loads(sh(["bash", "-c", talk], a.netns.name).output)
+        queues_ = {(each["kind"], each["of"]): each for each in seen["queues"]}
+        subnets = {each["vsid"]: each for each in seen["subnets"]}
+        return all((
+            seen["subnets"][0]["vsid"] == 5001, queues_["port", "x"]["rx-pps"] < queues_["port", "a"]["rx-pps"],
+            queues_["port", "a"]["rx-pps"] > 1, queues_["port", "b"]["tx-pps"] > 1, subnets[5001]["rx-pps"] > 2,
+            {each["name"]: each["pps"] for each in seen["stages"]}["guest-rx"] > 2,
+        ))
+
+    until(look, "rates")
+    text = sh(["bash", "-c", command.replace("--json ", "")]).output
+    assert re.search(r"^port/member +queue +rx-pps", text, re.M) and re.search(r"^subnet +ports +rx-pps", text, re.M)
+    assert re.search(r"^a +0 +\d+", text, re.M) and re.search(r"^5001 +2 +\d+", text, re.M), text
 
 
 def records(host: Host) -> tuple[int, str]:

@@ -34,7 +34,7 @@ const struct command commands[] = {
 	 cmd_traffic},
 	{"drops", NULL, "[--port ID] [--all]", "Lost packets by reason", -1, cmd_drops},
 	{"top", NULL, "[--count N] [--interval MS]",
-	 "Rates of ports, members, workers and drops, live; once when not on a terminal", -1, cmd_top},
+	 "Rates of ports, members, queues, subnets, workers, stages, drops, live; once if no terminal", -1, cmd_top},
 	{"offload", "show", "", "Checksums and segmentation: what guests negotiated, how often who did what", -1,
 	 cmd_offload},
 	{"workers", NULL, "", "Load of each worker", -1, cmd_workers},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A live view: rates of ports, members, workers and drops, by the difference of two looks at the counters. */
+/* A live view: the rates of all that is counted, by the difference of two looks at the counters. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -10,11 +10,11 @@
 #include "cli/cli.h"
 
 #define INTERVAL_MS 1000
-#define PORTS_SHOWN 20 /* the busiest; JSON has all */
+#define ROWS_SHOWN  20 /* the busiest; JSON has all */
 
 /* One look. Each part is an object by name: what is matched with the look before. */
-enum part { PART_PORTS, PART_MEMBERS, PART_WORKERS, PART_DROPS, PARTS };
-static const char *const part_names[PARTS] = { "ports", "members", "workers", "drops" };
+enum part { PART_PORTS, PART_MEMBERS, PART_QUEUES, PART_SUBNETS, PART_WORKERS, PART_STAGES, PART_DROPS, PARTS };
+static const char *const part_names[PARTS] = { "ports", "members", "queues", "subnets", "workers", "stages", "drops" };
 
 struct look {
 	double at; /* seconds */
@@ -31,6 +31,19 @@ static const struct column member_columns[] = {
 	{ "rx-pps", "rx-pps", 10 },  { "rx-Mbps", "rx-mbps", 9 }, { "tx-pps", "tx-pps", 10 },
 	{ "tx-Mbps", "tx-mbps", 9 }, { "drop-pps", "drop-pps", 9 }, { NULL, NULL, 0 },
 };
+static const struct column queue_columns[] = {
+	{ "port/member", "of", -14 }, { "queue", "queue", 8 },
+	{ "rx-pps", "rx-pps", 10 },  { "rx-Mbps", "rx-mbps", 9 }, { "tx-pps", "tx-pps", 10 },
+	{ "tx-Mbps", "tx-mbps", 9 }, { NULL, NULL, 0 },
+};
+static const struct column subnet_columns[] = {
+	{ "subnet", "vsid", -14 },   { "ports", "ports", 8 },
+	{ "rx-pps", "rx-pps", 10 },  { "rx-Mbps", "rx-mbps", 9 }, { "tx-pps", "tx-pps", 10 },
+	{ "tx-Mbps", "tx-mbps", 9 }, { "drop-pps", "drop-pps", 9 }, { NULL, NULL, 0 },
+};
+static const struct column stage_columns[] = {
+	{ "stage", "name", -14 }, { "pps", "pps", 10 }, { "packets", "packets", 14 }, { NULL, NULL, 0 },
+};
 static const struct column worker_columns[] = {
 	{ "worker", "worker", 6 }, { "lcore", "lcore", 5 },	{ "load%", "load-percent", 6 },
 	{ "sleep%", "sleep-percent", 6 }, { "pps", "pps", 10 }, { "cycles/packet", "cycles-per-packet", 13 },
@@ -40,7 +53,8 @@ static const struct column drop_columns[] = {
 	{ "drop", "name", -18 }, { "pps", "pps", 10 }, { "packets", "packets", 12 }, { "meaning", "text", -20 },
 	{ NULL, NULL, 0 },
 };
-static const struct column *const columns[PARTS] = { port_columns, member_columns, worker_columns, drop_columns };
+static const struct column *const columns[PARTS] = { port_columns, member_columns, queue_columns, subnet_columns,
+						     worker_columns, stage_columns, drop_columns };
 
 /* The number at a.b, 0 if there is none. */
 static double number(struct json_object *o, const char *a, const char *b)
@@ -65,12 +79,42 @@ static void look_free(struct look *l)
 	memset(l, 0, sizeof(*l));
 }
 
+/* The queue pairs of what has been looked at, under names that no two have. */
+static void add_queues(struct json_object *into, struct json_object *owner, const char *kind, const char *name)
+{
+	struct json_object *list = NULL;
+
+	json_object_object_get_ex(owner, "queue-traffic", &list);
+	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+		struct json_object *q = json_object_get(json_object_array_get_idx(list, i));
+		char key[160];
+
+		json_object_object_add(q, "kind", json_object_new_string(kind));
+		json_object_object_add(q, "of", json_object_new_string(name));
+		snprintf(key, sizeof(key), "%s %s %zu", kind, name, i);
+		json_object_object_add(into, key, q);
+	}
+}
+
 static int add_port(struct json_object *reply, void *arg)
 {
 	struct json_object *port = NULL, *id = NULL;
+	struct look *l = arg;
 
-	if (json_object_object_get_ex(reply, "port", &port) && json_object_object_get_ex(port, "id", &id))
-		json_object_object_add(arg, json_object_get_string(id), json_object_get(port));
+	if (!json_object_object_get_ex(reply, "port", &port) || !json_object_object_get_ex(port, "id", &id))
+		return 0;
+	json_object_object_add(l->of[PART_PORTS], json_object_get_string(id), json_object_get(port));
+	add_queues(l->of[PART_QUEUES], port, "port", json_object_get_string(id));
+	return 0;
+}
+
+static int add_subnet(struct json_object *reply, void *arg)
+{
+	struct json_object *subnet = NULL, *vsid = NULL;
+	struct look *l = arg;
+
+	if (json_object_object_get_ex(reply, "traffic", &subnet) && json_object_object_get_ex(subnet, "vsid", &vsid))
+		json_object_object_add(l->of[PART_SUBNETS], json_object_get_string(vsid), json_object_get(subnet));
 	return 0;
 }
 
@@ -100,6 +144,27 @@ static int ask(const struct cli *cli, enum method method, const char *outer, con
 	return 0;
 }
 
+static int ask_stages(const struct cli *cli, struct json_object *into)
+{
+	struct json_object *reply = NULL, *o = NULL, *stages = NULL;
+	int r = cli_call(cli, METHOD_STATS, NULL, &reply);
+
+	if (r < 0)
+		return r;
+	if (json_object_object_get_ex(reply, "stats", &o) && json_object_object_get_ex(o, "stages", &stages)) {
+		json_object_object_foreach(stages, name, packets)
+		{
+			struct json_object *stage = json_object_new_object();
+
+			json_object_object_add(stage, "name", json_object_new_string(name));
+			json_object_object_add(stage, "packets", json_object_get(packets));
+			json_object_object_add(into, name, stage);
+		}
+	}
+	json_object_put(reply);
+	return 0;
+}
+
 static int look(const struct cli *cli, struct look *ret)
 {
 	struct timespec now;
@@ -107,9 +172,16 @@ static int look(const struct cli *cli, struct look *ret)
 
 	for (unsigned int p = 0; p < PARTS; p++)
 		ret->of[p] = json_object_new_object();
-	r = cli_stream(cli, METHOD_PORTS, json_object_new_object(), add_port, ret->of[PART_PORTS]);
+	r = cli_stream(cli, METHOD_PORTS, json_object_new_object(), add_port, ret);
+	if (r >= 0)
+		r = cli_stream(cli, METHOD_TRAFFIC, json_object_new_object(), add_subnet, ret);
 	if (r >= 0)
 		r = ask(cli, METHOD_TEAM, "team", "members", "name", ret->of[PART_MEMBERS]);
+	if (r >= 0) {
+		json_object_object_foreach(ret->of[PART_MEMBERS], name, member)
+			add_queues(ret->of[PART_QUEUES], member, "member", name);
+		r = ask_stages(cli, ret->of[PART_STAGES]);
+	}
 	if (r >= 0)
 		r = ask(cli, METHOD_WORKERS, "workers", NULL, "worker", ret->of[PART_WORKERS]);
 	if (r >= 0)
@@ -154,8 +226,10 @@ static void add_traffic(struct json_object *o, struct json_object *now, struct j
 static struct json_object *row(enum part part, struct json_object *now, struct json_object *before, double s)
 {
 	static const char *const kept[PARTS][4] = {
-		{ "id", "vsid", "state" }, { "name", "usable", "link-speed" }, { "worker", "lcore" },
-		{ "name", "packets", "text" },
+		[PART_PORTS] = { "id", "vsid", "state" }, [PART_MEMBERS] = { "name", "usable", "link-speed" },
+		[PART_QUEUES] = { "kind", "of", "queue" }, [PART_SUBNETS] = { "vsid", "ports" },
+		[PART_WORKERS] = { "worker", "lcore" },	  [PART_STAGES] = { "name", "packets" },
+		[PART_DROPS] = { "name", "packets", "text" },
 	};
 	struct json_object *o = json_object_new_object();
 	double packets = rate(now, before, s, "packets", NULL), hz = number(now, "tsc-hz", NULL);
@@ -164,11 +238,15 @@ static struct json_object *row(enum part part, struct json_object *now, struct j
 	for (unsigned int i = 0; kept[part][i]; i++)
 		copy_member(o, now, kept[part][i]);
 	switch (part) {
+	case PART_QUEUES:
+		add_traffic(o, now, before, s);
+		break;
 	case PART_PORTS:
+	case PART_SUBNETS:
 	case PART_MEMBERS:
 		add_traffic(o, now, before, s);
 		add_number(o, "drop-pps",
-			   rate(now, before, s, part == PART_PORTS ? "dropped" : "tx-dropped", NULL), "0");
+			   rate(now, before, s, part == PART_MEMBERS ? "tx-dropped" : "dropped", NULL), "0");
 		break;
 	case PART_WORKERS:
 		add_number(o, "load-percent", hz > 0 ? cycles / hz * 100 : 0, "1");
@@ -192,6 +270,11 @@ static int by_traffic(const void *a, const void *b)
 	return d > 0 ? 1 : d < 0 ? -1 : 0;
 }
 
+static bool may_be_many(enum part p)
+{
+	return p == PART_PORTS || p == PART_QUEUES || p == PART_SUBNETS;
+}
+
 static struct json_object *rates(const struct look *now, const struct look *before)
 {
 	struct json_object *all = json_object_new_object();
@@ -211,7 +294,9 @@ static struct json_object *rates(const struct look *now, const struct look *befo
 		}
 		json_object_object_add(all, part_names[p], list);
 	}
-	json_object_array_sort(json_object_object_get(all, "ports"), by_traffic);
+	for (unsigned int p = 0; p < PARTS; p++)
+		if (may_be_many(p))
+			json_object_array_sort(json_object_object_get(all, part_names[p]), by_traffic);
 	return all;
 }
 
@@ -234,10 +319,10 @@ static void print_rates(struct json_object *all, bool terminal)
 			continue;
 		putchar('\n');
 		print_header(columns[p]);
-		for (size_t i = 0; i < n && (p != PART_PORTS || i < PORTS_SHOWN); i++)
+		for (size_t i = 0; i < n && (!may_be_many(p) || i < ROWS_SHOWN); i++)
 			print_row(columns[p], json_object_array_get_idx(list, i));
-		if (p == PART_PORTS && n > PORTS_SHOWN)
-			printf("and %zu ports with less\n", n - PORTS_SHOWN);
+		if (may_be_many(p) && n > ROWS_SHOWN)
+			printf("and %zu %s with less\n", n - ROWS_SHOWN, part_names[p]);
 	}
 }
 
