@@ -128,6 +128,23 @@ def test_every_command_as_text_and_as_json(host: Host) -> None:
                 assert CASES[command][2](lines if listing else lines[0] if lines else None), f"{command}: {text}"
 
 
+def test_a_record_of_no_subnet_is_taken_with_a_warning(host: Host) -> None:
+    """Objects come in any order; a mistyped number is seen all the same."""
+    words = ("record", "add", "vsid=9999", "ca=10.0.0.7", "mac=02:00:00:00:00:07", "host=h1")
+    wanted = "there is no virtual-subnet 9999: packets in it are dropped (no-subnet) until there is"
+    result = host.ctl_text(*words)
+    assert f"vswitchctl: warning: {wanted}\n" in result.output
+    assert host.ctl("record", "show", "vsid=9999", "ca=10.0.0.7")["origin"] == "admin"
+    assert wanted in host.ctl_text(*words[:-1], "host=h2").output
+    lines = host.directory / "records"
+    lines.write_text("vsid=9999 ca=10.0.0.8 mac=02:00:00:00:00:08 host=h1\n")
+    assert wanted in host.ctl_text("record", "import", str(lines)).output
+    port = {"id": "p1", "vsid": 9999, "macs": ["02:00:00:00:00:09"]}
+    assert host.call("Set", kind="port", object=port) == {"changed": True, "warning": wanted}
+    host.ctl_text("subnet", "add", "vsid=9999", "rdid=z", "gateways=[10.0.0.1/24]")
+    assert "warning" not in host.ctl_text(*words).output
+
+
 def test_errors_say_what_there_is(host: Host) -> None:
     host.ctl_text("port", "add", "id=guest7")
     for words, wanted in (
@@ -148,6 +165,8 @@ def test_errors_say_what_there_is(host: Host) -> None:
         ("host show h11", 'there is no host "h11": did you mean "h1"?'),
         ("port add id=p1 vsidd=5001", "there is no field 'vsidd'\nmembers of a port:\n  id="),
         ("subnet show 6001", 'there is no subnet "6001": did you mean "5001"?'),
+        ("record add vsid=5001 ca=10.0.0.999", "ca: '10.0.0.999' is not an IPv4 or IPv6 address\n"),
+        ("subnet add vsid=5003 gateways=[10.0.0.1/33]", "is not an IPv4 or IPv6 address with a prefix length"),
         ("top --count x", "--count: 1..4294967295 is allowed"),
         ("top now", "top takes no argument"),
         ("version --count 3", "version does not take --count"),

@@ -68,6 +68,9 @@ def test_row40_provider_ping(new_fabric: MAKE, family: int) -> None:
     ):
         status, (pong,) = ping(host, *words)
         assert (status, pong["result"]) == (1, cause), (words, pong)
+        if cause in ("no-route", "mtu", "no-pa", "own-address"):  # nothing changes by asking again
+            text = host.ctl_text("ping", *words, "--count", "3", "--interval", "10", check=False).output
+            assert text.count("sequence") == 1 and "1 sent, 0 answered" in text, text
     status, (pong,) = ping(host, far, "--size", "1601")
     assert pong["mtu"] == 1600
     assert "did you mean" in host.refused("ping", far, "--member", "a9")

@@ -140,6 +140,21 @@ int field_allowed(const struct field *f, char *buf, size_t size)
 	return n < 0 || (size_t)(n + more) >= size ? -ENOSPC : n + more;
 }
 
+/* What a value of such a type is, which says more than what is allowed. NULL: its limits do. */
+static const char *type_name(enum field_type type)
+{
+	switch (type) {
+	case FIELD_IP:
+		return "an IPv4 or IPv6 address";
+	case FIELD_PREFIX:
+		return "an IPv4 or IPv6 address with a prefix length (10.0.0.0/24)";
+	case FIELD_MAC:
+		return "a MAC address (02:00:00:00:00:01)";
+	default:
+		return NULL;
+	}
+}
+
 int field_value_error(const struct field *f, const char *text, int r, struct errbuf *err)
 {
 	const char *what = r == -ERANGE		? "is out of range"
@@ -148,6 +163,9 @@ int field_value_error(const struct field *f, const char *text, int r, struct err
 	const char *near = f->type == FIELD_ENUM ? str_nearest(text, f->names) : NULL;
 	char allowed[256] = "", shown[64];
 
+	if (type_name(f->type))
+		return err_set(err, -r, "%s: '%s' is not %s", f->name, str_visible(text, shown, sizeof(shown)),
+			       type_name(f->type));
 	if (value_allowed(f, allowed, sizeof(allowed)) < 0)
 		allowed[0] = '\0';
 	return err_set(err, -r, "%s: '%s' %s, allowed: %s%s%s%s", f->name,

@@ -188,6 +188,15 @@ static int read_existing(const struct cli *cli, const struct command *cmd, union
 	return r < 0 ? cli_error(r, "%s", err.text) : 0;
 }
 
+/* It is done; the daemon finds it odd. */
+static void warn(struct json_object *reply)
+{
+	struct json_object *text = NULL;
+
+	if (json_object_object_get_ex(reply, "warning", &text))
+		fprintf(stderr, "vswitchctl: warning: %s\n", json_object_get_string(text));
+}
+
 int cmd_object_add(const struct cli *cli, const struct command *cmd, int argc, char **argv)
 {
 	struct json_object *p, *reply, *changed = NULL;
@@ -212,6 +221,7 @@ int cmd_object_add(const struct cli *cli, const struct command *cmd, int argc, c
 	if (r < 0)
 		return r;
 	json_object_object_get_ex(reply, "changed", &changed);
+	warn(reply);
 	if (cli->json)
 		print_json(reply);
 	else if (!json_object_get_boolean(changed))
@@ -318,6 +328,7 @@ static int import_batch(const struct cli *cli, const struct command *cmd, struct
 		return cli_error(r, "the object is counted from line %llu; earlier lines are in force",
 				 (unsigned long long)first);
 	json_object_object_get_ex(reply, "changed", &n);
+	warn(reply);
 	*changed += (uint64_t)json_object_get_int64(n);
 	json_object_put(reply);
 	return 0;

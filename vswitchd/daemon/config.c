@@ -327,6 +327,18 @@ static int read_top(struct reader *rd, const config_setting_t *s)
 	return 0;
 }
 
+static void syntax_error(struct reader *rd, uint32_t line, const char *text)
+{
+	char what;
+	uint32_t open = config_unclosed(rd->text->text, line, &what);
+
+	if (open)
+		config_error(rd->config, rd->errors, config_text_where(rd->text, open),
+			     "%c is not closed where the file ends", what);
+	else
+		config_error(rd->config, rd->errors, config_text_where(rd->text, line), "%s", text);
+}
+
 static int read_tree(struct reader *rd)
 {
 	config_t cfg;
@@ -336,9 +348,7 @@ static int read_tree(struct reader *rd)
 	/* No @include is left in the text; should one slip through, it must not find anything. */
 	config_set_include_dir(&cfg, "/dev/null");
 	if (!config_read_string(&cfg, rd->text->text)) {
-		config_error(rd->config, rd->errors,
-			     config_text_where(rd->text, (uint32_t)config_error_line(&cfg)), "%s",
-			     config_error_text(&cfg));
+		syntax_error(rd, (uint32_t)config_error_line(&cfg), config_error_text(&cfg));
 	} else {
 		for (i = 0; r == 0 && i < config_setting_length(cfg.root); i++)
 			r = read_top(rd, config_setting_get_elem(cfg.root, (unsigned int)i));

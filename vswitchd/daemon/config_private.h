@@ -23,6 +23,12 @@ int config_text_parse(const char *name, const char *text, size_t len, struct con
 void config_text_free(struct config_text *t);
 struct config_where config_text_where(const struct config_text *t, uint32_t line);
 
+/*
+ * The parser has failed in this line of the text. Because that ends too early? @param ret the bracket that is
+ * open. @return its line; 0: something else is wrong.
+ */
+uint32_t config_unclosed(const char *text, uint32_t line, char *ret);
+
 /* Add an error (or warning) at a place. */
 void config_error(const struct config *c, struct config_errors *errors, struct config_where where, const char *fmt,
 		  ...) __attribute__((format(printf, 4, 5)));

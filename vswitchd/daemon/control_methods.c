@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon/control_private.h"
 #include "daemon/diag.h"
+#include "daemon/distribution.h"
 #include "daemon/vsid_totals.h"
 
 int parameter_string(struct json_object *parameters, const char *name, bool wanted, const char **ret,
@@ -81,6 +82,8 @@ static void change_finish(struct call *c)
 	o = json_object_new_object();
 	if (strcmp(c->method->name, "Set") == 0)
 		json_object_object_add(o, "changed", json_object_new_boolean(c->changed > 0));
+	if (*c->warning)
+		json_object_object_add(o, "warning", json_object_new_string(c->warning));
 	else if (strcmp(c->method->name, "Import") == 0)
 		json_object_object_add(o, "changed", json_object_new_int((int)c->changed));
 	call_reply(c, o);
@@ -100,6 +103,35 @@ static void on_change(void *arg, int r, const char *text)
 	change_finish(c);
 }
 
+static uint32_t vsid_of(enum object_kind kind, const union object_spec *spec)
+{
+	switch (kind) {
+	case OBJECT_PORT:
+		return spec->port.vsid;
+	case OBJECT_RECORD:
+		return spec->record.vsid;
+	case OBJECT_ROUTE:
+		return spec->route.vsid;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Objects may come in any order, so this is no error. With a shared store a host has only the subnets of its ports:
+ * nothing can be said there.
+ */
+static void warn_of_subnet(struct manager *m, struct call *c, enum object_kind kind, const union object_spec *spec)
+{
+	uint32_t vsid = vsid_of(kind, spec);
+	struct distribution_info shared;
+
+	manager_distribution_info(m, &shared);
+	if (vsid && !*c->warning && !shared.enabled && !policy_subnet(manager_policy(m), vsid))
+		snprintf(c->warning, sizeof(c->warning),
+			 "there is no virtual-subnet %u: packets in it are dropped (no-subnet) until there is", vsid);
+}
+
 static int do_set(struct manager *m, struct call *c, struct errbuf *err)
 {
 	union object_spec spec;
@@ -113,6 +145,8 @@ static int do_set(struct manager *m, struct call *c, struct errbuf *err)
 	r = manager_object_set(m, kind, &spec, ORIGIN_ADMIN, on_change, c, err);
 	if (r < 0)
 		c->outstanding = 0;
+	else
+		warn_of_subnet(m, c, kind, &spec);
 	return r;
 }
 
@@ -148,6 +182,8 @@ static int import_one(struct manager *m, struct call *c, enum object_kind kind, 
 	r = manager_object_set(m, kind, &spec, ORIGIN_ADMIN, on_change, c, err);
 	if (r < 0)
 		c->outstanding--;
+	else
+		warn_of_subnet(m, c, kind, &spec);
 	return r;
 }
 

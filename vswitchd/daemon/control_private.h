@@ -71,6 +71,7 @@ struct call {
 	bool started; /* every change has been handed over */
 	int result;
 	struct errbuf err;
+	char warning[160]; /* what is odd about the first odd one; "": nothing */
 	/* streaming: called again whenever the output has drained */
 	int (*next)(struct call *c, struct json_object **ret);
 	enum object_kind kind;

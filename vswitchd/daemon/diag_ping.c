@@ -76,13 +76,19 @@ static struct json_object *pong_json(struct manager *m, const struct teaming_pon
 	return reply;
 }
 
+/* The next echo would say the same: that is for the configuration to change, or for the caller. */
+static bool is_permanent(enum teaming_ping_state state)
+{
+	return state == PING_OWN || state == PING_NO_PA || state == PING_NO_ROUTE || state == PING_MTU;
+}
+
 /* One echo has its result. @return false: that was the last. */
 static bool answer(struct ping_call *p, const struct teaming_pong *pong)
 {
 	struct json_object *o = pong_json(p->m, pong);
 	struct call *c = p->c;
 
-	if (++p->done == p->count || pong->state == PING_OWN) {
+	if (++p->done == p->count || is_permanent(pong->state)) {
 		call_reply(c, o);
 		return false;
 	}

@@ -105,10 +105,10 @@ extern const char *const method_level_names[];
 	X(GET, "Get", READ, false, "kind: string, key: object",                                                        \
 	  "object: object, origin: string, file: ?string, line: ?int, traffic: ?object",                               \
 	  "One object by its key")                                                                                     \
-	X(SET, "Set", ADMIN, false, "kind: string, object: object", "changed: bool",                                   \
+	X(SET, "Set", ADMIN, false, "kind: string, object: object", "changed: bool, warning: ?string",                 \
 	  "Create an object or change it; answered when it is on disk")                                                \
 	X(REMOVE, "Remove", ADMIN, false, "kind: string, key: object", "", "Remove an object by its key")              \
-	X(IMPORT, "Import", ADMIN, false, "kind: string, objects: []object", "changed: int",                           \
+	X(IMPORT, "Import", ADMIN, false, "kind: string, objects: []object", "changed: int, warning: ?string",         \
 	  "Set many objects; stops at the first error, which names its position")                                      \
 	X(PORTS, "Ports", READ, true, "id: ?string", "port: object",                                                   \
 	  "Ports with state, negotiated features, MTU and counters")                                                   \

@@ -156,7 +156,7 @@ static void errors_name_value_and_what_is_allowed(void **state)
 	assert_int_equal(set("text", 0, "a\nb"), -EINVAL);
 	assert_string_equal(e.text, "text: 'a?b' is not valid, allowed: text of at most 31 bytes");
 	assert_int_equal(set("mac", 0, "zz"), -EINVAL);
-	assert_string_equal(e.text, "mac: 'zz' is not valid, allowed: MAC address");
+	assert_string_equal(e.text, "mac: 'zz' is not a MAC address (02:00:00:00:00:01)");
 	assert_int_equal(set("ip", 0, "10.0.0.0/8"), -EINVAL);
 	assert_int_equal(set("prefixes", 0, "10.0.0.0/99"), -ERANGE);
 	assert_int_equal(set("prefixes", 0, ""), -EINVAL);

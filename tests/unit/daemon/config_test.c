@@ -58,6 +58,13 @@ static const struct bad {
 } bad[] = {
 	/* syntax: the first, with its place */
 	{"host = { id = \"h1\" \n\n] };", "t:3: syntax error"},
+	{"host = { id = \"h1\"\n", "t:1: { is not closed where the file ends"},
+	{"host = { id = \"h1\"", "t:1: { is not closed where the file ends"},
+	{H1 "subnets = (\n{ vsid = 5001; # }\n /* } */ rdid = \"}\\\"\";\n\n",
+	 "t:3: { is not closed where the file ends"},
+	{H1 "subnets = (\n{ vsid = 5001; },\n", "t:2: ( is not closed where the file ends"},
+	{H1 "subnets = (\n{ vsid = 5001; gateways = [\n\"10.0.0.1/24\",", "t:3: [ is not closed where the file ends"},
+	{"host = {\nid = ;\n", "t:2: syntax error"},
 	{"host = { };\nhost = { };", "t:2: duplicate setting name"},
 	{"/* for ever", "t:1: comment is not closed"},
 	{"\nhost = { id = \"h1 };\n", "t:2: text is not closed by a quotation mark"},
@@ -111,7 +118,7 @@ static const struct bad {
 	/* several at once, in the order of the file */
 	{"host = { id = \"-\"; };\nrecords = (\n{ vsid = 5; ca = \"10.1.0.300\";\nmac = 7; hosts = \"h1\"; } );",
 	 "t:1: host: id: '-' is not valid, allowed: name of at most 63 characters A-Z a-z 0-9 . _ : -\n"
-	 "t:3: records: ca: '10.1.0.300' is not valid, allowed: address\n"
+	 "t:3: records: ca: '10.1.0.300' is not an IPv4 or IPv6 address\n"
 	 "t:3: records: vsid: '5' is out of range, allowed: 4096..16777214\n"
 	 "t:4: records: mac: text in quotes is needed (MAC address), not the number 7\n"
 	 "t:4: records: unknown key 'hosts', did you mean 'host'?"},
