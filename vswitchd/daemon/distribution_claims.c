@@ -16,6 +16,7 @@ struct claim {
 	struct map_entry entry; /* first */
 	int64_t revision;	/* in the store since; 0: not yet */
 	bool over;		/* taken back, or answered: to be removed */
+	bool agreed;		/* what was put by is what was claimed: it counts, the claim stays */
 	bool late;		/* something was put by: */
 	int64_t late_revision;
 	char *late_text;	/* NULL: the record is gone */
@@ -35,7 +36,7 @@ void distribution_claim_made(struct distribution *d, const char *key)
 	if (!c)
 		return;
 	c->revision = 0;
-	c->over = false;
+	c->over = c->agreed = false;
 }
 
 void distribution_claim_taken_back(struct distribution *d, const char *key)
@@ -55,6 +56,27 @@ static bool record_key(const char *learned, char key[KV_KEY_MAX])
 	return ca && snprintf(key, KV_KEY_MAX, "vsid/%.*s/ca%s", (int)(ca - vsid - 1), vsid + 1, ca) < KV_KEY_MAX;
 }
 
+/*
+ * Is what was put by what this host has claimed? A claim whose first acknowledgement was lost is said twice; the manager
+ * has answered the first, and has nothing to write for the second.
+ */
+static bool agrees(const struct distribution *d, const struct claim *c)
+{
+	enum object_kind kind;
+	union object_spec spec;
+	struct record_spec own;
+	enum origin origin;
+	struct errbuf err;
+
+	if (!c->late || !c->late_text || pm_object_read(c->entry.key, c->late_text, &kind, &spec, &err) < 0 ||
+	    kind != OBJECT_RECORD)
+		return false;
+	own = spec.record;
+	return policy_get(d->m->policy, OBJECT_RECORD, &own, &origin) == 0 &&
+	       strcmp(own.host, d->m->settings.host_id) == 0 && strcmp(spec.record.host, own.host) == 0 &&
+	       mac_load(&own.mac) == mac_load(&spec.record.mac);
+}
+
 void distribution_claim_said(struct distribution *d, const char *learned, int64_t revision)
 {
 	char key[KV_KEY_MAX];
@@ -63,8 +85,13 @@ void distribution_claim_said(struct distribution *d, const char *learned, int64_
 	if (!c || c->over)
 		return;
 	c->revision = revision;
-	if (revision < 0 || (c->late && c->late_revision > revision))
+	if (revision < 0 || (c->late && c->late_revision > revision)) {
 		end(d, c); /* it will never be there; or the answer was faster */
+	} else if (agrees(d, c)) {
+		c->agreed = true;
+		d->claims_over = true;
+		distribution_look(d);
+	}
 }
 
 /* ---- refusals ---- */
@@ -129,6 +156,7 @@ bool distribution_is_late(struct distribution *d, const char *key, const char *t
 	if (!c)
 		return false;
 	free(TAKE(c->late_text));
+	c->agreed = false;
 	if (c->over) { /* what was put by is older than this */
 		c->late = false;
 		return false;
@@ -151,14 +179,16 @@ void distribution_claims_end(struct distribution *d)
 		return;
 	d->claims_over = false;
 	for (; c; c = next) {
-		CLEANUP_FREE char *key = c->over ? strdup(c->entry.key) : NULL, *text = NULL;
-		bool late = c->late;
+		bool over = c->over, late = c->late;
+		CLEANUP_FREE char *key = over || c->agreed ? strdup(c->entry.key) : NULL, *text = NULL;
 
 		next = map_next(&d->claims, c);
-		if (!c->over)
+		if (!over && !c->agreed)
 			continue;
 		text = TAKE(c->late_text);
-		map_remove(&d->claims, c);
+		c->late = c->agreed = false;
+		if (over)
+			map_remove(&d->claims, c);
 		if (late && key)
 			distribution_late(d, key, text);
 	}

@@ -402,16 +402,21 @@ static const char *host_of(const char *ca)
 #define RECORD(host) "vsid=5001 ca=10.0.0.9 mac=02:00:00:00:00:09 type=dynamic host=" host
 #define RECORD_KEY "vsid/5001/ca/10.0.0.9"
 
-static void claim(bool removed)
+static void claim_by(enum origin origin, bool removed)
 {
 	union object_spec s;
 	struct errbuf err;
 
 	object_default(OBJECT_RECORD, &s);
 	assert_int_equal(field_read(object_types[OBJECT_RECORD].fields, &s, RECORD("h1"), &err), 0);
-	assert_true(policy_set(m.policy, OBJECT_RECORD, &s, ORIGIN_MANAGER, &err) >= 0);
+	assert_true(policy_set(m.policy, OBJECT_RECORD, &s, origin, &err) >= 0);
 	assert_int_equal(distribution_learned(d, &s.record, removed), 0);
 	turn();
+}
+
+static void claim(bool removed)
+{
+	claim_by(ORIGIN_MANAGER, removed);
 }
 
 static void said(int64_t revision)
@@ -498,6 +503,35 @@ static void test_late_words_of_one_turn(void **state)
 	assert_string_equal(host_of("10.0.0.9"), "h4");
 }
 
+static enum origin origin_of(const char *ca)
+{
+	struct record_spec rec = { .vsid = 5001 };
+	enum origin origin;
+
+	assert_int_equal(parse_ip(ca, &rec.ca), 0);
+	assert_int_equal(policy_get(m.policy, OBJECT_RECORD, &rec, &origin), 0);
+	return origin;
+}
+
+/* A claim is said twice, as the first acknowledgement was lost: the only answer is to the first, and counts. */
+static void test_said_twice(void **state)
+{
+	load_subnet();
+	news(LINK_END, SUBNET, NULL, NULL);
+	claim_by(ORIGIN_LEARNED, false);
+	word(RECORD("h1"), 11);
+	turn();
+	assert_int_equal(origin_of("10.0.0.9"), ORIGIN_LEARNED);
+	said(20);
+	assert_int_equal(origin_of("10.0.0.9"), ORIGIN_MANAGER);
+	word(RECORD("h3"), 15); /* older than the second word all the same */
+	turn();
+	assert_string_equal(host_of("10.0.0.9"), "h1");
+	word(RECORD("h3"), 21);
+	turn();
+	assert_string_equal(host_of("10.0.0.9"), "h3");
+}
+
 #define REFUSED "refused/h1/"
 
 /* The host says so once, shows it with the record, and believes what it had put by. */
@@ -550,6 +584,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_late_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_words_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_words_of_one_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_said_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	};
 
