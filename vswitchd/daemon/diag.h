@@ -18,6 +18,7 @@ struct diag_watch {
 	struct watch_tail *tails; /* [n_rings], the reader's; NULL: none */
 	unsigned int n_rings;
 	struct watch_reader readers[WATCH_RINGS_MAX];
+	struct diag_watch *rest; /* room for what has to stay until workers have seen the end */
 };
 
 /*

@@ -84,8 +84,11 @@ int diag_watch_start(struct manager *m, const struct call *c, struct watch_spec 
 	if (r < 0)
 		return r;
 	w.share = &c->conn->control->watches;
+	w.rest = malloc(sizeof(*w.rest));
 	w.bytes = watch_memory_bytes(w.n_rings, spec->ring_size);
-	if (shared) {
+	if (!w.rest) {
+		r = -ENOMEM;
+	} else if (shared) {
 		r = shared_memory(&w);
 	} else {
 		w.memory = aligned_alloc(64, w.bytes);
@@ -111,14 +114,11 @@ int diag_watch_start(struct manager *m, const struct call *c, struct watch_spec 
 	return 0;
 }
 
-void diag_watch_stop(struct diag_watch *w)
+/* Memory and descriptors go, and rest, which is what arg points to. */
+static void release(void *arg)
 {
-	if (w->share)
-		watch_share_give(w->share, w->uid);
-	w->share = NULL;
-	if (!w->memory)
-		return;
-	datapath_watch_stop(manager_datapath(w->m), w->watch);
+	struct diag_watch *w = arg;
+
 	if (w->tails)
 		munmap(w->tails, w->n_rings * sizeof(*w->tails));
 	for (unsigned int i = 0; i < STREAM_FDS; i++)
@@ -133,7 +133,24 @@ void diag_watch_stop(struct diag_watch *w)
 	} else {
 		free(w->memory);
 	}
+	free(w);
+}
+
+void diag_watch_stop(struct diag_watch *w)
+{
+	struct diag_watch *rest = w->rest;
+
+	if (w->share)
+		watch_share_give(w->share, w->uid);
+	w->share = NULL;
+	if (!rest)
+		return;
+	*rest = *w;
 	*w = (struct diag_watch){ .fd = -1, .give = { -1, -1 } };
+	if (rest->watch)
+		datapath_watch_stop(manager_datapath(rest->m), rest->watch, release, rest);
+	else
+		release(rest);
 }
 
 /* ---- parameters ---- */

@@ -156,6 +156,7 @@ void datapath_free(struct datapath *dp)
 		__atomic_store_n(&dp->workers[i]->stop, true, __ATOMIC_RELEASE);
 	if (dp->running)
 		rte_eal_mp_wait_lcore();
+	rcu_reclaim(1); /* watches that have ended */
 	for (unsigned int i = 0; i < dp->n_workers && dp->workers[i]; i++) {
 		free((void *)(uintptr_t)dp->workers[i]->plan);
 		free(dp->workers[i]->out);

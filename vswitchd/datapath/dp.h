@@ -233,6 +233,7 @@ struct datapath {
 	unsigned int next_worker __attribute__((aligned(64)));
 	struct dp_port *gone; /* until the plans that name them can be replaced */
 	struct record_counts *records; /* what the knobs name */
+	uint8_t watch_slots; /* bit: of a watch, also of one that has ended and may still be seen */
 	uint64_t alive_turns[DATAPATH_MAX_WORKERS];
 	struct worker *workers[DATAPATH_MAX_WORKERS];
 	struct lane *lanes; /* [from * n_workers + to], fixed; NULL: one worker */

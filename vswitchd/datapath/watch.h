@@ -60,7 +60,7 @@ struct watch_spec {
 	struct watch_filter filter;
 	uint32_t snap;	    /* bytes of a frame that are copied at most */
 	uint32_t ring_size; /* of each worker's ring: a power of two, WATCH_RING_MIN .. WATCH_RING_MAX */
-	/* zeroed, of watch_memory_bytes(datapath_watch_rings(), ring_size); the caller's until the stop has returned */
+	/* zeroed, of watch_memory_bytes(datapath_watch_rings(), ring_size); the caller's until the stop is done */
 	struct watch_memory *memory;
 	struct watch_echo echo;
 };
@@ -70,8 +70,12 @@ unsigned int datapath_watch_rings(const struct datapath *dp);
 /* Begin. Main thread. @return 0; -EINVAL; -EBUSY (WATCH_MAX are on); -ENOMEM. */
 int datapath_watch_start(struct datapath *dp, const struct watch_spec *spec, struct watch **ret, struct errbuf *err);
 
-/* When it returns no worker writes to the memory any more (one grace period). Main thread. NULL is allowed. */
-void datapath_watch_stop(struct datapath *dp, struct watch *watch);
+/*
+ * End, without waiting. When no worker writes to the memory any more (one grace period) `done` is called, on the main
+ * thread: before this returns if no worker runs, else by rcu_reclaim(), datapath_free() at the latest. NULL is allowed
+ * for the watch (nothing happens) and for done. Main thread.
+ */
+void datapath_watch_stop(struct datapath *dp, struct watch *watch, void (*done)(void *arg), void *arg);
 
 /*
  * A port (PORT_NONE: none) or the member in a slot (0xff: none) goes: its index may be another's soon, of which nobody

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <rte_cycles.h>
 
+#include "base/cleanup.h"
 #include "datapath/watch_private.h"
 
 static_assert(WATCH_MAX <= 8, "a bit of pkt_meta.watchers each");
@@ -54,25 +55,29 @@ static bool sound(const struct watch_spec *s)
 	       (s->ring_size & (s->ring_size - 1)) == 0 && s->snap <= s->ring_size / 4;
 }
 
-/* Publish a table and free the old one when nobody reads it. */
+/* Publish a table; the old one is freed when nobody reads it. */
 static void replace(struct datapath *dp, const struct watch_table *t)
 {
-	const struct watch_table *old = dp->watches;
+	void *old = (void *)(uintptr_t)dp->watches;
 
 	rcu_assign(dp->watches, t);
+	if (!old || (dp->running && rcu_defer(free, old) == 0))
+		return;
 	if (dp->running)
 		rcu_synchronize();
-	free((void *)(uintptr_t)old);
+	free(old);
 }
 
-static uint8_t free_slot(const struct watch_table *t)
+/* Of watches that have ended there may be as many as of those that are on: then they are waited for. */
+static uint8_t take_slot(struct datapath *dp)
 {
-	uint8_t used = 0, slot = 0;
+	uint8_t slot = 0;
 
-	for (unsigned int i = 0; t && i < t->n; i++)
-		used |= (uint8_t)(1u << t->list[i]->slot);
-	while (used & 1u << slot)
+	if (dp->watch_slots == UINT8_MAX)
+		rcu_reclaim(1);
+	while (dp->watch_slots & 1u << slot)
 		slot++;
+	dp->watch_slots |= (uint8_t)(1u << slot);
 	return slot;
 }
 
@@ -94,7 +99,7 @@ int datapath_watch_start(struct datapath *dp, const struct watch_spec *spec, str
 	}
 	if (dp->watches)
 		*t = *dp->watches;
-	w->slot = free_slot(t);
+	w->slot = take_slot(dp);
 	t->list[t->n++] = w;
 	replace(dp, t);
 	*ret = w;
@@ -120,25 +125,64 @@ void datapath_watch_forget(struct datapath *dp, uint16_t port, uint8_t member)
 		forget(&dp->watches->list[i]->spec, port, member);
 }
 
-void datapath_watch_stop(struct datapath *dp, struct watch *w)
+/* Nobody sees it any more. */
+static void ended(void *arg)
 {
-	struct watch_table *t;
+	struct watch *w = arg;
+
+	w->end.dp->watch_slots &= (uint8_t)~(1u << w->slot);
+	if (w->end.done)
+		w->end.done(w->end.arg);
+	free(w->end.table);
+	free(w);
+}
+
+static void take_out(struct watch_table *t, const struct watch *w)
+{
 	unsigned int n = 0;
 
-	if (!w)
-		return;
-	/* In place, while nobody reads it: stopping must not need memory. */
-	t = (struct watch_table *)(uintptr_t)dp->watches;
-	rcu_assign(dp->watches, NULL);
-	if (dp->running)
-		rcu_synchronize();
 	for (unsigned int i = 0; i < t->n; i++)
 		if (t->list[i] != w)
 			t->list[n++] = t->list[i];
 	t->n = n;
-	free(w);
-	if (n)
+}
+
+/* In place, while nobody reads it: ending must not need memory. */
+static void stop_now(struct datapath *dp, struct watch *w, struct watch_table *t)
+{
+	rcu_assign(dp->watches, NULL);
+	if (dp->running)
+		rcu_synchronize();
+	take_out(t, w);
+	if (t->n)
 		rcu_assign(dp->watches, t);
 	else
-		free(t);
+		w->end.table = t;
+	ended(w);
+}
+
+void datapath_watch_stop(struct datapath *dp, struct watch *w, void (*done)(void *arg), void *arg)
+{
+	struct watch_table *old = (struct watch_table *)(uintptr_t)dp->watches, *t;
+
+	if (!w)
+		return;
+	w->end.dp = dp;
+	w->end.done = done;
+	w->end.arg = arg;
+	t = dp->running ? malloc(sizeof(*t)) : NULL;
+	if (!t) {
+		stop_now(dp, w, old);
+		return;
+	}
+	*t = *old;
+	take_out(t, w);
+	if (!t->n)
+		free(TAKE(t));
+	rcu_assign(dp->watches, t);
+	w->end.table = old;
+	if (rcu_defer(ended, w) == 0)
+		return;
+	rcu_synchronize();
+	ended(w);
 }

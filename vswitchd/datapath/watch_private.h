@@ -19,6 +19,12 @@ struct sight {
 struct watch {
 	struct watch_spec spec;
 	uint8_t slot; /* bit in pkt_meta.watchers */
+	struct {      /* main's, when it has ended */
+		struct datapath *dp;
+		struct watch_table *table; /* the last that names it */
+		void (*done)(void *arg);
+		void *arg;
+	} end;
 	struct watch_end {
 		struct watch_writer writer;
 	} __attribute__((aligned(64))) ends[];

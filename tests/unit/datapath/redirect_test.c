@@ -418,7 +418,7 @@ static void traced(void **state)
 		watch_done(&reader, &rec);
 	}
 	assert_null(watch_next(&reader, &rec));
-	datapath_watch_stop(world.dp, watch);
+	datapath_watch_stop(world.dp, watch, NULL, NULL);
 	free(spec.memory);
 }
 

@@ -54,7 +54,7 @@ static unsigned int take(void)
 
 static int teardown(void **state)
 {
-	datapath_watch_stop(world.dp, running);
+	datapath_watch_stop(world.dp, running, NULL, NULL);
 	running = NULL;
 	free(mem);
 	mem = NULL;
@@ -162,7 +162,7 @@ static void filters_choose(void **state)
 		} else if (n != list[i].n) {
 			fail_msg("%s: %u records, not %u", list[i].what, n, list[i].n);
 		}
-		datapath_watch_stop(world.dp, running);
+		datapath_watch_stop(world.dp, running, NULL, NULL);
 		running = NULL;
 	}
 }
@@ -407,7 +407,7 @@ static void there_and_back(void)
 	reader.tail = 0;
 	assert_non_null(watch_next(&reader, &r));
 	assert_int_equal(r.flags, ECHO_REQUEST);
-	datapath_watch_stop(world.dp, other);
+	datapath_watch_stop(world.dp, other, NULL, NULL);
 	free(first);
 }
 
@@ -464,7 +464,7 @@ static void watches_are_limited_and_leave_nothing(void **state)
 		assert_int_equal(datapath_watch_start(world.dp, &s, &list[i], &err), 0);
 	assert_int_equal(datapath_watch_start(world.dp, &s, &more, &err), -EBUSY);
 	for (unsigned int i = 0; i < WATCH_MAX; i++)
-		datapath_watch_stop(world.dp, list[(i + 3) % WATCH_MAX]);
+		datapath_watch_stop(world.dp, list[(i + 3) % WATCH_MAX], NULL, NULL);
 	assert_null(world.dp->watches);
 	guest_sends(A, udp(buf, mac_b, mac_a, IP_A, IP_B, 20));
 	world_turn();
@@ -491,7 +491,7 @@ static void what_has_gone_matches_nothing(void **state)
 	guest_sends(A, udp(buf, mac_far, mac_a, IP_A, IP_FAR, 20));
 	world_turn();
 	assert_int_equal(take(), 0);
-	datapath_watch_stop(world.dp, running);
+	datapath_watch_stop(world.dp, running, NULL, NULL);
 	running = NULL;
 
 	s = spec_of(WATCH_CAPTURE, ~0u);
@@ -502,7 +502,7 @@ static void what_has_gone_matches_nothing(void **state)
 	guest_sends(B, udp(buf, mac_a, mac_b, IP_B, IP_A, 20));
 	world_turn();
 	assert_int_equal(take(), 0);
-	datapath_watch_stop(world.dp, running);
+	datapath_watch_stop(world.dp, running, NULL, NULL);
 	running = NULL;
 
 	receiver = echo_spec("b", true, 0);
@@ -533,9 +533,59 @@ static void a_capture_does_not_see_what_a_test_takes_out(void **state)
 	assert_int_equal(world.ports[B].n_got, 0);
 	assert_int_equal(take(), 1);
 	assert_null(watch_next(&captured, &r));
-	datapath_watch_stop(world.dp, capture);
+	datapath_watch_stop(world.dp, capture, NULL, NULL);
 	free(first);
 	world_turn(); /* the answer */
+}
+
+static unsigned int done;
+
+static void note(void *arg)
+{
+	++*(unsigned int *)arg;
+}
+
+/*
+ * A worker stands still for as long as it likes: nobody waits for it, what it may be looking at stays, and its places
+ * are nobody else's. As often as there may be watches, and on until memory is given back at once again.
+ */
+static void who_ends_a_watch_waits_for_no_worker(void **state)
+{
+	struct watch_spec s = spec_of(WATCH_CAPTURE, 1u << WATCH_GUEST_RX);
+	struct watch *first, *second;
+	struct errbuf err;
+
+	done = 0;
+	assert_int_equal(rcu_register(5), 0);
+	world.dp->running = true;
+	for (unsigned int i = 0; i < WATCH_MAX / 2; i++) {
+		assert_int_equal(datapath_watch_start(world.dp, &s, &first, &err), 0);
+		assert_int_equal(datapath_watch_start(world.dp, &s, &second, &err), 0);
+		datapath_watch_stop(world.dp, i % 2 ? first : second, note, &done);
+		assert_int_equal(world.dp->watches->n, 1);
+		datapath_watch_stop(world.dp, i % 2 ? second : first, note, &done);
+		assert_null(world.dp->watches);
+		rcu_reclaim(0);
+		assert_int_equal(done, 0);
+	}
+	assert_int_equal(world.dp->watch_slots, UINT8_MAX);
+	rcu_quiescent(5);
+	rcu_reclaim(0);
+	assert_int_equal(done, WATCH_MAX);
+	assert_int_equal(world.dp->watch_slots, 0);
+	assert_int_equal(datapath_watch_start(world.dp, &s, &first, &err), 0);
+	datapath_watch_stop(world.dp, first, note, &done);
+	rcu_unregister(5);
+	world.dp->running = false;
+	assert_int_equal(done, WATCH_MAX);
+}
+
+/* The last one has ended with the packet path. */
+static int teardown_ends_it(void **state)
+{
+	int r = teardown(state);
+
+	return r == 0 && done == WATCH_MAX + 1 ? 0 : -1;
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_setup, teardown)
@@ -559,6 +609,7 @@ int main(void)
 		T(watches_are_limited_and_leave_nothing),
 		T(what_has_gone_matches_nothing),
 		T(a_capture_does_not_see_what_a_test_takes_out),
+		cmocka_unit_test_setup_teardown(who_ends_a_watch_waits_for_no_worker, world_setup, teardown_ends_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
