@@ -253,6 +253,8 @@ static void print_trace(struct json_object *o)
 		printf("  note: %s looks at packets were lost up to here: too many match\n", text(o, "rows-lost"));
 	for (size_t i = 0; i < json_object_array_length(rows); i++)
 		print_stage(json_object_array_get_idx(rows, i));
+	if (member(o, "rows-left-out"))
+		printf("  %s more rows are left out\n", text(o, "rows-left-out"));
 	if (member(o, "frames-left-out"))
 		printf("  the bytes of %s more are left out\n", text(o, "frames-left-out"));
 }

@@ -29,6 +29,7 @@ struct story {
 	bool dropped, shown; /* dropped: for the reason asked for */
 	unsigned int n, unshown; /* rows; those whose bytes are not shown */
 	uint32_t bytes;		 /* shown */
+	uint64_t lost;		 /* rows for which there was no memory */
 	struct json_object *rows;
 	char packet[128];
 };
@@ -67,6 +68,8 @@ static struct json_object *story_json(struct story *s)
 		json_object_object_add(o, "rows-left-out", json_object_new_int((int)(s->n - ROWS_MAX)));
 	if (s->unshown)
 		json_object_object_add(o, "frames-left-out", json_object_new_int((int)s->unshown));
+	if (s->lost)
+		json_object_object_add(o, "rows-lost", json_object_new_int64((int64_t)s->lost));
 	s->rows = NULL;
 	return o;
 }
@@ -129,6 +132,7 @@ static int dry_run(struct manager *m, uint16_t port, const struct description *d
 			story_add(m, s, &r, data, true, DROP_NONE);
 			watch_done(&reader, &r);
 		}
+		s->lost = watch_lost(&reader);
 	}
 	free(spec.memory);
 	return e;
