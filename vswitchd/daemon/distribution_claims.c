@@ -57,8 +57,8 @@ static bool record_key(const char *learned, char key[KV_KEY_MAX])
 }
 
 /*
- * Is what was put by what this host has claimed? A claim whose first acknowledgement was lost is said twice; the manager
- * has answered the first, and has nothing to write for the second.
+ * Is what was put by what this host has claimed? A claim whose first acknowledgement was lost is said twice; the
+ * manager has answered the first, and has nothing to write for the second.
  */
 static bool agrees(const struct distribution *d, const struct claim *c)
 {
