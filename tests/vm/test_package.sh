@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The Debian package: built and judged here, then installed, used, restarted and removed in a machine in which systemd
-# is the first process. Two guests (vhu-peer, run as somebody else) outlive reload, restart and a crash of the switch.
+# is the first process. It comes up again with that machine, and two guests (vhu-peer, run as somebody else) outlive
+# reload, restart and a crash of the switch.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$here/../.." && pwd)
@@ -17,6 +18,8 @@ judge() {
 	lintian --allow-root --fail-on error,warning "$scratch"/out/*.changes || fail "lintian"
 	rpmspec -P "$source/packaging/rpm/vswitchd.spec" > /dev/null || fail "the rpm spec does not parse"
 	dpkg-deb -x "$scratch"/out/vswitchd_*.deb "$scratch/root"
+	MANPATH=$scratch/root/usr/share/man man -w vswitchd vswitchctl vswitchd.conf vswitchd-metrics vswitch-policyd \
+		> /dev/null || fail "manual pages"
 	for unit in vswitchd vswitch-policyd; do
 		systemd-analyze security --offline=true --threshold=30 --no-pager \
 			"$scratch/root/lib/systemd/system/$unit.service" > "$scratch/security" ||
@@ -42,7 +45,7 @@ outside() {
 	(judge "$scratch") > "$scratch/judged" 2>&1 &
 	judging=$!
 	cp "$(realpath "${VSWITCHD_BUILD:-$source/build}")/tests/lib/frontend/vhu-peer" "$scratch/out/"
-	"$here/boot" --systemd -m 1536 -t 480 -o "$scratch/out" "$0" || status=$?
+	"$here/boot" --systemd -m 1536 -t 600 -o "$scratch/out" "$0" || status=$?
 	wait "$judging" || status=1
 	cat "$scratch/judged"
 	echo "== all after $SECONDS s"
@@ -56,8 +59,9 @@ until_ok() {
 		! "$@" > /dev/null 2>&1 || return 0
 		sleep 0.2
 	done
-	journalctl --no-pager -n 40 -u vswitchd
-	vswitchctl port list || :
+	journalctl --no-pager -n 40 -u 'vswitch*'
+	systemctl --no-pager list-jobs
+	timeout 10 vswitchctl port list || :
 	fail "not within 60 s: $*"
 }
 
@@ -91,28 +95,69 @@ package() {
 	dpkg --force-unsafe-io "$@" > /run/dpkg.log 2>&1 || { grep -v "files list file" /run/dpkg.log; fail "dpkg $1"; }
 }
 
-inside() {
-	local drivers pid before
-	# Reading through 9p is slow: leave of DPDK's drivers those that are used.
+# Who owns what, after an installation and after a boot.
+rights() {
+	[ "$(stat -c %U:%G:%a /run/vswitchd/ports)" = vswitchd:vswitchd:2770 ] || fail "rights of the socket directory"
+	[ "$(stat -c %U:%a /run/vswitchd/control)" = vswitchd:666 ] || fail "rights of the control socket"
+	[ "$(stat -c %U:%a /var/lib/vswitchd)" = vswitchd:700 ] || fail "rights of the state directory"
+	[ "$(ps -o user= -p "$(main_pid)")" = vswitchd ] || fail "it runs as $(ps -o user= -p "$(main_pid)")"
+}
+
+# What is enabled runs. A systemctl takes two seconds here: one for all of them.
+came_up() {
+	local units="vswitchd.socket vswitchd.service vswitch-policyd.service"
+	[ "$(systemctl is-enabled $units | uniq)" = enabled ] && [ "$(systemctl is-active $units | uniq)" = active ] &&
+		ready && vswitchctl --manager --json version | grep -q '"ready":true'
+}
+
+# Below a fresh /run, as every boot leaves it, are the parts of dpkg's knowledge that this needs: that packages are
+# installed, but not the files of a thousand of them, which take long to read through 9p; and no triggers.
+short_dpkg() {
+	mount --bind /var/short-dpkg /var/lib/dpkg
+}
+
+install() {
+	local drivers
+	# Of DPDK's drivers, those that are used: for the same reason.
 	drivers=$(echo /usr/lib/*/dpdk/pmds-*)
-	mkdir /run/drivers
-	cp -a "$drivers"/librte_{net_af_packet,mempool_ring,bus_vdev}.so* /run/drivers
-	mount --bind /run/drivers "$drivers"
-	# So is dpkg's knowledge of a thousand packages' files: only that they are installed is left, and no triggers.
-	mkdir -p /run/dpkg/{info,updates,triggers,parts,alternatives}
-	cp /var/lib/dpkg/status /run/dpkg/
-	echo 1 > /run/dpkg/info/format
-	touch /run/dpkg/available /run/dpkg/triggers/{File,Unincorp}
-	mount --bind /run/dpkg /var/lib/dpkg
+	find "$drivers" -name '*.so*' ! -name 'librte_net_af_packet.*' ! -name 'librte_mempool_ring.*' \
+		! -name 'librte_bus_vdev.*' -delete
+	mkdir -p /var/short-dpkg/{info,updates,triggers,parts,alternatives}
+	cp /var/lib/dpkg/status /var/short-dpkg/
+	echo 1 > /var/short-dpkg/info/format
+	touch /var/short-dpkg/available /var/short-dpkg/triggers/{File,Unincorp}
+	short_dpkg
 	rm -f /usr/sbin/policy-rc.d # containers have one that keeps services from starting
 
 	package -i "$VM_OUT"/vswitchd_*.deb
 	until_ok ready
 	echo "== installed and up after $(cut -d' ' -f1 /proc/uptime) s"
-	[ "$(stat -c %U:%G:%a /run/vswitchd/ports)" = vswitchd:vswitchd:2770 ] || fail "rights of the socket directory"
-	[ "$(stat -c %U:%a /var/lib/vswitchd)" = vswitchd:700 ] || fail "rights of the state directory"
-	[ "$(ps -o user= -p "$(main_pid)")" = vswitchd ] || fail "it runs as $(ps -o user= -p "$(main_pid)")"
-	man -w vswitchd vswitchctl vswitchd.conf vswitchd-metrics > /dev/null || fail "manual pages"
+	rights
+	cat > /etc/vswitchd/policyd.conf <<- 'X'
+		host = { id = "m1"; };
+		store = { path = "/var/lib/vswitchd/shared.sqlite"; };
+	X
+	systemctl -q enable --now vswitch-policyd.service vswitchd.service vswitchd.socket ||
+		fail "enable --now"
+	vswitchctl subnet add vsid=5001 rdid=red 'gateways=[10.0.0.254/24]' > /dev/null || fail "subnet add"
+
+	# Of what is enabled on the machine whose root this is, these units only are part of it.
+	mkdir -p /etc/systemd/system/vm.service.d
+	printf '[Unit]\nWants=%s\n' "$(cd /etc/systemd/system/multi-user.target.wants && echo vswitch*)" \
+		> /etc/systemd/system/vm.service.d/boot.conf
+	touch "$VM_OUT/rebooting"
+	echo "== reboot after $(cut -d' ' -f1 /proc/uptime) s"
+	systemctl reboot 2> /dev/null # it misses logind
+	sleep infinity
+}
+
+use() {
+	local pid before
+	short_dpkg
+	until_ok came_up
+	rights
+	vswitchctl subnet list | grep -q 5001 || fail "the state did not survive the boot"
+	echo "== came up by itself after $(cut -d' ' -f1 /proc/uptime) s"
 
 	cat >> /etc/vswitchd/vswitchd.conf <<- 'X'
 		ports = ( { id = "a"; }, { id = "b"; } );
@@ -135,7 +180,11 @@ inside() {
 		until_ok attached "$name" 3
 		kill -0 "$(pgrep -f "name=$name," | head -1)" || fail "guest $name has ended"
 	done
-	echo "== guests outlived reload, restart and crash after $(cut -d' ' -f1 /proc/uptime) s"
+	# The switch ends, and is started by who asks for it.
+	systemctl -q stop vswitchd.service 2> /dev/null
+	timeout 60 vswitchctl version > /dev/null || fail "the socket does not start the switch"
+	until_ok reaches
+	echo "== guests outlived reload, restart, crash and stop after $(cut -d' ' -f1 /proc/uptime) s"
 
 	before=$(cat /var/lib/dpkg/info/vswitchd.list)
 	package -r vswitchd
@@ -144,6 +193,7 @@ inside() {
 		[ -e "$path" ] || fail "$path has gone with the package"
 	done
 	[ ! -e /run/vswitchd/control ] || fail "the control socket is still there"
+	! pgrep -u vswitchd > /dev/null || fail "still there: $(pgrep -l -u vswitchd)"
 	package -P vswitchd
 	for path in $before /run/vswitchd; do
 		case $path in
@@ -155,4 +205,10 @@ inside() {
 	echo "package: ok"
 }
 
-if [ -n "${VM:-}" ]; then inside; else outside; fi
+if [ -z "${VM:-}" ]; then
+	outside
+elif [ -e "$VM_OUT/rebooting" ]; then
+	use
+else
+	install
+fi
