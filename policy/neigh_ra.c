@@ -49,7 +49,7 @@ static uint32_t write_message(uint8_t d[RA_MAX], const struct policy_subnet *s, 
 	memset(d, 0, RA_FIXED);
 	d[0] = ND_RA_TYPE;
 	d[4] = HOP_LIMIT;
-	store_be16(d + 6, ROUTER_S);
+	store_be16(d + 6, s->ra ? ROUTER_S : 0); /* 6.2.5: no router any more */
 	d[n] = ND_OPT_SOURCE_MAC;
 	d[n + 1] = 1;
 	mac_store(d + n + 2, s->gateway_mac);
@@ -67,10 +67,11 @@ static uint32_t write_message(uint8_t d[RA_MAX], const struct policy_subnet *s, 
 	return n;
 }
 
-bool policy_neigh_advertise(const struct policy *p, const struct policy_port *port, uint16_t mtu, struct rte_mbuf *m)
+bool policy_neigh_advertise(const struct policy *p, const struct policy_port *port, uint16_t mtu, bool last,
+			    struct rte_mbuf *m)
 {
 	const struct policy_subnet *s = policy_subnet(p, port->vsid);
-	const struct ip_addr *from = s && s->ra && !s->external ? link_local(s) : NULL;
+	const struct ip_addr *from = s && (s->ra || last) && !s->external ? link_local(s) : NULL;
 	struct pkt_meta *meta = pkt_meta(m);
 	uint8_t body[RA_MAX];
 

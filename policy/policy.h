@@ -357,9 +357,11 @@ bool policy_neigh_tell(const struct policy *p, const struct policy_port *port, c
 
 /*
  * Make m the router advertisement of the port's subnet for that port (RFC 4861 4.2), where the subnet wants them and
- * its gateway has a link-local address. @param mtu of the guest; 0: not said. Threads as above. @return false: none.
+ * its gateway has a link-local address. @param mtu of the guest; 0: not said. @param last where the subnet does not
+ * want them any more, make the one that says so (6.2.5). Threads as above. @return false: none.
  */
-bool policy_neigh_advertise(const struct policy *p, const struct policy_port *port, uint16_t mtu, struct rte_mbuf *m);
+bool policy_neigh_advertise(const struct policy *p, const struct policy_port *port, uint16_t mtu, bool last,
+			    struct rte_mbuf *m);
 
 /*
  * Judge one ARP or ND packet (meta->pkt.kind PKT_ARP or PKT_ND) that a local port sent: proxy answer for

@@ -248,7 +248,7 @@ def test_claiming_anothers_address_is_refused(fabric: Fabric) -> None:
 
 def test_gateway_advertises_itself(new_fabric: MAKE) -> None:
     """A guest of a subnet with `ra` that knows nothing of IPv6: it asks for routers, makes an address, has a way out
-    and the MTU of its port. Another subnet's guest gets nothing.
+    and the MTU of its port. Another subnet's guest gets nothing. When `ra` goes, so does the way out.
     """
     fabric = new_fabric(hosts=1, nics=1, mtu=1500)
     fabric.subnet(5001, "tenant-a", "fd00:1::1/64", "fe80::1/64", ra=True)
@@ -267,3 +267,6 @@ def test_gateway_advertises_itself(new_fabric: MAKE) -> None:
     away = "ping -6 -c1 -W1 fd00:2::1"
     until(lambda: a.netns.sh(away, check=False).status == 0, "a reaches the other subnet's gateway")
     assert "default" not in shown(b, "route show default") and "fd00:2::" not in shown(b, "address show")
+    fabric.hosts["h1"].config["subnets"][0]["ra"] = False
+    assert fabric.hosts["h1"].reload().ok
+    until(lambda: "default" not in shown(a, "route show default"), "a has no way out any more")

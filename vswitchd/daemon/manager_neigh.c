@@ -43,13 +43,17 @@ bool ports_advertise(struct manager *m, uint16_t index)
 	const struct policy_port *port = policy_port(m->policy, index);
 	const struct policy_subnet *s = port ? policy_subnet(m->policy, port->vsid) : NULL;
 	struct rte_mbuf *buf;
+	bool last;
 
-	if (!s || !s->ra || !m->ports[index] || m->ports[index]->state != PORT_ACTIVE)
+	if (!s || !m->ports[index] || m->ports[index]->state != PORT_ACTIVE)
+		return true;
+	last = !s->ra && m->ports[index]->router_left;
+	if (!s->ra && !last)
 		return true;
 	buf = rte_pktmbuf_alloc(m->pool);
 	if (!buf)
 		return false;
-	if (policy_neigh_advertise(m->policy, port, ports_mtu(m, &m->ports[index]->spec), buf) &&
+	if (policy_neigh_advertise(m->policy, port, ports_mtu(m, &m->ports[index]->spec), last, buf) &&
 	    datapath_inject(m->datapath, buf) == 0)
 		return true;
 	rte_pktmbuf_free(buf);
@@ -75,6 +79,7 @@ static int on_advertise(sd_event_source *source, uint64_t usec, void *userdata)
 			continue;
 		p->advertise = false;
 		ports_advertise(m, (uint16_t)m->ra_next);
+		p->router_left = false;
 		n++;
 	}
 	if (m->ra_next < POLICY_MAX_PORTS || m->ra_again) {
@@ -96,13 +101,16 @@ int ports_advertise_start(struct manager *m)
 	return sd_event_add_time(m->loop, &m->ra_source, CLOCK_MONOTONIC, m->ra_due, 1000000, on_advertise, m);
 }
 
-void ports_advertise_subnet(struct manager *m, uint32_t vsid)
+void ports_advertise_subnet(struct manager *m, uint32_t vsid, bool left)
 {
 	bool any = false;
 
-	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++)
-		if (m->ports[i] && m->ports[i]->spec.vsid == vsid)
-			any = m->ports[i]->advertise = true;
+	for (unsigned int i = 0; i < POLICY_MAX_PORTS; i++) {
+		if (!m->ports[i] || m->ports[i]->spec.vsid != vsid)
+			continue;
+		any = m->ports[i]->advertise = true;
+		m->ports[i]->router_left |= left;
+	}
 	if (!any)
 		return;
 	m->ra_again = m->ra_next > 0; /* the round that runs may be past them */

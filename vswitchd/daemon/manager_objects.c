@@ -38,33 +38,52 @@ static void host_changed(struct manager *m, const struct host_spec *host)
 	manager_later(m, LATER_REMOTES | (strcmp(host->id, m->settings.host_id) == 0 ? LATER_SELF : 0));
 }
 
+static bool advertises(const struct manager *m, uint32_t vsid)
+{
+	const struct policy_subnet *s = policy_subnet(m->policy, vsid);
+
+	return s && s->ra;
+}
+
+/* @param did  its router advertised itself before. */
+static void subnet_changed(struct manager *m, uint32_t vsid, bool did)
+{
+	bool does = advertises(m, vsid);
+
+	manager_later(m, LATER_GROUPS);
+	if (did || does)
+		ports_advertise_subnet(m, vsid, !does);
+}
+
 int objects_apply_set(struct manager *m, enum object_kind kind, const void *spec, enum origin origin,
 		      struct errbuf *err)
 {
+	uint32_t vsid = kind == OBJECT_SUBNET ? ((const struct subnet_spec *)spec)->vsid : 0;
+	bool did = vsid && advertises(m, vsid);
 	int r = policy_set(m->policy, kind, spec, origin, err);
 
 	if (r == 0 && kind == OBJECT_HOST)
 		host_changed(m, spec);
 	if (r == 0 && kind == OBJECT_RECORD)
 		learn_record(m, spec);
-	if (r == 0 && kind == OBJECT_SUBNET)
-		manager_later(m, LATER_GROUPS);
-	if (r == 0 && kind == OBJECT_SUBNET && ((const struct subnet_spec *)spec)->ra)
-		ports_advertise_subnet(m, ((const struct subnet_spec *)spec)->vsid);
+	if (r == 0 && vsid)
+		subnet_changed(m, vsid, did);
 	return r;
 }
 
 int objects_apply_remove(struct manager *m, enum object_kind kind, const void *spec, enum origin origin,
 			 struct errbuf *err)
 {
+	uint32_t vsid = kind == OBJECT_SUBNET ? ((const struct subnet_spec *)spec)->vsid : 0;
+	bool did = vsid && advertises(m, vsid);
 	int r = policy_remove(m->policy, kind, spec, origin, err);
 
 	if (r == 0 && kind == OBJECT_HOST)
 		host_changed(m, spec);
 	if (r == 0 && kind == OBJECT_RECORD)
 		learn_record(m, spec);
-	if (r == 0 && kind == OBJECT_SUBNET)
-		manager_later(m, LATER_GROUPS);
+	if (r == 0 && vsid)
+		subnet_changed(m, vsid, did);
 	return r;
 }
 

@@ -38,6 +38,7 @@ struct port {
 	bool attached;	       /* workers serve it */
 	bool busy;	       /* portctl works on it */
 	bool advertise;	       /* its guest is to be told of the router soon: the subnet has changed */
+	bool router_left;      /* ... that it is none any more, if it still is none then */
 	struct vsid_counts counted; /* what its subnet's totals have of the port as it is attached now */
 	char error[256];
 };
@@ -206,7 +207,8 @@ void ports_tell_neighbours(struct manager *m, uint16_t index);
 /* The router advertisement of its subnet, if that wants them: asked for by the guest, and from time to time. */
 bool ports_advertise(struct manager *m, uint16_t index);
 int ports_advertise_start(struct manager *m); /* 0 or -errno */
-void ports_advertise_subnet(struct manager *m, uint32_t vsid); /* soon: it has changed */
+/* Soon: the subnet has changed. @param left  it wanted them till now. */
+void ports_advertise_subnet(struct manager *m, uint32_t vsid, bool left);
 
 /* ---- manager_learn.c ---- */
 

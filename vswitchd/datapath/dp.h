@@ -129,16 +129,16 @@ struct knobs {
 	const struct record_counts *records; /* NULL: nobody wants them */
 };
 
-#define REDIRECT_TELLS 64
+#define REDIRECT_HOSTS 64
 
 /* Packets for guests that have moved; a worker's own. */
 struct redirect_state {
 	bool late; /* something was sent while ports were flushed */
-	struct rate tell, messages;
+	struct rate tell, hear;
 	struct redirect_rate {
 		uint16_t host;
 		struct rate rate;
-	} tells[REDIRECT_TELLS]; /* by host */
+	} tells[REDIRECT_HOSTS], hears[REDIRECT_HOSTS]; /* by host */
 };
 
 /* Frames from one worker to another. */

@@ -19,17 +19,19 @@
 #define TELL_BURST	 10
 #define TELL_ALL_PER_S	 1000 /* by one worker */
 #define TELL_ALL_BURST	 100
-#define MESSAGES_PER_S	 100 /* that are looked into, by one worker */
-#define MESSAGES_BURST	 200
+#define HEARD_PER_S	 25 /* messages of one host that are looked into, by one worker */
+#define HEARD_BURST	 50
+#define HEARD_ALL_PER_S	 100
+#define HEARD_ALL_BURST	 200
 
 void redirect_init(struct worker *w)
 {
 	uint64_t hz = w->dp->tsc_hz;
 
 	rate_init(&w->redirect.tell, TELL_ALL_PER_S, TELL_ALL_BURST, hz, 0);
-	rate_init(&w->redirect.messages, MESSAGES_PER_S, MESSAGES_BURST, hz, 0);
-	for (unsigned int i = 0; i < REDIRECT_TELLS; i++)
-		w->redirect.tells[i].host = HOST_NONE;
+	rate_init(&w->redirect.hear, HEARD_ALL_PER_S, HEARD_ALL_BURST, hz, 0);
+	for (unsigned int i = 0; i < REDIRECT_HOSTS; i++)
+		w->redirect.tells[i].host = w->redirect.hears[i].host = HOST_NONE;
 }
 
 /* ---- the outer header of a decapsulated packet, which is still in front of it ---- */
@@ -58,15 +60,26 @@ static void hash(const struct worker *w, struct rte_mbuf *m)
 /* ---- telling the sender ---- */
 
 /* Senders share places: one that takes another's begins with a full burst, which the worker's own rate bounds. */
-static bool may_tell(struct worker *w, uint16_t host)
+static bool host_may(struct worker *w, struct redirect_rate *r, uint16_t host, uint32_t per_s, uint32_t burst)
 {
-	struct redirect_rate *r = &w->redirect.tells[host % REDIRECT_TELLS];
-
 	if (r->host != host) {
 		r->host = host;
-		rate_init(&r->rate, TELL_PER_S, TELL_BURST, w->dp->tsc_hz, w->now);
+		rate_init(&r->rate, per_s, burst, w->dp->tsc_hz, w->now);
 	}
-	return rate_take(&r->rate, 1, w->now) && rate_take(&w->redirect.tell, 1, w->now);
+	return rate_take(&r->rate, 1, w->now);
+}
+
+static bool may_tell(struct worker *w, uint16_t host)
+{
+	return host_may(w, &w->redirect.tells[host % REDIRECT_HOSTS], host, TELL_PER_S, TELL_BURST) &&
+	       rate_take(&w->redirect.tell, 1, w->now);
+}
+
+/* One host's nonsense leaves room for what others say. */
+static bool may_hear(struct worker *w, uint16_t host)
+{
+	return host_may(w, &w->redirect.hears[host % REDIRECT_HOSTS], host, HEARD_PER_S, HEARD_BURST) &&
+	       rate_take(&w->redirect.hear, 1, w->now);
 }
 
 /* An address of ours in the family, first the one that the packet came to. */
@@ -264,16 +277,25 @@ static bool redirect_own(struct worker *w, struct rte_mbuf *m)
 	const struct policy *p = w->dp->params.policy;
 	struct pkt_meta *meta = pkt_meta(m);
 	uint32_t to = policy_away(p, meta->vsid_out, mac_load(rte_pktmbuf_mtod(m, const uint8_t *)));
+	uint16_t mtu;
 
-	if (to == MACV_MISS || MACV_KIND(to) != MACV_REMOTE || egress_too_big(w, m, MACV_INDEX(to)))
+	if (to == MACV_MISS || MACV_KIND(to) != MACV_REMOTE)
 		return false;
+	mtu = egress_too_big(w, m, MACV_INDEX(to));
+	if (mtu && !fragment_may(meta)) { /* the next one is routed by policy, which tells its sender */
+		worker_drop(w, meta->src, m, DROP_TOO_BIG);
+		return true;
+	}
 	hash(w, m);
 	meta->verdict = VERDICT_REMOTE;
 	meta->dst = MACV_INDEX(to);
 	meta->dst_pa = policy_pin_pa(p, to);
 	stat_add(&w->stage[STAGE_REDIRECT], 1);
 	watch_stage(w, STAGE_REDIRECT, &m, 1);
-	egress_remote(w, &m, 1);
+	if (unlikely(mtu))
+		fragment_packet(w, m, mtu);
+	else
+		egress_remote(w, &m, 1);
 	return true;
 }
 
@@ -344,7 +366,7 @@ enum drop_reason redirect_heed(struct worker *w, struct rte_mbuf *m)
 		return DROP_NONE; /* "administratively prohibited", from guest to guest */
 	if (host != meta->src_host)
 		return DROP_REDIRECT_REFUSED;
-	if (!rate_take(&w->redirect.messages, 1, w->now))
+	if (!may_hear(w, host))
 		return DROP_REDIRECT_LIMIT;
 	why = redirect_read(data, m->data_len, &msg);
 	if (why)

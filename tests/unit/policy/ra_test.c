@@ -44,7 +44,7 @@ static void test_whole(void **state)
 	struct packet *p = packet_new(NULL, 64, 128, 256);
 	uint8_t seen[sizeof(expected)];
 
-	assert_true(policy_neigh_advertise(policy, port, 1418, &p->m));
+	assert_true(policy_neigh_advertise(policy, port, 1418, false, &p->m));
 	assert_int_equal(p->meta.verdict, VERDICT_LOCAL);
 	assert_int_equal(p->meta.dst, port->index);
 	assert_int_equal(p->meta.vsid_out, 5001);
@@ -67,7 +67,7 @@ static void test_without_mtu(void **state)
 	for (unsigned int mtu = 0; mtu < 1280; mtu += 1279) {
 		struct packet *p = packet_new(NULL, 64, 128, 256);
 
-		assert_true(policy_neigh_advertise(policy, port, (uint16_t)mtu, &p->m));
+		assert_true(policy_neigh_advertise(policy, port, (uint16_t)mtu, false, &p->m));
 		assert_int_equal(p->m.pkt_len, sizeof(expected) - 8);
 		packet_free(p);
 	}
@@ -82,7 +82,7 @@ static void test_not_wanted(void **state)
 		const struct policy_port *port = make(subnets[i]);
 		struct packet *p = packet_new(NULL, 64, 128, 256);
 
-		assert_false(policy_neigh_advertise(policy, port, 1418, &p->m));
+		assert_false(policy_neigh_advertise(policy, port, 1418, false, &p->m));
 		packet_free(p);
 		policy_free(policy);
 	}
@@ -90,6 +90,22 @@ static void test_not_wanted(void **state)
 	policy = world_new(100);
 	assert_int_equal(world_set(policy, ORIGIN_CONFIG, "subnet vsid=5001 rdid=t gateways=[fd00:1::1/64] ra=true"),
 			 -EINVAL);
+	policy_free(policy);
+}
+
+/* Where the router has been one: once, with a lifetime of 0 and everything else as it was. */
+static void test_last(void **state)
+{
+	const struct policy_port *port = make(GATEWAYS);
+	struct packet *p = packet_new(NULL, 64, 128, 256);
+
+	assert_true(policy_neigh_advertise(policy, port, 1418, true, &p->m));
+	assert_int_equal(pkt_parse(packet_data(p), p->m.pkt_len, p->m.pkt_len, &p->meta.pkt), DROP_NONE);
+	assert_int_equal(p->m.pkt_len, sizeof(expected));
+	assert_memory_equal(packet_data(p) + 58, expected + 58, 2); /* hop limit, flags */
+	assert_int_equal(load_be16(packet_data(p) + 60), 0);
+	assert_memory_equal(packet_data(p) + 62, expected + 62, sizeof(expected) - 62);
+	packet_free(p);
 	policy_free(policy);
 }
 
@@ -149,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_without_mtu),
 		cmocka_unit_test(test_not_wanted),
+		cmocka_unit_test(test_last),
 		cmocka_unit_test(test_solicited),
 	};
 
