@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -375,12 +376,12 @@ def test_row26_path_mtu_discovery(new_fabric: MAKE, run: Run) -> None:
     fabric, b, _ = scene(new_fabric, run, mtu=1500)
     wire = fabric.underlay.capture()
     told = b.run("ping -n -c 2 -i 0.3 -W 1 -M do -s 1472 10.0.0.11", check=False).output
-    assert "10.0.0.1" in told and "mtu = 1458" in told or "mtu=1458" in told, told
+    assert re.search(r"From 10\.0\.0\.1 .*mtu = 1458", told), told
     told6 = b.run("ping -n -c 2 -i 0.3 -W 1 -M do -s 1452 fd00::11", check=False).output
-    assert "fd00::1" in told6 and "mtu=1458" in told6.replace(" ", ""), told6
+    assert re.search(r"From fd00::1 .*mtu ?= ?1458", told6), told6
     assert "1458" in b.run("ip route get 10.0.0.11").output
     assert "1458" in b.run("ip route get fd00::11").output
-    assert all(len(f.data) <= 1514 for f in wire.frames(lambda f: f.nvgre))
+    assert all(len(f.data) <= 1514 for f in wire.frames())
 
 
 @pytest.mark.parametrize("family", [4, 6])

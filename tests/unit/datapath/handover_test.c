@@ -68,7 +68,8 @@ static uint16_t flow_of_other(void)
 	return 0;
 }
 
-static void flows_are_spread_in_order(void **state)
+/* Software RSS: a flow stays with its worker. */
+static void row69_flows_are_spread_in_order(void **state)
 {
 	int last[16];
 	unsigned int by0, by1, lone = 0;
@@ -434,7 +435,7 @@ static int one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(flows_are_spread_in_order, two, world_teardown),
+		cmocka_unit_test_setup_teardown(row69_flows_are_spread_in_order, two, world_teardown),
 		cmocka_unit_test_setup_teardown(order_is_kept_when_it_ends, two, world_teardown),
 		cmocka_unit_test_setup_teardown(automatic_needs_load_and_a_helper, two, world_teardown),
 		cmocka_unit_test_setup_teardown(automatic_after_always, two, world_teardown),

@@ -215,6 +215,7 @@ static void too_long_for_the_path(void **state)
 	assert_int_equal(a->got[0][34], 3); /* fragmentation needed */
 	assert_int_equal(a->got[0][35], 4);
 	assert_int_equal(load_be16(a->got[0] + 40), 1458);
+	assert_memory_equal(a->got[0] + 26, &(uint32_t){ IP_GW }, 4); /* said by the gateway */
 	frame_init(&f, buf, sizeof(buf));
 	frame_eth(&f, mac_far, mac_a, FRAME_AUTO);
 	frame_ip4_full(&f, &(struct frame_ip4){ .src = IP_A, .dst = IP_FAR, .id = 100 });
