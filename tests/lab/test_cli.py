@@ -138,7 +138,8 @@ def test_a_record_of_no_subnet_is_taken_with_a_warning(host: Host) -> None:
     assert wanted in host.ctl_text(*words[:-1], "host=h2").output
     lines = host.directory / "records"
     lines.write_text("vsid=9999 ca=10.0.0.8 mac=02:00:00:00:00:08 host=h1\n")
-    assert wanted in host.ctl_text("record", "import", str(lines)).output
+    output = host.ctl_text("record", "import", str(lines)).output
+    assert wanted in output and "1 changed" in output, output
     port = {"id": "p1", "vsid": 9999, "macs": ["02:00:00:00:00:09"]}
     assert host.call("Set", kind="port", object=port) == {"changed": True, "warning": wanted}
     host.ctl_text("subnet", "add", "vsid=9999", "rdid=z", "gateways=[10.0.0.1/24]")

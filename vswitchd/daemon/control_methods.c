@@ -82,10 +82,10 @@ static void change_finish(struct call *c)
 	o = json_object_new_object();
 	if (strcmp(c->method->name, "Set") == 0)
 		json_object_object_add(o, "changed", json_object_new_boolean(c->changed > 0));
-	if (*c->warning)
-		json_object_object_add(o, "warning", json_object_new_string(c->warning));
 	else if (strcmp(c->method->name, "Import") == 0)
 		json_object_object_add(o, "changed", json_object_new_int((int)c->changed));
+	if (*c->warning)
+		json_object_object_add(o, "warning", json_object_new_string(c->warning));
 	call_reply(c, o);
 }
 

@@ -54,7 +54,8 @@ def _detail(report: pytest.TestReport) -> str:
     """The reason first, then the ends of the logs; in all no more than the runner prints of a failure. pytest's own log
     has all of it.
     """
-    why = [line for line in report.longreprtext.splitlines() if re.match(r"E  |>|\S+:\d+: ", line)]
+    lines = report.longreprtext.splitlines()
+    why = [line for line in lines if re.match(r"E  |>|\S+:\d+: ", line)] or lines
     logs = _sections(report).splitlines()
     return "\n".join(why[-REASON_LINES:] + logs[-(TAIL_LINES - REASON_LINES) :])
 
