@@ -137,6 +137,8 @@ install() {
 		host = { id = "m1"; };
 		store = { path = "/var/lib/vswitchd/shared.sqlite"; };
 	X
+	[ "$(systemctl is-enabled vswitchd.service vswitchd.socket vswitch-policyd.service | xargs)" = \
+		"enabled enabled disabled" ] || fail "what the package enables"
 	systemctl -q enable --now vswitch-policyd.service vswitchd.service vswitchd.socket ||
 		fail "enable --now"
 	vswitchctl subnet add vsid=5001 rdid=red 'gateways=[10.0.0.254/24]' > /dev/null || fail "subnet add"
